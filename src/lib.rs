@@ -1,0 +1,1 @@
+//! modelsd: serves the models of an MLflow registry with low latency and without Python.
