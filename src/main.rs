@@ -1,1 +1,3 @@
+//! The `modelsd` command.
+
 fn main() {}

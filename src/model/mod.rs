@@ -1,0 +1,11 @@
+//! The vocabulary of modelsd: values and names that every other module speaks.
+//!
+//! Nothing here does IO, starts threads, or knows a wire format; nothing here depends on another module of ours.
+
+pub mod batch;
+pub mod mlmodel;
+pub mod signature;
+pub mod tensor;
+pub mod uri;
+pub mod value;
+pub mod version;

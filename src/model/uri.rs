@@ -1,0 +1,1 @@
+//! Model URIs: what the operator asks to be served.
