@@ -1,3 +1,6 @@
 //! modelsd: serves the models of an MLflow registry with low latency and without Python.
 
+pub mod flavor;
 pub mod model;
+pub mod protocol;
+pub mod serve;

@@ -1,0 +1,1 @@
+//! Artifacts: model directories on disk, read as data and never trusted.

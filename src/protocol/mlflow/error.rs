@@ -1,0 +1,1 @@
+//! Errors as MLflow answers them: status, media type and body for each kind.

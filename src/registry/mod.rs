@@ -1,0 +1,1 @@
+//! Registries: which version a model URI means, and where its files are.

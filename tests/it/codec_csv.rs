@@ -1,0 +1,1 @@
+//! CSV (and Parquet) bodies against what MLflow's server handed its models.

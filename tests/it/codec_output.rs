@@ -1,0 +1,1 @@
+//! Answers against what MLflow's server wrote (the `py_outputs` pairs).

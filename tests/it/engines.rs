@@ -1,0 +1,1 @@
+//! Every engine on every model against answers of the original Python libraries.

@@ -1,0 +1,1 @@
+//! A running server, black-box over a socket.

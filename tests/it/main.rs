@@ -1,0 +1,9 @@
+//! The one integration binary. Each module says what belongs there.
+
+mod codec_csv;
+mod codec_json;
+mod codec_output;
+mod engines;
+mod http;
+mod registry;
+mod support;

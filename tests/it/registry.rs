@@ -1,0 +1,1 @@
+//! The embedded registry, through the command line.

@@ -1,0 +1,1 @@
+//! What the modules share: golden files, a server to talk to.
