@@ -138,10 +138,10 @@ def iris():
             tags={"algorithm": algorithm, **quality("accuracy", estimator, test, test_target)},
             graph=convert(estimator, "X", 4, zipmap=False),
             signature=signature,
-            example=test[:2].astype("float32"),
+            example=test[:2],
             estimator=estimator,
             features=test,
-            rows=test.astype("float32"),
+            rows=test,
             columns=[],
         )
 
@@ -157,10 +157,10 @@ def wine():
         tags={"algorithm": "logistic regression", **quality("accuracy", estimator, test, test_target)},
         graph=convert(estimator, "features", 13),
         signature=ModelSignature(Schema([tensor("features", "float32", 13)])),
-        example={"features": test[:2].astype("float32")},
+        example={"features": test[:2]},
         estimator=estimator,
         features=test,
-        rows=test.astype("float32"),
+        rows=test,
         columns=[],
     )
 
@@ -288,10 +288,10 @@ def digits():
         tags={"algorithm": "convolutional network", **quality("accuracy", estimator, filtered(test), test_target)},
         graph=digits_graph(estimator),
         signature=ModelSignature(Schema([tensor("image", "float32", 8, 8)]), labels_and_probabilities(10)),
-        example={"image": test[:1].astype("float32")},
+        example={"image": test[:1]},
         estimator=estimator,
         features=filtered(test),
-        rows=test.astype("float32"),
+        rows=test,
         columns=[],
     )
 
