@@ -40,6 +40,8 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 warnings.filterwarnings("ignore")
 
 import mlflow.onnx
+import mlflow.pyfunc
+import mlflow.utils.environment
 import numpy as np
 import onnx
 import onnxruntime
@@ -300,6 +302,11 @@ def bundled():
     """Every bundled model; training takes a few seconds."""
     for make in (iris, wine, breast_cancer, diabetes, digits):
         yield from make()
+
+
+# What MLflow notes of the installation that made a model: the same wherever these were made.
+mlflow.utils.environment._get_package_version = {"pip": "26.3", "setuptools": "65.5.0"}.get
+mlflow.utils.environment.PYTHON_VERSION = mlflow.pyfunc.PYTHON_VERSION = "3.11.7"
 
 
 def save(model, folder):
