@@ -277,9 +277,9 @@ mod tests {
 
     #[test]
     fn a_shape_must_fit_its_elements() {
-        let error = Tensor::new([2, 3], Elements::F32(vec![0.0; 5])).unwrap_err();
+        let error = Tensor::new([2, 3].as_slice(), Elements::F32(vec![0.0; 5])).unwrap_err();
         assert_eq!((error.wanted, error.got), (6, 5));
-        let tensor = Tensor::new([2, 3], Elements::F32(vec![0.0; 6])).unwrap();
+        let tensor = Tensor::new([2, 3].as_slice(), Elements::F32(vec![0.0; 6])).unwrap();
         assert_eq!((tensor.rows(), tensor.row_len()), (2, 3));
     }
 
@@ -291,6 +291,6 @@ mod tests {
 
     #[test]
     fn a_huge_shape_saturates() {
-        assert!(Tensor::new([usize::MAX, 2], Elements::I8(vec![])).is_err());
+        assert!(Tensor::new([usize::MAX, 2].as_slice(), Elements::I8(vec![])).is_err());
     }
 }

@@ -4,3 +4,5 @@ pub mod csv;
 pub mod encode;
 pub mod error;
 pub mod json;
+pub mod media;
+mod number;
