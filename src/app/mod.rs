@@ -1,0 +1,2 @@
+//! The composition: commands, each built from the modules below.
+
