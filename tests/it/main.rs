@@ -3,6 +3,7 @@
 mod codec_csv;
 mod codec_json;
 mod codec_output;
+mod conformance;
 mod engines;
 mod http;
 mod registry;
