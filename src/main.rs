@@ -8,7 +8,15 @@ use modelsd::config::{Args, Problems, ProcessEnv};
 /// Bad usage or configuration, as `sysexits.h` numbers it.
 const EX_USAGE: u8 = 64;
 
+/// ONNX Runtime decides on telemetry as its library is loaded, before it can be told through its interface; this is the
+/// other of its two switches. Set here because no thread runs yet, and by a crate because we write no unsafe code.
+const NO_TELEMETRY: &[u8] = b"ORT_DISABLE_TELEMETRY=1";
+
 fn main() -> ExitCode {
+    if let Err(error) = dotenvy::from_read(NO_TELEMETRY) {
+        eprintln!("modelsd: cannot turn the telemetry of ONNX Runtime off: {error}");
+        return ExitCode::FAILURE;
+    }
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
