@@ -7,6 +7,10 @@ use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
 /// Nothing here takes longer, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -16,7 +20,7 @@ pub fn repository(path: &str) -> PathBuf {
 }
 
 /// The lines of a golden file, as JSON.
-pub fn golden_lines(path: &Path) -> Vec<serde_json::Value> {
+pub fn golden_lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -67,7 +71,7 @@ impl Server {
         let start = Instant::now();
         let mut seen = String::new();
         while let Ok(line) = log.recv_timeout(PATIENCE.saturating_sub(start.elapsed())) {
-            if let Ok(event) = serde_json::from_str::<serde_json::Value>(&line)
+            if let Ok(event) = serde_json::from_str::<Value>(&line)
                 && let Some(url) = event.get("url").and_then(|url| url.as_str())
             {
                 let address = url.trim_start_matches("http://").to_string();
@@ -191,7 +195,7 @@ impl Answer {
     }
 
     /// The body as JSON.
-    pub fn json(&self) -> serde_json::Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
@@ -234,4 +238,89 @@ pub fn read_answer(stream: &mut TcpStream) -> Option<Answer> {
         answer.body.clear();
     }
     Some(answer)
+}
+
+/// Sends the request of a golden pair.
+pub fn send(server: &Server, request: &Value) -> Answer {
+    let body = match (&request["body_b64"], &request["body"]) {
+        (Value::String(text), _) => STANDARD.decode(text).unwrap(),
+        (_, Value::String(text)) => text.clone().into_bytes(),
+        _ => Vec::new(),
+    };
+    let empty = serde_json::Map::new();
+    let headers = request["headers"].as_object().unwrap_or(&empty);
+    let headers: Vec<(&str, &str)> = headers
+        .iter()
+        .filter(|(name, _)| {
+            !["host", "content-length", "transfer-encoding", "connection"]
+                .contains(&name.to_lowercase().as_str())
+        })
+        .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
+        .collect();
+    server.call(
+        request["method"].as_str().unwrap(),
+        request["path"].as_str().unwrap(),
+        &headers,
+        &body,
+    )
+}
+
+/// How two texts differ, if they do by more than the rounding of their numbers.
+pub fn differ(got: &str, wanted: &str, tolerance: f64) -> Option<String> {
+    let (mut one, mut two) = (words(got), words(wanted));
+    loop {
+        match (one.next(), two.next()) {
+            (None, None) => return None,
+            (Some(a), Some(b)) if a == b || close(a, b, tolerance) => {}
+            (a, b) => {
+                return Some(format!(
+                    "`{}` for `{}` in `{got}` for `{wanted}`",
+                    a.unwrap_or(""),
+                    b.unwrap_or("")
+                ));
+            }
+        }
+    }
+}
+
+/// Whether two words are fractions that differ by rounding only; integers have none.
+fn close(a: &str, b: &str, tolerance: f64) -> bool {
+    let is_float = |word: &str| word.contains(['.', 'e']);
+    match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(x), Ok(y)) => {
+            is_float(a) && is_float(b) && (x - y).abs() <= tolerance * x.abs().max(y.abs()).max(1e-6)
+        }
+        _ => false,
+    }
+}
+
+/// Splits a JSON text into numbers and what is between them.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let is_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | 'e');
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let end = rest
+            .find(|c| is_number(c) != is_number(first))
+            .unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        Some(word)
+    })
+}
+
+#[test]
+fn texts_differ_by_more_than_rounding_or_not() {
+    for (a, b, same) in [
+        ("[1.0, 2.5]", "[1.0, 2.5]", true),
+        ("[1.0, 2.5000001]", "[1.0, 2.5]", true),
+        ("[1.0, 2.51]", "[1.0, 2.5]", false),
+        ("[1]", "[1.0]", false),
+        ("[1]", "[2]", false),
+        ("[1.0]", "[1.0, 1.0]", false),
+        (r#"{"a": 1.5}"#, r#"{"b": 1.5}"#, false),
+        ("[NaN]", "[NaN]", true),
+    ] {
+        assert_eq!(differ(a, b, 1e-6).is_none(), same, "{a} {b}");
+    }
 }
