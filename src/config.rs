@@ -372,15 +372,8 @@ fn onnxruntime_places(given: Option<PathBuf>) -> Vec<PathBuf> {
     if let Some(root) = program.as_deref().and_then(|folder| folder.parent()?.parent()) {
         places.push(root.join(".onnxruntime").join(NAME));
     }
-    for folder in [
-        "/usr/local/lib",
-        "/usr/lib",
-        "/usr/lib64",
-        "/usr/lib/x86_64-linux-gnu",
-        "/usr/lib/aarch64-linux-gnu",
-    ] {
-        places.push(PathBuf::from(folder).join(NAME));
-    }
+    // Without a folder: the system's own search path.
+    places.push(PathBuf::from(NAME));
     places
 }
 
