@@ -43,11 +43,33 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Gathers what is known; hashes every file.
+    /// Gathers what is known of a model that was loaded; hashes every file.
     ///
     /// # Errors
     /// When a file cannot be read.
     pub fn new(
+        uri: &ModelUri,
+        resolved: &Resolved,
+        artifact: &ArtifactDir,
+        report: &Report,
+    ) -> Result<Inspection, ArtifactError> {
+        Inspection::gather(uri, resolved, artifact, Ok(report.clone()))
+    }
+
+    /// The same of a model that cannot be loaded, for that is when people look closely; `problem` says why.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn not_loaded(
+        uri: &ModelUri,
+        resolved: &Resolved,
+        artifact: &ArtifactDir,
+        problem: &str,
+    ) -> Result<Inspection, ArtifactError> {
+        Inspection::gather(uri, resolved, artifact, Err(problem.to_owned()))
+    }
+
+    fn gather(
         uri: &ModelUri,
         resolved: &Resolved,
         artifact: &ArtifactDir,
@@ -99,7 +121,8 @@ impl Inspection {
             Err(problem) => page.one("engine", &format!("cannot load the model: {problem}")),
         }
         page.many("files", self.files.iter().map(|(path, size)| format!("{path} ({})", bytes(*size))));
-        page.one("size", &format!("{} in {} files", bytes(self.size_bytes), self.files.len()));
+        let many = if self.files.len() == 1 { "file" } else { "files" };
+        page.one("size", &format!("{} in {} {many}", bytes(self.size_bytes), self.files.len()));
         page.one("digest", &self.digest);
         table(&page.0)
     }
@@ -221,7 +244,7 @@ mod tests {
     use super::*;
     use crate::model::location::ArtifactUri;
 
-    fn inspection(loaded: Result<Report, String>) -> Inspection {
+    fn inspection(loaded: Result<Report, &str>) -> Inspection {
         let dir = tempfile::TempDir::new().unwrap();
         let text = r#"{flavors: {onnx: {}, python_function: {}}, mlflow_version: 3.17.2, signature: {
             inputs: '[{"type": "double", "name": "age", "required": true}, {"type": "string", "name": "s"}]',
@@ -237,7 +260,11 @@ mod tests {
             description: "Species".into(),
         };
         let artifact = ArtifactDir::open(dir.path()).unwrap();
-        Inspection::new(&"models:/iris/staging".parse().unwrap(), &resolved, &artifact, loaded).unwrap()
+        let uri = "models:/iris/staging".parse().unwrap();
+        match loaded {
+            Ok(report) => Inspection::new(&uri, &resolved, &artifact, &report).unwrap(),
+            Err(problem) => Inspection::not_loaded(&uri, &resolved, &artifact, problem).unwrap(),
+        }
     }
 
     fn report() -> Report {
@@ -263,7 +290,7 @@ mod tests {
             "outputs       Tensor('float32', (-1, 3))\n",
             "params        'n': long (shape: (-1,)) = [2]\n",
             "engine        onnxruntime 1.31.1 (onnx)\ngraph inputs  X: float32[-1, 4]\nnotes         provider dropped\n",
-            "in 1 files\ndigest        sha256:",
+            "in 1 file\ndigest        sha256:",
         ] {
             assert!(page.contains(wanted), "{wanted}\n{page}");
         }
@@ -281,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_model_that_cannot_be_loaded_is_shown_with_the_reason() {
-        let inspection = inspection(Err("no engine".into()));
+        let inspection = inspection(Err("no engine"));
         assert!(inspection.render_text().contains("engine       cannot load the model: no engine\n"));
         assert!(inspection.render_json().contains("\"load_error\": \"no engine\""));
     }

@@ -43,11 +43,15 @@ impl fmt::Display for ArtifactUri {
 pub(super) fn scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once(':')?;
     let well_formed = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+        && scheme
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
     if !well_formed {
         return None;
     }
-    let known = ["models", "runs", "file"].into_iter().find(|known| known.eq_ignore_ascii_case(scheme));
+    let known = ["models", "runs", "file"]
+        .into_iter()
+        .find(|known| known.eq_ignore_ascii_case(scheme));
     Some((known.unwrap_or(scheme), rest))
 }
 
@@ -58,7 +62,9 @@ pub(super) fn file_path(rest: &str) -> Result<String, String> {
         Some(after) => {
             let (host, path) = after.find('/').map_or((after, ""), |slash| after.split_at(slash));
             if !host.is_empty() && !host.eq_ignore_ascii_case("localhost") {
-                return Err(format!("`file://{host}` names another machine; write file:///path"));
+                return Err(format!(
+                    "`file://{host}` names another machine; write file:///path"
+                ));
             }
             path
         }
@@ -102,14 +108,18 @@ fn percent_decode(text: &str) -> Option<String> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
 }
 
 fn percent_encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte))
+            }
             other => out.push_str(&format!("%{other:02X}")),
         }
     }
@@ -132,7 +142,11 @@ mod tests {
             ("file:/%FF", None),
             ("s3://bucket/model", None),
         ] {
-            assert_eq!(ArtifactUri::new(text).local_path(), wanted.map(PathBuf::from), "{text}");
+            assert_eq!(
+                ArtifactUri::new(text).local_path(),
+                wanted.map(PathBuf::from),
+                "{text}"
+            );
         }
     }
 

@@ -66,7 +66,11 @@ impl MlModel {
             None => return Err(MlModelError::Shape("no `flavors`".into())),
         };
         let example = file.saved_input_example_info.as_ref();
-        let example_text = |key: &str| example.and_then(|example| example.get(key)?.as_str()).map(str::to_owned);
+        let example_text = |key: &str| {
+            example
+                .and_then(|example| example.get(key)?.as_str())
+                .map(str::to_owned)
+        };
         Ok(MlModel {
             flavors,
             signature: signature(file.signature.as_ref())?,
@@ -82,7 +86,10 @@ impl MlModel {
 
     /// The configuration of the flavor of that name.
     pub fn flavor(&self, name: &str) -> Option<&Json> {
-        self.flavors.iter().find(|(flavor, _)| flavor == name).map(|(_, config)| config)
+        self.flavors
+            .iter()
+            .find(|(flavor, _)| flavor == name)
+            .map(|(_, config)| config)
     }
 
     /// Names of the flavors, in order of appearance.
@@ -97,10 +104,16 @@ fn signature(value: Option<&Json>) -> Result<Signature, MlModelError> {
         Some(Json::String(text)) => Ok(Some(text.clone())),
         // Some hand-written files hold the list itself instead of its text.
         Some(list @ Json::Array(_)) => Ok(Some(list.to_string())),
-        Some(other) => Err(MlModelError::Shape(format!("signature `{key}` is `{other}`, expected text"))),
+        Some(other) => Err(MlModelError::Shape(format!(
+            "signature `{key}` is `{other}`, expected text"
+        ))),
     };
     let (inputs, outputs, params) = (side("inputs")?, side("outputs")?, side("params")?);
-    Ok(Signature::parse(inputs.as_deref(), outputs.as_deref(), params.as_deref())?)
+    Ok(Signature::parse(
+        inputs.as_deref(),
+        outputs.as_deref(),
+        params.as_deref(),
+    )?)
 }
 
 /// The keys of the file that are read, as they stand there.
@@ -173,7 +186,8 @@ mod tests {
 
     #[test]
     fn texts_that_look_like_numbers_stay_texts() {
-        let model = MlModel::parse("flavors: {}\nmlflow_version: 1.30\nrun_id: 12345678e901234\nmodel_uuid: 0123\n");
+        let model =
+            MlModel::parse("flavors: {}\nmlflow_version: 1.30\nrun_id: 12345678e901234\nmodel_uuid: 0123\n");
         let model = model.unwrap();
         assert_eq!(model.mlflow_version.as_deref(), Some("1.30"));
         assert_eq!(model.run_id.as_deref(), Some("12345678e901234"));
@@ -182,7 +196,10 @@ mod tests {
 
     #[test]
     fn a_model_without_signature_declares_nothing() {
-        assert_eq!(MlModel::parse("flavors: {onnx: {}}").unwrap().signature, Signature::default());
+        assert_eq!(
+            MlModel::parse("flavors: {onnx: {}}").unwrap().signature,
+            Signature::default()
+        );
     }
 
     #[test]

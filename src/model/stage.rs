@@ -53,7 +53,9 @@ impl FromStr for Stage {
 
     /// Reads a stage in any case, as MLflow does.
     fn from_str(text: &str) -> Result<Stage, UnknownStage> {
-        let found = Stage::ALL.into_iter().find(|stage| stage.name().eq_ignore_ascii_case(text));
+        let found = Stage::ALL
+            .into_iter()
+            .find(|stage| stage.name().eq_ignore_ascii_case(text));
         found.ok_or_else(|| UnknownStage(text.into()))
     }
 }
@@ -64,9 +66,19 @@ mod tests {
 
     #[test]
     fn stages_are_read_in_any_case_and_written_in_mlflows() {
-        for (text, wanted) in [("production", "Production"), ("STAGING", "Staging"), ("nOnE", "None")] {
+        for (text, wanted) in [
+            ("production", "Production"),
+            ("STAGING", "Staging"),
+            ("nOnE", "None"),
+        ] {
             assert_eq!(text.parse::<Stage>().unwrap().to_string(), wanted);
         }
-        assert!("Prod".parse::<Stage>().unwrap_err().to_string().contains("`Prod` is no stage"));
+        assert!(
+            "Prod"
+                .parse::<Stage>()
+                .unwrap_err()
+                .to_string()
+                .contains("`Prod` is no stage")
+        );
     }
 }

@@ -125,9 +125,9 @@ fn parse(text: &str) -> Result<ModelUri, String> {
         Some(("file", rest)) => local(file_path(rest)?),
         Some(("models", rest)) => registered(path_of("models", rest)?),
         Some(("runs", rest)) => run(path_of("runs", rest)?),
-        Some((other, _)) => {
-            Err(format!("locations with `{other}:` cannot be served directly; a file of that name is `./{text}`"))
-        }
+        Some((other, _)) => Err(format!(
+            "locations with `{other}:` cannot be served directly; a file of that name is `./{text}`"
+        )),
     }
 }
 
@@ -136,8 +136,15 @@ fn local(path: String) -> Result<ModelUri, String> {
     if path.trim().is_empty() || path.chars().any(char::is_control) {
         return Err("its path is empty or has control characters".into());
     }
-    let is_onnx = path.len() > 5 && path.get(path.len() - 5..).is_some_and(|end| end.eq_ignore_ascii_case(".onnx"));
-    Ok(if is_onnx { ModelUri::OnnxFile(path.into()) } else { ModelUri::Directory(path.into()) })
+    let is_onnx = path.len() > 5
+        && path
+            .get(path.len() - 5..)
+            .is_some_and(|end| end.eq_ignore_ascii_case(".onnx"));
+    Ok(if is_onnx {
+        ModelUri::OnnxFile(path.into())
+    } else {
+        ModelUri::Directory(path.into())
+    })
 }
 
 /// The path after the scheme, without leading slashes.
@@ -171,13 +178,17 @@ fn registered(path: &str) -> Result<ModelUri, String> {
     if first.trim().is_empty() {
         return Err("the name is missing".into());
     }
-    let Some(suffix) = suffix else { return alias_or_id(first) };
+    let Some(suffix) = suffix else {
+        return alias_or_id(first);
+    };
     let name = model_name(first)?;
     if suffix.trim().is_empty() {
         return Err("the version is missing after the last slash".into());
     }
     if suffix.bytes().all(|byte| byte.is_ascii_digit()) {
-        let version = suffix.parse().map_err(|_| format!("version {suffix} is too large"))?;
+        let version = suffix
+            .parse()
+            .map_err(|_| format!("version {suffix} is too large"))?;
         return Ok(ModelUri::Version { name, version });
     }
     if suffix.eq_ignore_ascii_case("latest") {
@@ -198,7 +209,10 @@ fn alias_or_id(segment: &str) -> Result<ModelUri, String> {
         if alias.trim().is_empty() {
             return Err("the alias is missing after `@`".into());
         }
-        return Ok(ModelUri::Alias { name: model_name(name)?, alias: alias.into() });
+        return Ok(ModelUri::Alias {
+            name: model_name(name)?,
+            alias: alias.into(),
+        });
     }
     if segment.strip_prefix("m-").is_some_and(|id| !id.is_empty()) {
         return Ok(ModelUri::LoggedModel { id: segment.into() });
@@ -225,10 +239,16 @@ fn run(path: &str) -> Result<ModelUri, String> {
     if run.trim().is_empty() || path.is_empty() {
         return Err("a run's model is `runs:/RUN_ID/PATH`".into());
     }
-    if path.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+    if path
+        .split('/')
+        .any(|part| part.is_empty() || part == "." || part == "..")
+    {
         return Err(format!("the path `{path}` has an empty part, `.` or `..`"));
     }
-    Ok(ModelUri::Run { run: run.into(), path: path.into() })
+    Ok(ModelUri::Run {
+        run: run.into(),
+        path: path.into(),
+    })
 }
 
 #[cfg(test)]
@@ -240,19 +260,32 @@ mod tests {
     fn check(text: &str, wanted: ModelUri) {
         let uri: ModelUri = text.parse().unwrap();
         assert_eq!(uri, wanted, "{text}");
-        assert_eq!(uri.to_string().parse::<ModelUri>().unwrap(), wanted, "{text} as {uri}");
+        assert_eq!(
+            uri.to_string().parse::<ModelUri>().unwrap(),
+            wanted,
+            "{text} as {uri}"
+        );
     }
 
     fn version(name: &str, version: u64) -> ModelUri {
-        ModelUri::Version { name: name.into(), version }
+        ModelUri::Version {
+            name: name.into(),
+            version,
+        }
     }
 
     fn stage(name: &str, stage: Stage) -> ModelUri {
-        ModelUri::Stage { name: name.into(), stage }
+        ModelUri::Stage {
+            name: name.into(),
+            stage,
+        }
     }
 
     fn alias(name: &str, alias: &str) -> ModelUri {
-        ModelUri::Alias { name: name.into(), alias: alias.into() }
+        ModelUri::Alias {
+            name: name.into(),
+            alias: alias.into(),
+        }
     }
 
     #[test]
@@ -269,8 +302,20 @@ mod tests {
         check("models:/me@work@champion", alias("me@work", "champion"));
         check("models:/iris%20a@latest", alias("iris%20a", "latest"));
         check("models:/m-74b6", ModelUri::LoggedModel { id: "m-74b6".into() });
-        check("runs:/abc/model", ModelUri::Run { run: "abc".into(), path: "model".into() });
-        check("runs:/abc/a/b/", ModelUri::Run { run: "abc".into(), path: "a/b".into() });
+        check(
+            "runs:/abc/model",
+            ModelUri::Run {
+                run: "abc".into(),
+                path: "model".into(),
+            },
+        );
+        check(
+            "runs:/abc/a/b/",
+            ModelUri::Run {
+                run: "abc".into(),
+                path: "a/b".into(),
+            },
+        );
         check("models/iris/1", ModelUri::Directory("models/iris/1".into()));
         check("/srv/100%", ModelUri::Directory("/srv/100%".into()));
         check("file:///srv/a%20b", ModelUri::Directory("/srv/a b".into()));
@@ -284,7 +329,10 @@ mod tests {
 
     #[test]
     fn an_alias_keeps_its_case() {
-        assert_ne!("models:/n@A".parse::<ModelUri>(), "models:/n@a".parse::<ModelUri>());
+        assert_ne!(
+            "models:/n@A".parse::<ModelUri>(),
+            "models:/n@a".parse::<ModelUri>()
+        );
     }
 
     #[test]
@@ -317,13 +365,18 @@ mod tests {
         ] {
             let message = text.parse::<ModelUri>().unwrap_err().to_string();
             assert!(message.contains(wanted), "{text}: {message}");
-            assert!(message.contains("known forms are models:/NAME/VERSION"), "{message}");
+            assert!(
+                message.contains("known forms are models:/NAME/VERSION"),
+                "{message}"
+            );
         }
     }
 
     #[test]
     fn a_long_text_is_shortened_in_the_message() {
-        let message = format!("models:/{}", "é".repeat(100_000)).parse::<ModelUri>().unwrap_err();
+        let message = format!("models:/{}", "é".repeat(100_000))
+            .parse::<ModelUri>()
+            .unwrap_err();
         assert!(message.uri.chars().count() < 300);
     }
 

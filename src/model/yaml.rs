@@ -56,7 +56,10 @@ mod tests {
     #[test]
     fn what_pyyaml_writes_is_read() {
         let text = "a: [&id001 {x: .nan}, *id001]\nb: 'a\n\n  b'\n1: ~\nb: !!binary aGk=\nb: 2\n";
-        assert_eq!(parse::<Json>(text), Ok(json!({"a": [{"x": ".nan"}, {"x": ".nan"}], "b": 2, "1": null})));
+        assert_eq!(
+            parse::<Json>(text),
+            Ok(json!({"a": [{"x": ".nan"}, {"x": ".nan"}], "b": 2, "1": null}))
+        );
     }
 
     #[test]
@@ -67,7 +70,10 @@ mod tests {
             laughs.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
         }
         let merges = format!("a: &a {{x: 1}}\nb:\n{}", "  <<: *a\n".repeat(10_000));
-        let block = (0..10_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).take(3000).collect::<String>();
+        let block = (0..10_000)
+            .map(|depth| format!("{}a:\n", " ".repeat(depth)))
+            .take(3000)
+            .collect::<String>();
         for text in [
             laughs,
             merges,
@@ -83,7 +89,11 @@ mod tests {
         ] {
             let start = Instant::now();
             let result = parse::<Json>(&text);
-            assert!(result.is_err(), "{}…: {result:?}", text.chars().take(40).collect::<String>());
+            assert!(
+                result.is_err(),
+                "{}…: {result:?}",
+                text.chars().take(40).collect::<String>()
+            );
             assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
         }
     }

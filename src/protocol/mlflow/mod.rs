@@ -4,3 +4,34 @@ pub mod csv;
 pub mod encode;
 pub mod error;
 pub mod json;
+pub mod media;
+mod number;
+
+use super::Codec;
+use media::Media;
+
+/// The codecs of the media types that `/invocations` reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Codecs {
+    json: json::JsonCodec,
+    csv: csv::CsvCodec,
+}
+
+impl Codecs {
+    /// Codecs that name the schema in their errors, unless told not to.
+    pub fn new(_disable_schema_details: bool) -> Codecs {
+        Codecs {
+            json: json::JsonCodec,
+            csv: csv::CsvCodec,
+        }
+    }
+
+    /// The codec of a media type.
+    pub fn of(&self, media: Media) -> &dyn Codec {
+        match media {
+            Media::Json => &self.json,
+            Media::Csv => &self.csv,
+            Media::Parquet => &self.csv,
+        }
+    }
+}
