@@ -53,6 +53,8 @@ pub enum RegistryCommand {
         /// Registered name.
         name: String,
         /// Version number.
+        // Not called `version`, which is a flag of every command.
+        #[arg(id = "number", value_name = "VERSION")]
         version: u64,
         /// None, Staging, Production or Archived, in any case.
         stage: Stage,
@@ -67,6 +69,8 @@ pub enum RegistryCommand {
         /// The alias, case-sensitive: letters, digits, `_` and `-`; not `latest`, not `v` and a number.
         alias: String,
         /// Version number.
+        // Not called `version`, which is a flag of every command.
+        #[arg(id = "number", value_name = "VERSION")]
         version: u64,
     },
     /// Takes an alias away.
@@ -96,10 +100,21 @@ pub fn run(
         RegistryCommand::List { json: false } => list(&registry.list()?, registry_dir),
         RegistryCommand::Show { name, json: true } => pretty(&model_json(&registry.show(&name)?)),
         RegistryCommand::Show { name, json: false } => show(&registry.show(&name)?),
-        RegistryCommand::Register { name, dir, stage, alias } => {
-            let files = |source| RegistryError::Files { name: name.clone(), source: Box::new(source) };
+        RegistryCommand::Register {
+            name,
+            dir,
+            stage,
+            alias,
+        } => {
+            let files = |source| RegistryError::Files {
+                name: name.clone(),
+                source: Box::new(source),
+            };
             let artifact = ArtifactDir::open(&dir).map_err(files)?;
-            let new = NewVersion { stage, alias: alias.as_deref() };
+            let new = NewVersion {
+                stage,
+                alias: alias.as_deref(),
+            };
             let version = registry.register(&name, &new, now_ms, |into| {
                 artifact.copy_to(into)?;
                 // What is registered is what was copied, whoever wrote to the source meanwhile.
@@ -109,15 +124,25 @@ pub fn run(
             let alias = alias.map(|alias| format!(", alias {alias}")).unwrap_or_default();
             format!("registered version {version} of {name}: stage {stage}{alias}\n")
         }
-        RegistryCommand::Transition { name, version, stage, archive_existing } => {
+        RegistryCommand::Transition {
+            name,
+            version,
+            stage,
+            archive_existing,
+        } => {
             let archived = registry.transition(&name, version, stage, archive_existing, now_ms)?;
-            let archived: String = archived.iter().map(|other| format!("version {other} of {name}: Archived\n")).collect();
+            let archived: String = archived
+                .iter()
+                .map(|other| format!("version {other} of {name}: Archived\n"))
+                .collect();
             format!("version {version} of {name}: {stage}\n{archived}")
         }
-        RegistryCommand::Alias { name, alias, version } => match registry.set_alias(&name, &alias, version)? {
-            Some(before) => format!("{name}@{alias}: version {version}, before {before}\n"),
-            None => format!("{name}@{alias}: version {version}\n"),
-        },
+        RegistryCommand::Alias { name, alias, version } => {
+            match registry.set_alias(&name, &alias, version)? {
+                Some(before) => format!("{name}@{alias}: version {version}, before {before}\n"),
+                None => format!("{name}@{alias}: version {version}\n"),
+            }
+        }
         RegistryCommand::DeleteAlias { name, alias } => {
             let version = registry.delete_alias(&name, &alias)?;
             format!("{name}@{alias} is gone; it was version {version}\n")
@@ -134,14 +159,26 @@ fn list(models: &[ModelEntry], registry_dir: &Path) -> String {
             registry_dir.display()
         );
     }
-    let mut rows = vec![row(["NAME", "VERSIONS", "PRODUCTION", "STAGING", "ALIASES", "DESCRIPTION"])];
+    let mut rows = vec![row([
+        "NAME",
+        "VERSIONS",
+        "PRODUCTION",
+        "STAGING",
+        "ALIASES",
+        "DESCRIPTION",
+    ])];
     for model in models {
         rows.push(row([
             &plain(&model.name),
             &numbers(model, |_| true),
             &numbers(model, |stage| stage == Stage::Production),
             &numbers(model, |stage| stage == Stage::Staging),
-            &model.aliases.iter().map(|(alias, version)| format!("{alias}={version}")).collect::<Vec<_>>().join(" "),
+            &model
+                .aliases
+                .iter()
+                .map(|(alias, version)| format!("{alias}={version}"))
+                .collect::<Vec<_>>()
+                .join(" "),
             &plain(&model.description),
         ]));
     }
@@ -150,7 +187,10 @@ fn list(models: &[ModelEntry], registry_dir: &Path) -> String {
 
 fn numbers(model: &ModelEntry, wanted: impl Fn(Stage) -> bool) -> String {
     let in_stage = model.versions.iter().filter(|(_, version)| wanted(version.stage));
-    in_stage.map(|(number, _)| number.to_string()).collect::<Vec<_>>().join(" ")
+    in_stage
+        .map(|(number, _)| number.to_string())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn show(model: &ModelEntry) -> String {
@@ -161,7 +201,14 @@ fn show(model: &ModelEntry) -> String {
     if !model.tags.is_empty() {
         text.push_str(&format!("tags: {}\n", tags(&model.tags)));
     }
-    let mut rows = vec![row(["VERSION", "STAGE", "ALIASES", "CHANGED", "DESCRIPTION", "TAGS"])];
+    let mut rows = vec![row([
+        "VERSION",
+        "STAGE",
+        "ALIASES",
+        "CHANGED",
+        "DESCRIPTION",
+        "TAGS",
+    ])];
     for (number, version) in &model.versions {
         rows.push(row([
             &number.to_string(),
@@ -182,7 +229,10 @@ fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
 }
 
 fn tags(tags: &[(String, String)]) -> String {
-    tags.iter().map(|(key, value)| format!("{}={}", plain(key), plain(value))).collect::<Vec<_>>().join(", ")
+    tags.iter()
+        .map(|(key, value)| format!("{}={}", plain(key), plain(value)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn model_json(model: &ModelEntry) -> Json {
@@ -210,7 +260,9 @@ fn model_json(model: &ModelEntry) -> Json {
 
 /// A JSON object of texts; version numbers are texts in MLflow's answers too.
 fn pairs<V: ToString>(pairs: &[(String, V)]) -> Json {
-    let pairs = pairs.iter().map(|(key, value)| (key.clone(), Json::String(value.to_string())));
+    let pairs = pairs
+        .iter()
+        .map(|(key, value)| (key.clone(), Json::String(value.to_string())));
     Json::Object(pairs.collect::<Map<_, _>>())
 }
 

@@ -7,5 +7,6 @@ mod codec_output;
 mod conformance;
 mod engines;
 mod http;
+mod mlmodel;
 mod registry;
 mod support;
