@@ -11,7 +11,7 @@ pub(crate) mod number;
 pub(crate) mod series;
 
 use crate::model::batch::{Columns, Frame, Name, Names};
-use crate::model::tensor::{DType, Elements, Tensor};
+use crate::model::tensor::{DType, Elements, Shape, Tensor};
 use crate::model::value::Value;
 
 /// A parsed request body.
@@ -117,7 +117,7 @@ pub(crate) fn assemble(rows: usize, names: Names, columns: Vec<Elements>) -> Opt
     if let [only] = columns.as_slice()
         && is_matrix_type(only.dtype())
     {
-        let matrix = columns.into_iter().next().and_then(|column| Tensor::new([rows, 1], column).ok())?;
+        let matrix = columns.into_iter().next().and_then(|column| Tensor::new(Shape::from_slice(&[rows, 1]), column).ok())?;
         return Frame::new(rows, names, Columns::Matrix(matrix)).ok();
     }
     let first = columns.first().map(Elements::dtype);
@@ -125,7 +125,7 @@ pub(crate) fn assemble(rows: usize, names: Names, columns: Vec<Elements>) -> Opt
         && is_matrix_type(dtype)
         && columns.iter().all(|column| column.dtype() == dtype)
     {
-        let matrix = Tensor::new([rows, columns.len()], interleave(rows, &columns)?).ok()?;
+        let matrix = Tensor::new(Shape::from_slice(&[rows, columns.len()]), interleave(rows, &columns)?).ok()?;
         return Frame::new(rows, names, Columns::Matrix(matrix)).ok();
     }
     Frame::new(rows, names, Columns::Separate(columns.into_iter().map(Tensor::vector).collect())).ok()
