@@ -116,7 +116,6 @@ pub enum Elements {
 }
 
 /// Runs one expression on the vector of whichever variant an [`Elements`] holds.
-#[macro_export]
 macro_rules! each_elements {
     ($elements:expr, $vector:ident => $body:expr) => {
         match $elements {
@@ -138,6 +137,7 @@ macro_rules! each_elements {
         }
     };
 }
+pub(crate) use each_elements;
 
 impl Elements {
     /// Number of elements.
@@ -218,7 +218,11 @@ impl Tensor {
         let shape = shape.into();
         let wanted = element_count(&shape);
         if wanted != elements.len() {
-            return Err(ShapeError { shape, wanted, got: elements.len() });
+            return Err(ShapeError {
+                shape,
+                wanted,
+                got: elements.len(),
+            });
         }
         Ok(Tensor { shape, elements })
     }
@@ -268,7 +272,9 @@ impl Tensor {
 
 /// Product of the extents; saturates, so that a hostile shape cannot wrap around to a small number.
 pub fn element_count(shape: &[usize]) -> usize {
-    shape.iter().fold(1usize, |product, &extent| product.saturating_mul(extent))
+    shape
+        .iter()
+        .fold(1usize, |product, &extent| product.saturating_mul(extent))
 }
 
 #[cfg(test)]
@@ -277,9 +283,9 @@ mod tests {
 
     #[test]
     fn a_shape_must_fit_its_elements() {
-        let error = Tensor::new([2, 3], Elements::F32(vec![0.0; 5])).unwrap_err();
+        let error = Tensor::new([2, 3].as_slice(), Elements::F32(vec![0.0; 5])).unwrap_err();
         assert_eq!((error.wanted, error.got), (6, 5));
-        let tensor = Tensor::new([2, 3], Elements::F32(vec![0.0; 6])).unwrap();
+        let tensor = Tensor::new([2, 3].as_slice(), Elements::F32(vec![0.0; 6])).unwrap();
         assert_eq!((tensor.rows(), tensor.row_len()), (2, 3));
     }
 
@@ -291,6 +297,6 @@ mod tests {
 
     #[test]
     fn a_huge_shape_saturates() {
-        assert!(Tensor::new([usize::MAX, 2], Elements::I8(vec![])).is_err());
+        assert!(Tensor::new([usize::MAX, 2].as_slice(), Elements::I8(vec![])).is_err());
     }
 }
