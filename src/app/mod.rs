@@ -3,6 +3,7 @@
 mod deploy;
 mod predict;
 mod serve;
+mod text;
 
 pub mod inspect;
 pub mod registry;

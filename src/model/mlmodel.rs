@@ -42,8 +42,8 @@ pub enum MlModelError {
     /// Longer than [`MAX_BYTES`].
     #[error("`MLmodel` has {0} bytes, at most {MAX_BYTES} are read")]
     TooLong(usize),
-    /// Not YAML.
-    #[error("`MLmodel` is not YAML: {0}")]
+    /// Not YAML, or no mapping.
+    #[error("`MLmodel` cannot be read: {0}")]
     Yaml(String),
     /// YAML of another shape.
     #[error("`MLmodel`: {0}")]
@@ -205,9 +205,9 @@ mod tests {
     #[test]
     fn what_is_no_mlmodel_says_why() {
         for (text, wanted) in [
-            ("- 1", "a mapping at the top"),
+            ("- 1", "expected mapping"),
             ("a: 1", "no `flavors`"),
-            ("flavors: [", "is not YAML"),
+            ("flavors: [", "`MLmodel` cannot be read"),
             ("flavors: {}\nsignature: {inputs: 3}", "signature `inputs` is `3`"),
         ] {
             let message = MlModel::parse(text).unwrap_err().to_string();
