@@ -9,4 +9,5 @@ mod engines;
 mod http;
 mod mlmodel;
 mod registry;
+mod registry_writers;
 mod support;

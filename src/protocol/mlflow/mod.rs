@@ -1,11 +1,15 @@
 //! MLflow's scoring protocol, `POST /invocations`, as `mlflow models serve` 3.17 and 3.18 speak it.
 
+pub(crate) mod cast;
 pub mod csv;
 pub mod encode;
+pub(crate) mod enforce;
 pub mod error;
 pub mod json;
 pub mod media;
 mod number;
+pub(crate) mod params;
+pub(crate) mod python;
 
 use super::Codec;
 use media::Media;
@@ -19,9 +23,11 @@ pub struct Codecs {
 
 impl Codecs {
     /// Codecs that name the schema in their errors, unless told not to.
-    pub fn new(_disable_schema_details: bool) -> Codecs {
+    pub fn new(disable_schema_details: bool) -> Codecs {
         Codecs {
-            json: json::JsonCodec,
+            json: json::JsonCodec {
+                disable_schema_details,
+            },
             csv: csv::CsvCodec,
         }
     }
