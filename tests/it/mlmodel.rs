@@ -8,6 +8,7 @@ use modelsd::model::mlmodel::MlModel;
 use modelsd::model::signature::{ColumnType, DataType, Schema};
 use modelsd::model::tensor::DType;
 use modelsd::model::value::Value;
+use proptest::prelude::*;
 
 use crate::support::repository;
 
@@ -232,5 +233,31 @@ fn hostile_files_are_errors_and_quick_ones() {
             "{shown}…: {:?}",
             start.elapsed()
         );
+    }
+}
+
+proptest! {
+    /// Files with a few bytes replaced, cut off or doubled are read or refused, never more.
+    #[test]
+    fn spoiled_files_never_panic(
+        which in any::<prop::sample::Index>(),
+        places in prop::collection::vec((any::<prop::sample::Index>(), "[\\x00-\\x7fé&*!|>'\"{}\\[\\],:-]{0,3}"), 1..6),
+        end in any::<prop::sample::Index>(),
+    ) {
+        let mut text = fs::read_to_string(which.get(&files())).unwrap();
+        for (place, with) in places {
+            let at = place.index(text.len());
+            if text.is_char_boundary(at) && text.is_char_boundary(at + 1) {
+                text.replace_range(at..at + 1, &with);
+            }
+            if text.is_empty() {
+                return Ok(());
+            }
+        }
+        let _ = MlModel::parse(&text);
+        let end = end.index(text.len());
+        if text.is_char_boundary(end) {
+            let _ = MlModel::parse(&text[..end]);
+        }
     }
 }
