@@ -3,6 +3,7 @@
 mod bundled;
 mod codec_csv;
 mod codec_json;
+mod codec_json_fast;
 mod codec_output;
 mod conformance;
 mod engines;

@@ -33,14 +33,14 @@ impl JsonCodec {
     /// Decodes by the decoder of regular requests; `None` when the request is not one.
     ///
     /// Where it answers, the answer is that of [`JsonCodec::decode_any`].
-    pub fn decode_regular(&self, body: &[u8], signature: &Signature) -> Option<Decoded> {
-        fast::decode(body, signature)
+    pub fn decode_regular(&self, body: &[u8], signature: &Signature, limits: Limits) -> Option<Decoded> {
+        fast::decode(body, signature, limits)
     }
 }
 
 impl Codec for JsonCodec {
     fn decode(&self, body: &[u8], signature: &Signature, limits: Limits) -> Result<Decoded, Error> {
-        match self.decode_regular(body, signature) {
+        match self.decode_regular(body, signature, limits) {
             Some(decoded) => Ok(decoded),
             None => self.decode_any(body, signature, limits),
         }

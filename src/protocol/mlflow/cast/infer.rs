@@ -1,9 +1,9 @@
 //! The types NumPy and pandas infer where no signature names them.
 
 use super::is_missing;
-use crate::model::tensor::{DType, Elements};
+use crate::model::tensor::{DType, Elements, Tensor};
 use crate::model::value::Value;
-use crate::protocol::mlflow::python::text_of;
+use super::number::numpy_text;
 
 /// What was seen among the values.
 #[derive(Debug, Default, Clone, Copy)]
@@ -82,8 +82,12 @@ pub(crate) fn pandas(values: Vec<Value>) -> Elements {
     }
 }
 
-/// NumPy scalars are inferred as the Python values they hold, but keep their type where the column stays `object`.
+/// NumPy scalars of one type keep it. Otherwise they are inferred as the Python values they hold, and stay NumPy's
+/// where the column stays `object`.
 fn pandas_scalars(values: Vec<Value>) -> Elements {
+    if let Some(elements) = same_scalars(&values) {
+        return elements;
+    }
     let plain: Option<Vec<Value>> = values
         .iter()
         .map(|value| match value {
@@ -118,16 +122,24 @@ fn pandas_scalars(values: Vec<Value>) -> Elements {
                 Elements::Object(inferred) if !super::is_text(&Elements::Object(inferred.clone())) => {
                     Elements::Object(values)
                 }
-                inferred => one_width(&values, inferred),
+                inferred => inferred,
             }
         }
         _ => Elements::Object(values),
     }
 }
 
-/// NumPy scalars that all have one narrow type keep it no more than Python numbers would: pandas widens them.
-fn one_width(_values: &[Value], inferred: Elements) -> Elements {
-    inferred
+fn same_scalars(values: &[Value]) -> Option<Elements> {
+    let scalar = |value: &'_ Value| match value {
+        Value::Tensor(tensor) if tensor.shape().is_empty() => Some((**tensor).clone()),
+        _ => None,
+    };
+    let tensors: Vec<Tensor> = values.iter().map(scalar).collect::<Option<_>>()?;
+    let dtype = tensors.first()?.dtype();
+    if dtype == DType::Object || tensors.iter().any(|tensor| tensor.dtype() != dtype) {
+        return None;
+    }
+    super::array::concat(&tensors.iter().collect::<Vec<_>>())
 }
 
 fn pandas_text(values: Vec<Value>) -> Elements {
@@ -161,7 +173,7 @@ pub(crate) fn numpy<'a>(values: impl Iterator<Item = &'a Value> + Clone) -> Elem
         return object();
     }
     if seen.text {
-        return Elements::Str(values.map(text_of).collect());
+        return Elements::Str(values.map(numpy_text).collect());
     }
     let dtype = if seen.float || seen.nan || (seen.integer && seen.unsigned) {
         DType::F64

@@ -164,14 +164,18 @@ pub(crate) fn stack(values: Vec<Value>) -> Value {
 /// Arrays as nested lists.
 pub(crate) fn unpack(value: Value) -> Value {
     match value {
-        Value::Tensor(tensor) if tensor.dtype() != DType::Datetime => unpack_tensor(&tensor),
+        Value::Tensor(tensor) => unpack_tensor(&tensor),
         other => other,
     }
 }
 
 fn unpack_tensor(tensor: &Tensor) -> Value {
     if tensor.shape().is_empty() {
-        return series::value_at(tensor.elements(), 0).unwrap_or(Value::Null);
+        // NumPy's own lists hold times as numbers.
+        return match tensor.elements() {
+            Elements::Datetime(times) => times.first().map_or(Value::Null, |&time| Value::Int(time)),
+            elements => series::value_at(elements, 0).unwrap_or(Value::Null),
+        };
     }
     Value::List(rows(tensor).into_iter().map(unpack).collect())
 }

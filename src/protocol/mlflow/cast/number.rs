@@ -102,6 +102,13 @@ pub(crate) fn truthy(value: &Value) -> bool {
     }
 }
 
+/// `str(value)` as an array of text keeps it: without trailing NULs.
+pub(crate) fn numpy_text(value: &Value) -> String {
+    let mut text = text_of(value);
+    text.truncate(text.trim_end_matches('\0').len());
+    text
+}
+
 /// What a NumPy scalar holds.
 fn scalar_value(tensor: &Tensor) -> Option<Value> {
     if tensor.shape().is_empty() {
@@ -169,7 +176,7 @@ pub(crate) fn cast<'a>(
                 .collect::<Result<_, _>>()?,
         ),
         DType::F64 => Elements::F64(values.map(to_float).collect::<Result<_, _>>()?),
-        DType::Str => Elements::Str(values.map(text_of).collect()),
+        DType::Str => Elements::Str(values.map(numpy_text).collect()),
         DType::Datetime => super::datetime::numpy_times(values)?,
         DType::Object => Elements::Object(values.cloned().collect()),
     })

@@ -1,0 +1,258 @@
+//! A cursor over the text of a request. Every method answers `None` where the text is not what a regular request has.
+
+use std::borrow::Cow;
+
+use crate::protocol::mlflow::json::read;
+
+/// One cell.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Token<'a> {
+    Null,
+    Bool(bool),
+    /// A number without fraction and exponent.
+    Int(i64),
+    Float(f64),
+    Text(Cow<'a, str>),
+}
+
+/// Where reading stands.
+pub(super) struct Cursor<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    pub(super) at: usize,
+}
+
+/// Powers of ten that a double holds exactly.
+const EXACT_TENS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+/// Whole numbers up to here are doubles exactly.
+const EXACT_INTEGER: u64 = 1 << 53;
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(text: &'a str) -> Cursor<'a> {
+        Cursor { text, bytes: text.as_bytes(), at: 0 }
+    }
+
+    /// The next byte that is not white space.
+    #[inline]
+    pub(super) fn peek(&mut self) -> Option<u8> {
+        loop {
+            let byte = *self.bytes.get(self.at)?;
+            if !matches!(byte, b' ' | b'\n' | b'\t' | b'\r') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+    }
+
+    /// Steps over this byte.
+    #[inline]
+    pub(super) fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    /// Steps over a comma (true) or the closing byte (false).
+    #[inline]
+    pub(super) fn more(&mut self, close: u8) -> Option<bool> {
+        let byte = self.peek()?;
+        self.at += 1;
+        match byte {
+            b',' => Some(true),
+            _ if byte == close => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing but white space is left.
+    pub(super) fn ended(&mut self) -> bool {
+        self.peek().is_none()
+    }
+
+    /// A string.
+    #[inline]
+    pub(super) fn string(&mut self) -> Option<Cow<'a, str>> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let rest = self.bytes.get(start..)?;
+        let length = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
+        match rest.get(length)? {
+            b'"' => {
+                self.at = start + length + 1;
+                self.text.get(start..start + length).map(Cow::Borrowed)
+            }
+            b'\\' => {
+                let (string, end) = read::string_at(self.text, start - 1)?;
+                self.at = end;
+                Some(string)
+            }
+            _ => None,
+        }
+    }
+
+    /// A key and its colon.
+    #[inline]
+    pub(super) fn key(&mut self) -> Option<Cow<'a, str>> {
+        let key = self.string()?;
+        self.expect(b':')?;
+        Some(key)
+    }
+
+    /// One cell, which is no list and no object.
+    #[inline]
+    pub(super) fn token(&mut self) -> Option<Token<'a>> {
+        match self.peek()? {
+            b'-' | b'0'..=b'9' => self.number(),
+            b'"' => self.string().map(Token::Text),
+            b'n' => self.word(b"null", Token::Null),
+            b't' => self.word(b"true", Token::Bool(true)),
+            b'f' => self.word(b"false", Token::Bool(false)),
+            _ => None,
+        }
+    }
+
+    fn word(&mut self, word: &[u8], token: Token<'a>) -> Option<Token<'a>> {
+        self.bytes.get(self.at..)?.starts_with(word).then(|| self.at += word.len())?;
+        Some(token)
+    }
+
+    /// A number. Doubles are rounded exactly: directly where mantissa and power of ten are doubles themselves, else by
+    /// the standard parser.
+    #[inline]
+    fn number(&mut self) -> Option<Token<'a>> {
+        let start = self.at;
+        let bytes = self.bytes;
+        let mut at = start;
+        let negative = *bytes.get(at)? == b'-';
+        at += usize::from(negative);
+        let first = at;
+        let mut mantissa = 0u64;
+        // Digits beyond 19 may wrap; such numbers take the long way.
+        while let Some(digit @ b'0'..=b'9') = bytes.get(at) {
+            mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+            at += 1;
+        }
+        let whole = at - first;
+        if whole == 0 || (whole > 1 && bytes.get(first) == Some(&b'0')) {
+            return None;
+        }
+        let mut digits = whole;
+        let mut exponent = 0i32;
+        let mut float = false;
+        if bytes.get(at) == Some(&b'.') {
+            float = true;
+            at += 1;
+            let fraction = at;
+            while let Some(digit @ b'0'..=b'9') = bytes.get(at) {
+                mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+                at += 1;
+            }
+            if at == fraction {
+                return None;
+            }
+            digits += at - fraction;
+            exponent = -i32::try_from(at - fraction).ok()?;
+        }
+        if let Some(b'e' | b'E') = bytes.get(at) {
+            float = true;
+            at += 1;
+            let down = bytes.get(at) == Some(&b'-');
+            at += usize::from(matches!(bytes.get(at), Some(b'-' | b'+')));
+            let begin = at;
+            let mut power = 0i32;
+            while let Some(digit @ b'0'..=b'9') = bytes.get(at) {
+                power = power.saturating_mul(10).saturating_add(i32::from(digit - b'0'));
+                at += 1;
+            }
+            if at == begin {
+                return None;
+            }
+            exponent = exponent.saturating_add(if down { -power } else { power });
+        }
+        self.at = at;
+        if !float {
+            let integer = if digits <= 18 {
+                let magnitude = i64::try_from(mantissa).ok()?;
+                if negative { -magnitude } else { magnitude }
+            } else {
+                self.text.get(start..at)?.parse().ok()?
+            };
+            return Some(Token::Int(integer));
+        }
+        if digits <= 19 && mantissa <= EXACT_INTEGER {
+            let power = EXACT_TENS.get(usize::try_from(exponent.unsigned_abs()).ok()?);
+            if let Some(power) = power {
+                let magnitude = if exponent < 0 { mantissa as f64 / power } else { mantissa as f64 * power };
+                return Some(Token::Float(if negative { -magnitude } else { magnitude }));
+            }
+        }
+        self.text.get(start..at)?.parse().ok().map(Token::Float)
+    }
+
+    /// Steps over one cell of any kind; lists and objects are not cells of regular requests.
+    pub(super) fn skip_cell(&mut self) -> Option<()> {
+        self.token().map(|_| ())
+    }
+
+    /// Steps over a list of whatever, to be read later: its end is found by counting brackets.
+    pub(super) fn skip_list(&mut self) -> Option<()> {
+        self.expect(b'[')?;
+        let mut open = 1usize;
+        while open > 0 {
+            match self.peek()? {
+                b'[' | b'{' => open += 1,
+                b']' | b'}' => open -= 1,
+                b'"' => {
+                    self.string()?;
+                    continue;
+                }
+                _ => {}
+            }
+            self.at += 1;
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::value::Value;
+
+    fn number(text: &str) -> Option<Token<'_>> {
+        let mut cursor = Cursor::new(text);
+        let token = cursor.token()?;
+        cursor.ended().then_some(token)
+    }
+
+    #[test]
+    fn numbers_are_rounded_exactly() {
+        for text in [
+            "0.1", "1e23", "1e22", "9007199254740993.0", "123456789012345678901234567890.5", "5e-324", "2.5e-324", "1e400",
+            "-0.0", "0.30000000000000004", "1.7976931348623157e308", "9007199254740992.5", "1e-22", "1e-23", "0e5000",
+            "18446744073709551616.5", "0.0000000000000000000000000001",
+        ] {
+            let Some(Token::Float(float)) = number(text) else { panic!("{text}") };
+            assert_eq!(float.to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
+        }
+        assert_eq!(number("-0"), Some(Token::Int(0)));
+        assert_eq!(number("9223372036854775807"), Some(Token::Int(i64::MAX)));
+        assert_eq!(number("-9223372036854775808"), Some(Token::Int(i64::MIN)));
+    }
+
+    #[test]
+    fn what_is_not_regular_is_declined() {
+        for text in ["9223372036854775808", "01", "1.", ".5", "-", "1e", "+1", "NaN", "Infinity", "tru", "[", "\"a\n\""] {
+            assert_eq!(number(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn strings_are_those_of_the_other_reader() {
+        for text in [r#""a""#, r#""é\u00e9\ud83d\ude00""#, r#""""#, r#""\ud800x""#] {
+            let Some(Token::Text(string)) = number(text) else { panic!("{text}") };
+            assert_eq!(read::read(text, 64), Ok(Value::Str(string.as_ref().into())));
+        }
+    }
+}
