@@ -10,3 +10,4 @@ mod python;
 pub mod encode;
 pub mod error;
 mod number;
+pub mod parquet;
