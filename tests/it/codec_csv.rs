@@ -9,6 +9,7 @@ use modelsd::model::signature::Signature;
 use modelsd::model::tensor::Elements;
 use modelsd::model::value::Value;
 use modelsd::protocol::mlflow::csv::CsvCodec;
+use modelsd::protocol::mlflow::parquet::ParquetCodec;
 use modelsd::protocol::{Codec, Limits};
 use modelsd::serve::error::{Error, Kind};
 use proptest::prelude::*;
@@ -157,7 +158,21 @@ fn repr_value(value: &Value) -> String {
 
 #[test]
 fn csv_pairs_match() {
-    assert_eq!(check_pairs("text/csv", &CsvCodec), 22);
+    assert_eq!(check_pairs("text/csv", &CsvCodec::default()), 22);
+}
+
+#[test]
+#[cfg(feature = "parquet")]
+fn parquet_pairs_match() {
+    assert_eq!(check_pairs("application/vnd.apache.parquet", &ParquetCodec::default()), 12);
+}
+
+#[test]
+#[cfg(not(feature = "parquet"))]
+fn parquet_is_refused_by_the_name_of_its_feature() {
+    let error = ParquetCodec::default().decode(b"PAR1", &Signature::default(), Limits::default()).unwrap_err();
+    assert_eq!(error.kind(), Kind::UnsupportedMedia);
+    assert!(error.message().contains("feature `parquet`"), "{error}");
 }
 
 #[test]
@@ -168,7 +183,7 @@ fn a_body_that_is_not_utf8_is_refused_as_python_refuses_it() {
         (b"a\n\xe4\xb8", r"b'a\n\xe4\xb8', 2, 4, 'unexpected end of data'"),
         (b"a\n\xed\xa0\x80", r"b'a\n\xed\xa0\x80', 2, 3, 'invalid continuation byte'"),
     ] {
-        let error = CsvCodec.decode(body, &Signature::default(), Limits::default()).unwrap_err();
+        let error = CsvCodec::default().decode(body, &Signature::default(), Limits::default()).unwrap_err();
         assert_eq!(error.kind(), Kind::InvalidInput);
         let expected = format!("Error: 'UnicodeDecodeError('utf-8', {reason})'");
         assert!(error.message().ends_with(&expected), "{error}");
@@ -180,7 +195,7 @@ fn a_body_that_is_not_utf8_is_refused_as_python_refuses_it() {
 fn rows_too_short_for_a_wide_table_are_refused_before_they_fill_memory() {
     let mut body = vec![b','; 100_000];
     body.extend(b"\n1".repeat(100_000));
-    let error = CsvCodec.decode(&body, &Signature::default(), Limits::default()).unwrap_err();
+    let error = CsvCodec::default().decode(&body, &Signature::default(), Limits::default()).unwrap_err();
     assert!(error.message().contains("100000 rows padded to 100001 columns"), "{error}");
 }
 
@@ -188,14 +203,14 @@ proptest! {
     #[test]
     fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         for model in ["onnx_cols", "py_echo_nosig", "py_echo", "onnx_cols_unnamed", "onnx_tensor"] {
-            let _ = CsvCodec.decode(&bytes, &signature(model), Limits::default());
+            let _ = CsvCodec::default().decode(&bytes, &signature(model), Limits::default());
         }
     }
 
     #[test]
     fn any_csv_like_text_is_answered(text in "[ab,\"\n\r 1.e+-]{0,60}") {
         for model in ["onnx_cols", "py_echo_nosig", "onnx_cols_unnamed", "onnx_tensor"] {
-            let _ = CsvCodec.decode(text.as_bytes(), &signature(model), Limits::default());
+            let _ = CsvCodec::default().decode(text.as_bytes(), &signature(model), Limits::default());
         }
     }
 }

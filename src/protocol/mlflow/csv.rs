@@ -24,7 +24,10 @@ const MAX_PADDING: usize = 4 << 20;
 
 /// The codec of `text/csv`.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct CsvCodec;
+pub struct CsvCodec {
+    /// Whether messages about the schema stay general (`MLFLOW_DISABLE_SCHEMA_DETAILS`).
+    pub disable_schema_details: bool,
+}
 
 impl Codec for CsvCodec {
     fn decode(&self, body: &[u8], signature: &Signature, _limits: Limits) -> Result<Decoded, Error> {
@@ -36,7 +39,7 @@ impl Codec for CsvCodec {
         }
         let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error))?;
         let table = read(text, signature.inputs.as_ref()).map_err(refused)?;
-        finish_table(table, signature, Details::default())
+        finish_table(table, signature, Details { hidden: self.disable_schema_details })
     }
 
     fn encode(&self, output: &Batch, reply: Reply, out: &mut Vec<u8>) -> Result<(), Error> {

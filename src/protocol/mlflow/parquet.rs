@@ -19,7 +19,10 @@ use crate::serve::error::Error;
 
 /// The codec of `application/vnd.apache.parquet`. Answers are JSON.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ParquetCodec;
+pub struct ParquetCodec {
+    /// Whether messages about the schema stay general (`MLFLOW_DISABLE_SCHEMA_DETAILS`).
+    pub disable_schema_details: bool,
+}
 
 impl Codec for ParquetCodec {
     #[cfg(feature = "parquet")]
@@ -27,7 +30,7 @@ impl Codec for ParquetCodec {
         use crate::protocol::mlflow::enforce::{Details, finish_table};
 
         let table = table::read(body, signature.inputs.as_ref()).map_err(table::refused)?;
-        finish_table(table, signature, Details::default())
+        finish_table(table, signature, Details { hidden: self.disable_schema_details })
     }
 
     #[cfg(not(feature = "parquet"))]
