@@ -39,7 +39,13 @@ impl Codec for CsvCodec {
         }
         let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error))?;
         let table = read(text, signature.inputs.as_ref()).map_err(refused)?;
-        finish_table(table, signature, Details { hidden: self.disable_schema_details })
+        finish_table(
+            table,
+            signature,
+            Details {
+                hidden: self.disable_schema_details,
+            },
+        )
     }
 
     fn encode(&self, output: &Batch, reply: Reply, out: &mut Vec<u8>) -> Result<(), Error> {
@@ -71,6 +77,9 @@ fn read(text: &str, schema: Option<&Schema>) -> Result<Table, Raised> {
     let labels = header::labels(&header);
     if rows == 0 {
         kinds.check_positions(labels.len())?;
+    }
+    if rows > 0 {
+        kinds.check_row_labels(&tokens, labels_before)?;
     }
     let mut columns = Vec::with_capacity(labels.len());
     for (index, label) in labels.into_iter().enumerate() {
@@ -170,6 +179,17 @@ impl<'a> Kinds<'a> {
                 .get(position)
                 .map_or(Wanted::Inferred, |kind| Wanted::Forced(*kind)),
         }
+    }
+
+    /// Types go by the position of a column, row labels included: those are read too, and then not used.
+    fn check_row_labels(&self, tokens: &Tokens<'_>, labels: usize) -> Result<(), Raised> {
+        let Kinds::Positional(kinds) = self else {
+            return Ok(());
+        };
+        for (position, kind) in kinds.iter().enumerate().take(labels) {
+            forced::read(*kind, tokens.column(position), position)?;
+        }
+        Ok(())
     }
 
     /// An empty table must have as many columns as the signature counts.

@@ -6,7 +6,7 @@
 use crate::model::signature::DataType;
 use crate::model::tensor::Elements;
 use crate::model::value::Value;
-use crate::protocol::mlflow::python::{Raised, parse_float, parse_int};
+use crate::protocol::mlflow::python::{Integer, Raised, parse_float, parse_int};
 
 use super::infer::{Inferred, Wholes, flags, floats, infer, text_elements, texts, unsigned, wholes};
 
@@ -84,7 +84,11 @@ fn read_whole<'a>(
     }
     match infer(cells) {
         Inferred::Floats(values) => {
-            let whole: Option<Vec<i64>> = values.into_iter().map(exactly_whole).collect();
+            let fits = |value: &i64| dtype != "int32" || i32::try_from(*value).is_ok();
+            let whole: Option<Vec<i64>> = values
+                .into_iter()
+                .map(|value| exactly_whole(value).filter(fits))
+                .collect();
             whole.ok_or_else(|| unsafe_cast(dtype, "float64", position))
         }
         Inferred::Flags(values) => match values.into_iter().map(|flag| flag.map(i64::from)).collect() {
@@ -101,13 +105,28 @@ fn read_whole<'a>(
             for value in values {
                 let text =
                     value.ok_or_else(|| Raised::new("ValueError", "cannot convert float NaN to integer"))?;
-                parse_int(&text)?;
+                check_bounds(&parse_int(&text)?, dtype)?;
             }
             Err(unsafe_cast(dtype, "object", position))
         }
         Inferred::Whole { .. } => Err(unsafe_cast(dtype, "int64", position)),
         Inferred::Unsigned(_) => Err(unsafe_cast(dtype, "uint64", position)),
         Inferred::Big(_) => Err(unsafe_cast(dtype, "object", position)),
+    }
+}
+
+/// Python's integers have no bounds, those of an array do.
+fn check_bounds(integer: &Integer, dtype: &str) -> Result<(), Raised> {
+    match integer {
+        Integer::Big(_) => Err(Raised::new(
+            "OverflowError",
+            "Python int too large to convert to C long",
+        )),
+        Integer::Small(value) if dtype == "int32" && i32::try_from(*value).is_err() => Err(Raised::new(
+            "OverflowError",
+            format!("Python integer {value} out of bounds for int32"),
+        )),
+        Integer::Small(_) => Ok(()),
     }
 }
 
@@ -251,6 +270,17 @@ mod tests {
             DataType::Long,
             &["1", "x"],
             "invalid literal for int() with base 10: 'x'",
+        );
+        check_error(DataType::Long, &["99999999999999999999", "x"], "Overflow");
+        check_error(
+            DataType::Long,
+            &["x", "99999999999999999999"],
+            "invalid literal for int() with base 10: 'x'",
+        );
+        check_error(
+            DataType::Long,
+            &["1_0", "99999999999999999999"],
+            "Python int too large to convert to C long",
         );
         check_error(DataType::Integer, &["3000000000"], &unsafely("int32", "int64"));
         check_error(DataType::Integer, &["1e300"], &unsafely("int32", "float64"));

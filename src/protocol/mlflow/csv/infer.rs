@@ -74,16 +74,23 @@ pub(super) fn infer<'a>(cells: impl Iterator<Item = &'a str> + Clone) -> Inferre
         Wholes::Overflow => match unsigned(cells.clone()) {
             Ok(Some(values)) => return Inferred::Unsigned(values),
             Ok(None) => {}
-            Err(Conflict::TooBig) => return big(cells.clone()).map_or_else(|| text(cells), Inferred::Big),
-            // pandas takes the texts as they are here, missing ones too.
-            Err(Conflict::Mixed) => return Inferred::Text(cells.map(|cell| Some(cell.to_owned())).collect()),
+            Err(conflict) => {
+                let integers = if conflict == Conflict::TooBig {
+                    big(cells.clone())
+                } else {
+                    None
+                };
+                // pandas takes the texts as they are here, missing ones too.
+                let verbatim = || Inferred::Text(cells.map(|cell| Some(cell.to_owned())).collect());
+                return integers.map_or_else(verbatim, Inferred::Big);
+            }
         },
         Wholes::Not => {}
     }
     if let Some(values) = floats(cells.clone()) {
         return Inferred::Floats(values);
     }
-    flags(cells.clone()).map_or_else(|| text(cells), Inferred::Flags)
+    flags(cells.clone()).map_or_else(|| Inferred::Text(texts(cells)), Inferred::Flags)
 }
 
 /// What reading a column as 64-bit integers came to.
@@ -213,10 +220,6 @@ pub(super) fn flags<'a>(cells: impl Iterator<Item = &'a str>) -> Option<Vec<Opti
         .collect()
 }
 
-fn text<'a>(cells: impl Iterator<Item = &'a str>) -> Inferred {
-    Inferred::Text(texts(cells))
-}
-
 /// The texts, `None` where missing.
 pub(super) fn texts<'a>(cells: impl Iterator<Item = &'a str>) -> Vec<Option<String>> {
     cells
@@ -278,6 +281,10 @@ mod tests {
         check(
             &["99999999999999999999", "1.5"],
             text(&["99999999999999999999", "1.5"]),
+        );
+        check(
+            &["99999999999999999999", "x", "NA"],
+            text(&["99999999999999999999", "x", "NA"]),
         );
         check(&["1.5", "99999999999999999999"], Elements::F64(vec![1.5, 1e20]));
     }

@@ -196,19 +196,19 @@ impl Stored {
     ) -> Result<(), ParquetError> {
         match (self, reader) {
             (Stored::Bool(cells), ColumnReader::BoolColumnReader(reader)) => {
-                append(cells, reader, rows, optional, |value| Ok(value))
+                append(cells, reader, rows, optional, Ok)
             }
             (Stored::Int32(cells), ColumnReader::Int32ColumnReader(reader)) => {
-                append(cells, reader, rows, optional, |value| Ok(value))
+                append(cells, reader, rows, optional, Ok)
             }
             (Stored::Int64(cells), ColumnReader::Int64ColumnReader(reader)) => {
-                append(cells, reader, rows, optional, |value| Ok(value))
+                append(cells, reader, rows, optional, Ok)
             }
             (Stored::Float(cells), ColumnReader::FloatColumnReader(reader)) => {
-                append(cells, reader, rows, optional, |value| Ok(value))
+                append(cells, reader, rows, optional, Ok)
             }
             (Stored::Double(cells), ColumnReader::DoubleColumnReader(reader)) => {
-                append(cells, reader, rows, optional, |value| Ok(value))
+                append(cells, reader, rows, optional, Ok)
             }
             (Stored::Int96(cells), ColumnReader::Int96ColumnReader(reader)) => {
                 append(cells, reader, rows, optional, |value| Ok(value.to_nanos()))
