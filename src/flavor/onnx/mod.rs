@@ -1,17 +1,126 @@
 //! The `onnx` flavor: ONNX graphs in ONNX Runtime or tract.
+//!
+//! Both engines share how a batch is fed ([`feed`]) and how outputs are shaped ([`shape_output`]), so that the choice
+//! of engine changes speed and the operators at hand, nothing else.
+
+mod convert;
+mod element;
+mod feed;
+mod files;
+mod options;
+#[cfg(feature = "ort")]
+mod ort;
+#[cfg(feature = "ort")]
+mod runtime;
+mod shape_output;
+#[cfg(feature = "tract")]
+mod tract;
+pub mod walk;
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
-use super::{Config, LoadError, Loaded, Loader, Source};
+use super::{Config, EngineChoice, LoadError, Loaded, Loader, Source};
+
+use self::files::ModelFile;
+use self::options::{Options, SessionOptions};
 
 /// Loads ONNX graphs.
-pub struct OnnxLoader;
+pub struct OnnxLoader {
+    engine: EngineChoice,
+    candidates: Vec<PathBuf>,
+}
 
 impl OnnxLoader {
     /// A loader that finds its engine as `config` says.
-    pub fn new(_config: &Config) -> OnnxLoader {
-        OnnxLoader
+    pub fn new(config: &Config) -> OnnxLoader {
+        OnnxLoader {
+            engine: config.engine,
+            candidates: config.onnxruntime.clone(),
+        }
     }
+
+    fn load_with(
+        &self,
+        file: &ModelFile,
+        session: &SessionOptions,
+        predictors: NonZeroUsize,
+    ) -> Result<Loaded, LoadError> {
+        match self.engine {
+            EngineChoice::Ort => self
+                .with_ort(file, session, predictors)?
+                .map_err(LoadError::NoEngine),
+            EngineChoice::Tract => with_tract(file, session, predictors),
+            EngineChoice::Auto => match self.with_ort(file, session, predictors)? {
+                Ok(loaded) => Ok(loaded),
+                Err(why) => {
+                    warn_once(&why);
+                    with_tract(file, session, predictors)
+                }
+            },
+        }
+    }
+
+    /// Loads with ONNX Runtime; the inner error says why there is none.
+    #[cfg(feature = "ort")]
+    fn with_ort(
+        &self,
+        file: &ModelFile,
+        session: &SessionOptions,
+        predictors: NonZeroUsize,
+    ) -> Result<Result<Loaded, String>, LoadError> {
+        match runtime::runtime(&self.candidates) {
+            Ok(runtime) => ort::load(runtime, file, session, predictors).map(Ok),
+            Err(absent @ runtime::Absent::NotFound(_)) => Ok(Err(format!("{absent}; {WAY_OUT}"))),
+            // What is there and does not work is a mistake to report, not a reason to take another engine.
+            Err(broken @ runtime::Absent::Broken { .. }) => Err(LoadError::NoEngine(broken.to_string())),
+        }
+    }
+
+    #[cfg(not(feature = "ort"))]
+    fn with_ort(
+        &self,
+        _file: &ModelFile,
+        _session: &SessionOptions,
+        _predictors: NonZeroUsize,
+    ) -> Result<Result<Loaded, String>, LoadError> {
+        debug_assert!(self.candidates.iter().all(|path| !path.as_os_str().is_empty()));
+        Ok(Err(
+            "this build has no ONNX Runtime: it was compiled without the feature `ort`".into(),
+        ))
+    }
+}
+
+/// How to get ONNX Runtime, for every message that misses it.
+const WAY_OUT: &str =
+    "run scripts/fetch-onnxruntime.sh, or set ORT_DYLIB_PATH to a libonnxruntime.so of version 1.31";
+
+#[cfg(feature = "tract")]
+fn with_tract(
+    file: &ModelFile,
+    session: &SessionOptions,
+    predictors: NonZeroUsize,
+) -> Result<Loaded, LoadError> {
+    let mut loaded = tract::load(file, predictors)?;
+    if *session != SessionOptions::default() {
+        loaded
+            .report
+            .notes
+            .push("session options are for ONNX Runtime; tract has none of them".into());
+    }
+    Ok(loaded)
+}
+
+#[cfg(not(feature = "tract"))]
+fn with_tract(_file: &ModelFile, _session: &SessionOptions, _n: NonZeroUsize) -> Result<Loaded, LoadError> {
+    let message = "this build has no tract: it was compiled without the feature `tract`";
+    Err(LoadError::NoEngine(format!("{message}; {WAY_OUT}")))
+}
+
+/// Says once a process that tract serves instead.
+fn warn_once(why: &str) {
+    static SAID: std::sync::Once = std::sync::Once::new();
+    SAID.call_once(|| tracing::warn!(why, "ONNX Runtime is not at hand, tract serves what it can"));
 }
 
 impl Loader for OnnxLoader {
@@ -19,7 +128,12 @@ impl Loader for OnnxLoader {
         "onnx"
     }
 
-    fn load(&self, _source: Source<'_>, _predictors: NonZeroUsize) -> Result<Loaded, LoadError> {
-        Err(LoadError::NoEngine("not yet".into()))
+    fn load(&self, source: Source<'_>, predictors: NonZeroUsize) -> Result<Loaded, LoadError> {
+        let config = source.mlmodel.flavor(self.flavor()).cloned().unwrap_or_default();
+        let options = Options::read(&config)?;
+        let file = files::open(source.dir, &options.file)?;
+        let mut loaded = self.load_with(&file, &options.session, predictors)?;
+        loaded.report.notes.splice(0..0, options.notes);
+        Ok(loaded)
     }
 }

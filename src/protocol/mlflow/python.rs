@@ -89,15 +89,9 @@ pub(crate) fn repr_float(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "inf".into() } else { "-inf".into() };
     }
-    let scientific = format!("{value:e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..16).contains(&exponent) {
-        let plain = format!("{value}");
-        return if plain.contains('.') { plain } else { plain + ".0" };
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.abs())
+    let mut out = Vec::with_capacity(24);
+    super::number::write_f64(&mut out, value);
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// A short description of a value for messages, whose exact wording nobody can rely on.

@@ -1,0 +1,34 @@
+# modelsd with ONNX Runtime and the bundled models.
+#
+#   docker build -t modelsd .
+#   docker run --rm -p 5001:5001 modelsd
+#   docker run --rm -p 5001:5001 -v "$PWD/my-models:/models:ro" modelsd serve -m models:/mine/1 --registry /models --host 0.0.0.0
+#
+# Caches of the builder hold the compiled dependencies, so a change of the sources compiles only modelsd. There is no
+# HEALTHCHECK, since the image has neither curl nor a use for a shell: let the orchestrator ask GET /ping.
+
+FROM rust:1.95.0-slim-bookworm AS build
+ENV RUSTUP_TOOLCHAIN=1.95.0
+WORKDIR /build
+COPY Cargo.toml Cargo.lock ./
+COPY benches benches
+COPY src src
+RUN --mount=type=cache,target=/build/target --mount=type=cache,target=/usr/local/cargo/registry \
+    cargo build --release --locked --bin modelsd && cp target/release/modelsd /modelsd
+
+FROM python:3.11-slim-bookworm AS onnxruntime
+WORKDIR /build
+COPY scripts/fetch-onnxruntime.sh scripts/
+RUN scripts/fetch-onnxruntime.sh --into /onnxruntime
+
+FROM debian:bookworm-slim
+WORKDIR /app
+COPY --from=onnxruntime /onnxruntime/LICENSE /onnxruntime/ThirdPartyNotices.txt licenses/onnxruntime/
+COPY --from=onnxruntime /onnxruntime/libonnxruntime.so ./
+COPY --from=build /modelsd ./
+COPY LICENSE licenses/modelsd/
+COPY models models
+USER 65532:65532
+EXPOSE 5001
+ENTRYPOINT ["/app/modelsd"]
+CMD ["serve", "-m", "models:/iris/Production", "--host", "0.0.0.0", "--port", "5001"]

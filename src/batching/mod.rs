@@ -1,0 +1,5 @@
+//! How calls reach predictors.
+
+pub mod pool;
+
+mod cost;
