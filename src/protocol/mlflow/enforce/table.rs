@@ -48,7 +48,7 @@ fn every(elements: &Elements, start: usize, step: usize) -> Elements {
     if let Elements::Datetime(times) = elements {
         return Elements::Datetime(times.iter().skip(start).step_by(step.max(1)).copied().collect());
     }
-    crate::each_elements!(elements, values => pick(values, start, step))
+    crate::model::tensor::each_elements!(elements, values => pick(values, start, step))
 }
 
 trait Pick: Sized {
