@@ -30,14 +30,24 @@ fn onnxruntime() -> PathBuf {
 }
 
 fn config(engine: EngineChoice) -> Config {
-    Config { engine, onnxruntime: vec![onnxruntime()] }
+    Config {
+        engine,
+        onnxruntime: vec![onnxruntime()],
+    }
 }
 
 /// Loads a model directory, or an `.onnx` file with an empty entry in `MLmodel`.
 fn load_path(path: &Path, engine: EngineChoice, predictors: usize) -> Result<Loaded, LoadError> {
-    if path.extension().is_some_and(|extension| extension == "onnx") && !path.with_file_name("MLmodel").is_file() {
+    if path.extension().is_some_and(|extension| extension == "onnx")
+        && !path.with_file_name("MLmodel").is_file()
+    {
         let name = path.file_name().unwrap().to_str().unwrap();
-        return load_entry(path.parent().unwrap(), json!({ "data": name }), engine, predictors);
+        return load_entry(
+            path.parent().unwrap(),
+            json!({ "data": name }),
+            engine,
+            predictors,
+        );
     }
     let dir = path.parent().unwrap();
     let mlmodel = MlModel::parse(&std::fs::read_to_string(dir.join("MLmodel")).unwrap()).unwrap();
@@ -46,11 +56,19 @@ fn load_path(path: &Path, engine: EngineChoice, predictors: usize) -> Result<Loa
 
 /// Loads a directory as if `MLmodel` had this `onnx` entry.
 fn load_entry(dir: &Path, entry: Json, engine: EngineChoice, predictors: usize) -> Result<Loaded, LoadError> {
-    let mlmodel = MlModel { flavors: vec![("onnx".into(), entry)], ..MlModel::default() };
+    let mlmodel = MlModel {
+        flavors: vec![("onnx".into(), entry)],
+        ..MlModel::default()
+    };
     load_with(dir, &mlmodel, engine, predictors)
 }
 
-fn load_with(dir: &Path, mlmodel: &MlModel, engine: EngineChoice, predictors: usize) -> Result<Loaded, LoadError> {
+fn load_with(
+    dir: &Path,
+    mlmodel: &MlModel,
+    engine: EngineChoice,
+    predictors: usize,
+) -> Result<Loaded, LoadError> {
     let predictors = NonZeroUsize::new(predictors).unwrap();
     load(&loaders(&config(engine)), Source { dir, mlmodel }, predictors)
 }

@@ -42,9 +42,14 @@ pub(super) fn load(file: &ModelFile, predictors: NonZeroUsize) -> Result<Loaded,
 
 fn load_or_panic(file: &ModelFile, predictors: NonZeroUsize) -> Result<Loaded, LoadError> {
     let onnx = tract_onnx::onnx();
-    let read = |source| LoadError::Read { path: file.path.clone(), source };
+    let read = |source| LoadError::Read {
+        path: file.path.clone(),
+        source,
+    };
     let mut reader = File::open(&file.path).map_err(read)?;
-    let proto = onnx.proto_model_for_read(&mut reader).map_err(|error| failed(file, error))?;
+    let proto = onnx
+        .proto_model_for_read(&mut reader)
+        .map_err(|error| failed(file, error))?;
     let missing = operators::missing(&proto, &onnx.op_register);
     if !missing.is_empty() {
         return Err(LoadError::Refused(format!(
@@ -56,11 +61,15 @@ fn load_or_panic(file: &ModelFile, predictors: NonZeroUsize) -> Result<Loaded, L
     let folder = file.path.parent().and_then(|folder| folder.to_str());
     let model = onnx.parse(&proto, folder).and_then(|parsed| {
         let unresolved = parsed.unresolved_inputs;
-        if unresolved.is_empty() { Ok(parsed.model) } else { Err(TractError::msg(unresolved.join(", "))) }
+        if unresolved.is_empty() {
+            Ok(parsed.model)
+        } else {
+            Err(TractError::msg(unresolved.join(", ")))
+        }
     });
-    let model = model.map_err(|error| failed(file, error))?;
+    let model = model.map_err(|error| incapable(file, &error))?;
     let graph = Arc::new(Graph::of(&proto, &model)?);
-    let plans = Plans::new(model, &graph).map_err(|error| failed(file, error))?;
+    let plans = Plans::new(model, &graph).map_err(|error| incapable(file, &error))?;
     let report = Report {
         flavor: "onnx".into(),
         engine: ENGINE.into(),
@@ -72,14 +81,30 @@ fn load_or_panic(file: &ModelFile, predictors: NonZeroUsize) -> Result<Loaded, L
         .map(|_| {
             let scratch = Scratch::new(&graph.inputs);
             let runner = Runner::new(Arc::clone(&plans));
-            Box::new(TractPredictor { runner, scratch, graph: Arc::clone(&graph) }) as Box<dyn Predictor>
+            Box::new(TractPredictor {
+                runner,
+                scratch,
+                graph: Arc::clone(&graph),
+            }) as Box<dyn Predictor>
         })
         .collect();
     Ok(Loaded { predictors, report })
 }
 
 fn failed(file: &ModelFile, error: TractError) -> LoadError {
-    LoadError::Engine { engine: ENGINE.into(), file: file.name(), source: error.into() }
+    LoadError::Engine {
+        engine: ENGINE.into(),
+        file: file.name(),
+        source: error.into(),
+    }
+}
+
+/// The file is a model, but tract does not get along with it; more often than not that is for want of a feature.
+fn incapable(file: &ModelFile, error: &TractError) -> LoadError {
+    LoadError::Refused(format!(
+        "{ENGINE} cannot run `{}`: {error:#}; {WAY_OUT}",
+        file.name()
+    ))
 }
 
 /// What all predictors of a model have in common.
@@ -99,27 +124,47 @@ impl Graph {
         };
         let mut inputs = Vec::new();
         // Inputs with an initializer have a default and are no inputs to be fed.
-        let fed = graph.input.iter().filter(|input| !has_initializer(graph, &input.name));
+        let fed = graph
+            .input
+            .iter()
+            .filter(|input| !has_initializer(graph, &input.name));
         for port in fed {
             let (element, shape) = declared(port).ok_or_else(|| unsupported("input", &port.name))?;
-            inputs.push(Input { name: port.name.as_str().into(), element, shape });
+            inputs.push(Input {
+                name: port.name.as_str().into(),
+                element,
+                shape,
+            });
         }
         if inputs.is_empty() || inputs.len() != model.inputs.len() {
-            return Err(LoadError::Refused("the graph has no inputs that can be fed".into()));
+            return Err(LoadError::Refused(
+                "the graph has no inputs that can be fed".into(),
+            ));
         }
         let (mut ports, mut outputs) = (Vec::new(), Vec::new());
         for port in &graph.output {
             let (element, shape) = declared(port).ok_or_else(|| unsupported("output", &port.name))?;
-            ports.push(Port { name: port.name.clone(), kind: tensor_kind(element, &shape) });
+            ports.push(Port {
+                name: port.name.clone(),
+                kind: tensor_kind(element, &shape),
+            });
             outputs.push(element);
         }
         let names = OutputNames::new(graph.output.iter().map(|port| port.name.as_str().into()));
-        Ok(Graph { inputs, ports, outputs, names })
+        Ok(Graph {
+            inputs,
+            ports,
+            outputs,
+            names,
+        })
     }
 }
 
 fn has_initializer(graph: &GraphProto, name: &str) -> bool {
-    graph.initializer.iter().any(|initializer| initializer.name == name)
+    graph
+        .initializer
+        .iter()
+        .any(|initializer| initializer.name == name)
 }
 
 /// Element type and extents that a port declares.
@@ -131,12 +176,17 @@ fn declared(port: &tract_onnx::pb::ValueInfoProto) -> Option<(Element, Vec<i64>)
         Some(DimValue(extent)) if extent >= 0 => extent,
         _ => -1,
     };
-    let shape = tensor.shape.as_ref().map(|shape| shape.dim.iter().map(extent).collect());
+    let shape = tensor
+        .shape
+        .as_ref()
+        .map(|shape| shape.dim.iter().map(extent).collect());
     Some((values::element(tensor.elem_type)?, shape.unwrap_or_default()))
 }
 
 fn unsupported(role: &str, name: &str) -> LoadError {
-    LoadError::Refused(format!("{role} `{name}` of the graph has a type that tract does not read; {WAY_OUT}"))
+    LoadError::Refused(format!(
+        "{role} `{name}` of the graph has a type that tract does not read; {WAY_OUT}"
+    ))
 }
 
 /// A running state of the shared plan, and buffers.
@@ -149,8 +199,14 @@ struct TractPredictor {
 impl Predictor for TractPredictor {
     fn predict(&mut self, input: &Batch) -> Result<Batch, PredictError> {
         let feeds = feed(input, &self.graph.inputs, &mut self.scratch)?;
-        let values = feeds.iter().map(values::write).collect::<Result<TVec<TValue>, _>>()?;
-        let outputs = self.runner.run(values).map_err(|error| PredictError::Engine(format!("{error:#}")))?;
+        let values = feeds
+            .iter()
+            .map(values::write)
+            .collect::<Result<TVec<TValue>, _>>()?;
+        let outputs = self
+            .runner
+            .run(values)
+            .map_err(|error| PredictError::Engine(format!("{error:#}")))?;
         let mut tensors = Outputs::new();
         for (value, element) in outputs.iter().zip(&self.graph.outputs) {
             tensors.push(values::read(value, *element)?);

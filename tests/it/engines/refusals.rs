@@ -23,35 +23,59 @@ fn complaint(graph: &str, engine: EngineChoice, body: Body) -> String {
     // The predictor is as good as before.
     let good = Tensor::new(Shape::from_slice(&[1, 3]), Elements::F32(vec![1.0; 3])).unwrap();
     if graph == "one_input" {
-        loaded.predictors[0].predict(&Batch::new(Body::Array(good))).unwrap();
+        loaded.predictors[0]
+            .predict(&Batch::new(Body::Array(good)))
+            .unwrap();
     }
     error.to_string()
 }
 
 fn floats(shape: &[usize]) -> Tensor {
-    Tensor::new(Shape::from_slice(shape), Elements::F32(vec![0.5; shape.iter().product()])).unwrap()
+    Tensor::new(
+        Shape::from_slice(shape),
+        Elements::F32(vec![0.5; shape.iter().product()]),
+    )
+    .unwrap()
 }
 
 #[test]
 fn a_batch_that_does_not_fit_is_refused_in_the_words_of_onnxruntime() {
     for engine in ENGINES {
         let message = complaint("one_input", engine, Body::Array(floats(&[3])));
-        assert!(message.starts_with("Invalid rank for input: x Got: 1 Expected: 2"), "{message}");
+        assert!(
+            message.starts_with("Invalid rank for input: x Got: 1 Expected: 2"),
+            "{message}"
+        );
         let message = complaint("one_input", engine, Body::Array(floats(&[2, 4])));
         assert!(message.contains("index: 1 Got: 4 Expected: 3"), "{message}");
         let texts = Tensor::new(Shape::from_slice(&[1, 3]), Elements::Str(vec![String::new(); 3])).unwrap();
         let message = complaint("one_input", engine, Body::Array(texts));
         let wanted = "Unexpected input data type. Actual: (tensor(string)) , expected: (tensor(float))";
         assert_eq!(message, wanted);
-        let message = complaint("one_input", engine, Body::Named(vec![("z".into(), floats(&[1, 3]))]));
-        assert_eq!(message, "Required inputs (['x']) are missing from input feed (['z']).");
+        let message = complaint(
+            "one_input",
+            engine,
+            Body::Named(vec![("z".into(), floats(&[1, 3]))]),
+        );
+        assert_eq!(
+            message,
+            "Required inputs (['x']) are missing from input feed (['z'])."
+        );
         let both = vec![("x".into(), floats(&[1, 3])), ("z".into(), floats(&[1]))];
-        assert_eq!(complaint("one_input", engine, Body::Named(both)), "Invalid input name: z");
+        assert_eq!(
+            complaint("one_input", engine, Body::Named(both)),
+            "Invalid input name: z"
+        );
         let message = complaint("one_input", engine, Body::Value(Value::List(vec![])));
         assert!(message.ends_with("got '<class 'list'>'"), "{message}");
         let message = complaint("columns", engine, Body::Array(floats(&[1, 3])));
         assert!(message.contains("This model requires 3 inputs"), "{message}");
-        let frame = Frame::new(1, Arc::from([Name::from("a")]), Columns::Separate(vec![floats(&[1])])).unwrap();
+        let frame = Frame::new(
+            1,
+            Arc::from([Name::from("a")]),
+            Columns::Separate(vec![floats(&[1])]),
+        )
+        .unwrap();
         let message = complaint("columns", engine, Body::Frame(frame));
         assert_eq!(message, "input `b`: no column of that name; there are a");
         let wide = Tensor::vector(Elements::I64(vec![300]));
@@ -81,7 +105,11 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
 #[test]
 fn a_model_file_must_be_in_the_directory_and_whole() {
     let good = std::fs::read(root().join("tests/golden/engines/one_input.onnx")).unwrap();
-    let dir = folder(&[("good.onnx", &good), ("cut.onnx", &good[..good.len() / 2]), ("text.onnx", b"hello, world")]);
+    let dir = folder(&[
+        ("good.onnx", &good),
+        ("cut.onnx", &good[..good.len() / 2]),
+        ("text.onnx", b"hello, world"),
+    ]);
     std::fs::create_dir(dir.path().join("folder")).unwrap();
     std::fs::write(dir.path().join("folder/model.onnx"), &good).unwrap();
     std::os::unix::fs::symlink("/etc/hostname", dir.path().join("link.onnx")).unwrap();
@@ -110,10 +138,16 @@ fn external_at(path: &str) -> TempDir {
     let source = root().join("tests/golden/models/onnx_external");
     let data = "00000000-0000-1000-8000-000000000001.data";
     let mut model = std::fs::read(source.join("model.onnx")).unwrap();
-    let at = model.windows(data.len()).position(|window| window == data.as_bytes()).unwrap();
+    let at = model
+        .windows(data.len())
+        .position(|window| window == data.as_bytes())
+        .unwrap();
     assert_eq!(path.len(), data.len());
     model[at..at + data.len()].copy_from_slice(path.as_bytes());
-    folder(&[("model.onnx", &model), (data, &std::fs::read(source.join(data)).unwrap())])
+    folder(&[
+        ("model.onnx", &model),
+        (data, &std::fs::read(source.join(data)).unwrap()),
+    ])
 }
 
 #[test]
@@ -128,7 +162,10 @@ fn external_data_must_be_in_the_directory() {
         for path in &paths {
             let dir = external_at(path);
             let message = refusal(load_entry(dir.path(), json!({}), engine, 1));
-            assert!(message.contains("not a path within the model directory"), "{path}: {message}");
+            assert!(
+                message.contains("not a path within the model directory"),
+                "{path}: {message}"
+            );
         }
         let link = "l".repeat(41);
         let dir = external_at(&link);
@@ -163,14 +200,33 @@ fn a_runtime_that_is_missing_or_broken_is_no_panic() {
     let source = root().join("tests/golden/models/onnx_cols");
     let mlmodel = MlModel::parse(&std::fs::read_to_string(source.join("MLmodel")).unwrap()).unwrap();
     let try_with = |engine, candidates: Vec<std::path::PathBuf>| {
-        let loaders = loaders(&Config { engine, onnxruntime: candidates });
-        load(&loaders, Source { dir: &source, mlmodel: &mlmodel }, std::num::NonZeroUsize::MIN)
+        let loaders = loaders(&Config {
+            engine,
+            onnxruntime: candidates,
+        });
+        load(
+            &loaders,
+            Source {
+                dir: &source,
+                mlmodel: &mlmodel,
+            },
+            std::num::NonZeroUsize::MIN,
+        )
     };
     let absent = dir.path().join("absent.so");
     let message = refusal(try_with(EngineChoice::Ort, vec![absent.clone()]));
-    assert!(message.contains("absent.so") && message.contains("fetch-onnxruntime.sh"), "{message}");
+    assert!(
+        message.contains("absent.so") && message.contains("fetch-onnxruntime.sh"),
+        "{message}"
+    );
     // tract takes over, and says what it lacks.
     let message = refusal(try_with(EngineChoice::Auto, vec![absent]));
-    assert!(message.contains("Scaler") && message.contains("ORT_DYLIB_PATH"), "{message}");
-    assert!(matches!(try_with(EngineChoice::Tract, vec![]), Err(LoadError::Refused(_))));
+    assert!(
+        message.contains("Scaler") && message.contains("ORT_DYLIB_PATH"),
+        "{message}"
+    );
+    assert!(matches!(
+        try_with(EngineChoice::Tract, vec![]),
+        Err(LoadError::Refused(_))
+    ));
 }

@@ -3,11 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tract_onnx::prelude::tract_ndarray::ArrayD;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::ToDim;
 use tract_onnx::tract_core::plan::SimpleState;
 use tract_onnx::tract_hir::infer::{Factoid, ShapeFactoid};
 
+use super::super::element::Element;
 use super::Graph;
 use super::values::datum_type;
 
@@ -26,7 +28,10 @@ pub(super) enum Plans {
     /// One for all shapes.
     Any(Plan),
     /// One a shape, newest last.
-    Each { model: Box<InferenceModel>, kept: Mutex<Vec<(Shapes, Plan)>> },
+    Each {
+        model: Box<InferenceModel>,
+        kept: Mutex<Vec<(Shapes, Plan)>>,
+    },
 }
 
 impl Plans {
@@ -50,7 +55,10 @@ impl Plans {
         if let Ok(plan) = any {
             return Ok(Arc::new(Plans::Any(plan)));
         }
-        let plans = Plans::Each { model: Box::new(model), kept: Mutex::new(Vec::new()) };
+        let plans = Plans::Each {
+            model: Box::new(model),
+            kept: Mutex::new(Vec::new()),
+        };
         if variable_rows_only(graph) {
             for shapes in &samples {
                 quiet(|| plans.plan(shapes)?.run(zeros(graph, shapes)?))?;
@@ -65,7 +73,9 @@ impl Plans {
             Plans::Each { model, kept } => (model, kept),
         };
         let find = |kept: &Vec<(Shapes, Plan)>| {
-            kept.iter().find(|(known, _)| known == shapes).map(|(_, plan)| Arc::clone(plan))
+            kept.iter()
+                .find(|(known, _)| known == shapes)
+                .map(|(_, plan)| Arc::clone(plan))
         };
         if let Some(plan) = find(&kept.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(plan);
@@ -104,7 +114,11 @@ fn declare_symbols(model: &mut InferenceModel, graph: &Graph) -> TractResult<()>
                 None => model.symbols.new_with_prefix("modelsd_extent").to_dim(),
             });
         }
-        let shape = if fact.shape.is_open() { fact.shape.clone() } else { ShapeFactoid::from(dims) };
+        let shape = if fact.shape.is_open() {
+            fact.shape.clone()
+        } else {
+            ShapeFactoid::from(dims)
+        };
         let fact = InferenceFact::dt_shape(datum_type(input.element), shape);
         model.set_input_fact(at, fact)?;
     }
@@ -113,16 +127,27 @@ fn declare_symbols(model: &mut InferenceModel, graph: &Graph) -> TractResult<()>
 
 /// Whether nothing but the number of rows varies, so that a sample can be made.
 fn variable_rows_only(graph: &Graph) -> bool {
-    graph.inputs.iter().all(|input| input.shape.iter().skip(1).all(|extent| *extent >= 0))
+    graph
+        .inputs
+        .iter()
+        .all(|input| input.shape.iter().skip(1).all(|extent| *extent >= 0))
 }
 
 fn sample_shapes(graph: &Graph, rows: usize) -> Shapes {
-    let extents = |shape: &Vec<i64>| shape.iter().map(|extent| usize::try_from(*extent).unwrap_or(rows)).collect();
+    let extents = |shape: &Vec<i64>| {
+        shape
+            .iter()
+            .map(|extent| usize::try_from(*extent).unwrap_or(rows))
+            .collect()
+    };
     graph.inputs.iter().map(|input| extents(&input.shape)).collect()
 }
 
 fn zeros(graph: &Graph, shapes: &Shapes) -> TractResult<TVec<TValue>> {
     let zero = |(input, shape): (&super::Input, &TVec<usize>)| {
+        if input.element == Element::Str {
+            return Ok(ArrayD::<String>::default(shape.as_slice()).into_tvalue());
+        }
         Ok(Tensor::zero_dt(datum_type(input.element), shape)?.into_tvalue())
     };
     graph.inputs.iter().zip(shapes).map(zero).collect()
@@ -130,7 +155,8 @@ fn zeros(graph: &Graph, shapes: &Shapes) -> TractResult<TVec<TValue>> {
 
 /// Panics of tract as errors: it asserts what it expects of a graph.
 fn quiet<T>(work: impl FnOnce() -> TractResult<T>) -> TractResult<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(TractError::msg("the graph cannot be compiled")))
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(TractError::msg("the graph cannot be compiled")))
 }
 
 /// One predictor's hold on the plans.

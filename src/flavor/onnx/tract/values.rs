@@ -66,8 +66,13 @@ pub(super) fn write(feed: &Feed<'_>) -> Result<TValue, PredictError> {
         Elements::F16(v) => Tensor::from_shape(shape, v),
         Elements::F32(v) => Tensor::from_shape(shape, v),
         Elements::F64(v) => Tensor::from_shape(shape, v),
-        Elements::Str(v) => ArrayD::from_shape_vec(shape, v.clone()).map(Tensor::from).map_err(TractError::from),
-        other => Err(TractError::msg(format!("{} cannot be fed to tract", other.dtype()))),
+        Elements::Str(v) => ArrayD::from_shape_vec(shape, v.clone())
+            .map(Tensor::from)
+            .map_err(TractError::from),
+        other => Err(TractError::msg(format!(
+            "{} cannot be fed to tract",
+            other.dtype()
+        ))),
     };
     tensor.map(IntoTValue::into_tvalue).map_err(engine)
 }
@@ -78,7 +83,14 @@ pub(super) fn read(value: &Tensor, element: Element) -> Result<OurTensor, Predic
     let value = value.cast_to_dt(datum_type(element)).map_err(engine)?;
     macro_rules! copied {
         ($type:ty, $variant:ident) => {
-            Elements::$variant(value.to_plain_array_view::<$type>().map_err(engine)?.iter().cloned().collect())
+            Elements::$variant(
+                value
+                    .to_plain_array_view::<$type>()
+                    .map_err(engine)?
+                    .iter()
+                    .cloned()
+                    .collect(),
+            )
         };
     }
     let elements = match element {
