@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench predict`; ONNX Runtime is taken from `.onnxruntime` or ORT_DYLIB_PATH.
 
+#![allow(clippy::expect_used, clippy::disallowed_methods)] // why: a bench that cannot start has nothing else to do
+
 use std::hint::black_box;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,8 @@
 //!
 //! Answers and small graphs are in `tests/golden/engines`, made by `scripts/make_engine_answers.py`.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)] // why: helpers of tests, outside `#[test]`
+
 mod golden;
 mod refusals;
 mod sessions;

@@ -3,6 +3,8 @@
 //! Both engines share how a batch is fed ([`feed`]) and how outputs are shaped ([`shape_output`]), so that the choice
 //! of engine changes speed and the operators at hand, nothing else.
 
+#![cfg_attr(not(any(feature = "ort", feature = "tract")), allow(dead_code))] // why: what engines share, without one
+
 mod convert;
 mod element;
 mod feed;
