@@ -9,9 +9,10 @@ use tract_onnx::tract_core::internal::ToDim;
 use tract_onnx::tract_core::plan::SimpleState;
 use tract_onnx::tract_hir::infer::{Factoid, ShapeFactoid};
 
-use super::super::element::Element;
+use super::super::element::{Element, Input};
 use super::Graph;
 use super::values::datum_type;
+use crate::model::tensor::element_count;
 
 /// Plans that are kept for single shapes. A client that sends ever new batch sizes makes the graph be compiled each
 /// time, but does not make memory grow.
@@ -45,7 +46,7 @@ impl Plans {
         let any = quiet(|| {
             let plan = model.clone().into_optimized()?.into_runnable()?;
             // Some graphs compile with symbols and only fail when they run.
-            if variable_rows_only(graph) {
+            if can_sample(graph) {
                 for shapes in &samples {
                     plan.run(zeros(graph, shapes)?)?;
                 }
@@ -59,7 +60,7 @@ impl Plans {
             model: Box::new(model),
             kept: Mutex::new(Vec::new()),
         };
-        if variable_rows_only(graph) {
+        if can_sample(graph) {
             for shapes in &samples {
                 quiet(|| plans.plan(shapes)?.run(zeros(graph, shapes)?))?;
             }
@@ -125,12 +126,12 @@ fn declare_symbols(model: &mut InferenceModel, graph: &Graph) -> TractResult<()>
     Ok(())
 }
 
-/// Whether nothing but the number of rows varies, so that a sample can be made.
-fn variable_rows_only(graph: &Graph) -> bool {
-    graph
-        .inputs
-        .iter()
-        .all(|input| input.shape.iter().skip(1).all(|extent| *extent >= 0))
+/// Whether nothing but the number of rows varies, and a row is not larger than what a model may make us allocate.
+fn can_sample(graph: &Graph) -> bool {
+    const MOST: usize = 1 << 24;
+    let fixed = |input: &Input| input.shape.iter().skip(1).all(|extent| *extent >= 0);
+    let small = |shape: &TVec<usize>| element_count(shape) <= MOST;
+    graph.inputs.iter().all(fixed) && sample_shapes(graph, 2).iter().all(small)
 }
 
 fn sample_shapes(graph: &Graph, rows: usize) -> Shapes {
@@ -144,7 +145,7 @@ fn sample_shapes(graph: &Graph, rows: usize) -> Shapes {
 }
 
 fn zeros(graph: &Graph, shapes: &Shapes) -> TractResult<TVec<TValue>> {
-    let zero = |(input, shape): (&super::Input, &TVec<usize>)| {
+    let zero = |(input, shape): (&Input, &TVec<usize>)| {
         if input.element == Element::Str {
             return Ok(ArrayD::<String>::default(shape.as_slice()).into_tvalue());
         }
@@ -188,5 +189,34 @@ impl Runner {
         let outputs = state.run(inputs)?;
         self.state = Some(state);
         Ok(outputs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_of_single_shapes_are_kept_within_bounds() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/engines/one_input.onnx");
+        let onnx = tract_onnx::onnx();
+        let proto = onnx.proto_model_for_path(path).unwrap();
+        let model = onnx.parse(&proto, None).unwrap().model;
+        let graph = Graph::of(&proto, &model).unwrap();
+        let plans = Arc::new(Plans::Each {
+            model: Box::new(model),
+            kept: Mutex::new(Vec::new()),
+        });
+        let mut runner = Runner::new(Arc::clone(&plans));
+        for rows in (1..=KEPT + 4).chain([1, KEPT]) {
+            let outputs = runner
+                .run(zeros(&graph, &sample_shapes(&graph, rows)).unwrap())
+                .unwrap();
+            assert_eq!(outputs[0].shape(), [rows]);
+        }
+        let Plans::Each { kept, .. } = &*plans else {
+            panic!("one plan for all")
+        };
+        assert_eq!(kept.lock().unwrap().len(), KEPT);
     }
 }
