@@ -1,3 +1,53 @@
 //! The `modelsd` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use modelsd::config::{Args, Problems, ProcessEnv};
+
+/// Bad usage or configuration, as `sysexits.h` numbers it.
+const EX_USAGE: u8 = 64;
+
+/// ONNX Runtime decides on telemetry as its library is loaded, before it can be told through its interface; this is the
+/// other of its two switches. Set here because no thread runs yet, and by a crate because we write no unsafe code.
+const NO_TELEMETRY: &[u8] = b"ORT_DISABLE_TELEMETRY=1";
+
+fn main() -> ExitCode {
+    if let Err(error) = dotenvy::from_read(NO_TELEMETRY) {
+        eprintln!("modelsd: cannot turn the telemetry of ONNX Runtime off: {error}");
+        return ExitCode::FAILURE;
+    }
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are no mistakes; a reader that closed its pipe is none of ours.
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::from(EX_USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    match modelsd::app::run(args, &ProcessEnv) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("modelsd: {}", chain(&error));
+            if error.is::<Problems>() {
+                ExitCode::from(EX_USAGE)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// The error and its causes, each on its own line.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        text.push_str("\n  because ");
+        text.push_str(&cause.to_string());
+    }
+    text
+}

@@ -160,12 +160,18 @@ pub fn load(
     source: Source<'_>,
     predictors: NonZeroUsize,
 ) -> Result<Loaded, LoadError> {
-    let accepting = loaders.iter().find(|loader| source.mlmodel.flavor(loader.flavor()).is_some());
+    let accepting = loaders
+        .iter()
+        .find(|loader| source.mlmodel.flavor(loader.flavor()).is_some());
     match accepting {
         Some(loader) => loader.load(source, predictors),
         None => Err(LoadError::NoFlavor {
             found: source.mlmodel.flavor_names().join(", "),
-            known: loaders.iter().map(|loader| loader.flavor()).collect::<Vec<_>>().join(", "),
+            known: loaders
+                .iter()
+                .map(|loader| loader.flavor())
+                .collect::<Vec<_>>()
+                .join(", "),
             hint: "; convert the model to ONNX and log it with mlflow.onnx.log_model".into(),
         }),
     }

@@ -95,7 +95,10 @@ impl Frame {
                     return Err(FrameError::Axes(matrix.shape().len()));
                 };
                 if width != names.len() {
-                    return Err(FrameError::Names { names: names.len(), columns: width });
+                    return Err(FrameError::Names {
+                        names: names.len(),
+                        columns: width,
+                    });
                 }
                 if got != rows {
                     return Err(FrameError::Rows { column: 0, got, rows });
@@ -103,11 +106,18 @@ impl Frame {
             }
             Columns::Separate(separate) => {
                 if separate.len() != names.len() {
-                    return Err(FrameError::Names { names: names.len(), columns: separate.len() });
+                    return Err(FrameError::Names {
+                        names: names.len(),
+                        columns: separate.len(),
+                    });
                 }
                 for (column, tensor) in separate.iter().enumerate() {
                     if tensor.shape().is_empty() || tensor.rows() != rows {
-                        return Err(FrameError::Rows { column, got: tensor.rows(), rows });
+                        return Err(FrameError::Rows {
+                            column,
+                            got: tensor.rows(),
+                            rows,
+                        });
                     }
                 }
             }
@@ -182,7 +192,10 @@ pub struct Batch {
 impl Batch {
     /// A batch without parameters.
     pub fn new(body: Body) -> Batch {
-        Batch { body, params: Params::new() }
+        Batch {
+            body,
+            params: Params::new(),
+        }
     }
 
     /// Number of rows: axis 0 of the members, 1 for what has no axis.

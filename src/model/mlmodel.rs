@@ -2,9 +2,13 @@
 //!
 //! YAML as PyYAML's `safe_dump` writes it. Unknown keys are tolerated, as MLflow tolerates them.
 
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value as Json;
 
 use crate::model::signature::{Signature, SignatureError};
+use crate::model::yaml;
 
 /// An `MLmodel` may be this long; real ones have a few kilobytes.
 pub const MAX_BYTES: usize = 4 << 20;
@@ -38,8 +42,8 @@ pub enum MlModelError {
     /// Longer than [`MAX_BYTES`].
     #[error("`MLmodel` has {0} bytes, at most {MAX_BYTES} are read")]
     TooLong(usize),
-    /// Not YAML.
-    #[error("`MLmodel` is not YAML: {0}")]
+    /// Not YAML, or no mapping.
+    #[error("`MLmodel` cannot be read: {0}")]
     Yaml(String),
     /// YAML of another shape.
     #[error("`MLmodel`: {0}")]
@@ -55,34 +59,37 @@ impl MlModel {
         if text.len() > MAX_BYTES {
             return Err(MlModelError::TooLong(text.len()));
         }
-        let root: Json = serde_saphyr::from_str(text).map_err(|error| MlModelError::Yaml(first_line(&error)))?;
-        let Json::Object(root) = root else {
-            return Err(MlModelError::Shape("expected a mapping at the top".into()));
-        };
-        let flavors = match root.get("flavors") {
-            Some(Json::Object(flavors)) => flavors.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        let file: File = yaml::parse(text).map_err(MlModelError::Yaml)?;
+        let flavors = match file.flavors {
+            Some(Json::Object(flavors)) => flavors.into_iter().collect(),
             Some(_) => return Err(MlModelError::Shape("`flavors` is no mapping".into())),
             None => return Err(MlModelError::Shape("no `flavors`".into())),
         };
-        let text_of = |key: &str| root.get(key).and_then(scalar_text);
-        let example = root.get("saved_input_example_info");
-        let example_text = |key: &str| example.and_then(|example| example.get(key)).and_then(scalar_text);
+        let example = file.saved_input_example_info.as_ref();
+        let example_text = |key: &str| {
+            example
+                .and_then(|example| example.get(key)?.as_str())
+                .map(str::to_owned)
+        };
         Ok(MlModel {
             flavors,
-            signature: signature(root.get("signature"))?,
-            mlflow_version: text_of("mlflow_version"),
-            model_id: text_of("model_id"),
-            model_uuid: text_of("model_uuid"),
-            run_id: text_of("run_id"),
-            utc_time_created: text_of("utc_time_created"),
+            signature: signature(file.signature.as_ref())?,
             input_example: example_text("artifact_path"),
             serving_input: example_text("serving_input_path"),
+            mlflow_version: file.mlflow_version,
+            model_id: file.model_id,
+            model_uuid: file.model_uuid,
+            run_id: file.run_id,
+            utc_time_created: file.utc_time_created,
         })
     }
 
     /// The configuration of the flavor of that name.
     pub fn flavor(&self, name: &str) -> Option<&Json> {
-        self.flavors.iter().find(|(flavor, _)| flavor == name).map(|(_, config)| config)
+        self.flavors
+            .iter()
+            .find(|(flavor, _)| flavor == name)
+            .map(|(_, config)| config)
     }
 
     /// Names of the flavors, in order of appearance.
@@ -97,25 +104,65 @@ fn signature(value: Option<&Json>) -> Result<Signature, MlModelError> {
         Some(Json::String(text)) => Ok(Some(text.clone())),
         // Some hand-written files hold the list itself instead of its text.
         Some(list @ Json::Array(_)) => Ok(Some(list.to_string())),
-        Some(other) => Err(MlModelError::Shape(format!("signature `{key}` is `{other}`, expected text"))),
+        Some(other) => Err(MlModelError::Shape(format!(
+            "signature `{key}` is `{other}`, expected text"
+        ))),
     };
     let (inputs, outputs, params) = (side("inputs")?, side("outputs")?, side("params")?);
-    Ok(Signature::parse(inputs.as_deref(), outputs.as_deref(), params.as_deref())?)
+    Ok(Signature::parse(
+        inputs.as_deref(),
+        outputs.as_deref(),
+        params.as_deref(),
+    )?)
 }
 
-/// Text of a scalar; an unquoted version such as `1.30` reads as a number in YAML.
-fn scalar_text(value: &Json) -> Option<String> {
-    match value {
-        Json::String(text) => Some(text.clone()),
-        Json::Number(number) => Some(number.to_string()),
-        Json::Bool(value) => Some(value.to_string()),
-        _ => None,
+/// The keys of the file that are read, as they stand there.
+#[derive(Default)]
+struct File {
+    flavors: Option<Json>,
+    signature: Option<Json>,
+    saved_input_example_info: Option<Json>,
+    mlflow_version: Option<String>,
+    model_id: Option<String>,
+    model_uuid: Option<String>,
+    run_id: Option<String>,
+    utc_time_created: Option<String>,
+}
+
+/// By hand, because texts must be asked for as texts: read without a type, the version `1.30` is the number 1.3, and
+/// the run `12345678e90` overflows, which PyYAML writes without quotes.
+impl<'de> Deserialize<'de> for File {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<File, D::Error> {
+        struct Keys;
+
+        impl<'de> Visitor<'de> for Keys {
+            type Value = File;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a mapping at the top")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<File, A::Error> {
+                let mut file = File::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "flavors" => file.flavors = map.next_value()?,
+                        "signature" => file.signature = map.next_value()?,
+                        "saved_input_example_info" => file.saved_input_example_info = map.next_value()?,
+                        "mlflow_version" => file.mlflow_version = map.next_value()?,
+                        "model_id" => file.model_id = map.next_value()?,
+                        "model_uuid" => file.model_uuid = map.next_value()?,
+                        "run_id" => file.run_id = map.next_value()?,
+                        "utc_time_created" => file.utc_time_created = map.next_value()?,
+                        _ => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(file)
+            }
+        }
+
+        deserializer.deserialize_map(Keys)
     }
-}
-
-/// The parser's own message without its drawing of the source.
-fn first_line(error: &impl std::fmt::Display) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_string()
 }
 
 #[cfg(test)]
@@ -138,16 +185,29 @@ mod tests {
     }
 
     #[test]
+    fn texts_that_look_like_numbers_stay_texts() {
+        let model =
+            MlModel::parse("flavors: {}\nmlflow_version: 1.30\nrun_id: 12345678e901234\nmodel_uuid: 0123\n");
+        let model = model.unwrap();
+        assert_eq!(model.mlflow_version.as_deref(), Some("1.30"));
+        assert_eq!(model.run_id.as_deref(), Some("12345678e901234"));
+        assert_eq!(model.model_uuid.as_deref(), Some("0123"));
+    }
+
+    #[test]
     fn a_model_without_signature_declares_nothing() {
-        assert_eq!(MlModel::parse("flavors: {onnx: {}}").unwrap().signature, Signature::default());
+        assert_eq!(
+            MlModel::parse("flavors: {onnx: {}}").unwrap().signature,
+            Signature::default()
+        );
     }
 
     #[test]
     fn what_is_no_mlmodel_says_why() {
         for (text, wanted) in [
-            ("- 1", "expected a mapping"),
+            ("- 1", "expected mapping"),
             ("a: 1", "no `flavors`"),
-            ("flavors: [", "is not YAML"),
+            ("flavors: [", "`MLmodel` cannot be read"),
             ("flavors: {}\nsignature: {inputs: 3}", "signature `inputs` is `3`"),
         ] {
             let message = MlModel::parse(text).unwrap_err().to_string();

@@ -3,9 +3,12 @@
 //! Nothing here does IO, starts threads, or knows a wire format; nothing here depends on another module of ours.
 
 pub mod batch;
+pub mod location;
 pub mod mlmodel;
 pub mod signature;
+pub mod stage;
 pub mod tensor;
 pub mod uri;
 pub mod value;
 pub mod version;
+pub mod yaml;

@@ -54,7 +54,11 @@ impl ColumnSchema {
                 None => Name::Index(position as i64),
             })
             .collect();
-        ColumnSchema { columns, names, named }
+        ColumnSchema {
+            columns,
+            names,
+            named,
+        }
     }
 
     /// The columns in the order of the signature.
@@ -74,7 +78,9 @@ impl ColumnSchema {
 
     /// Position of the column with this name.
     pub fn position(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|column| column.name.as_deref() == Some(name))
+        self.columns
+            .iter()
+            .position(|column| column.name.as_deref() == Some(name))
     }
 }
 

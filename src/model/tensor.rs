@@ -116,7 +116,6 @@ pub enum Elements {
 }
 
 /// Runs one expression on the vector of whichever variant an [`Elements`] holds.
-#[macro_export]
 macro_rules! each_elements {
     ($elements:expr, $vector:ident => $body:expr) => {
         match $elements {
@@ -138,6 +137,7 @@ macro_rules! each_elements {
         }
     };
 }
+pub(crate) use each_elements;
 
 impl Elements {
     /// Number of elements.
@@ -218,7 +218,11 @@ impl Tensor {
         let shape = shape.into();
         let wanted = element_count(&shape);
         if wanted != elements.len() {
-            return Err(ShapeError { shape, wanted, got: elements.len() });
+            return Err(ShapeError {
+                shape,
+                wanted,
+                got: elements.len(),
+            });
         }
         Ok(Tensor { shape, elements })
     }
@@ -268,7 +272,9 @@ impl Tensor {
 
 /// Product of the extents; saturates, so that a hostile shape cannot wrap around to a small number.
 pub fn element_count(shape: &[usize]) -> usize {
-    shape.iter().fold(1usize, |product, &extent| product.saturating_mul(extent))
+    shape
+        .iter()
+        .fold(1usize, |product, &extent| product.saturating_mul(extent))
 }
 
 #[cfg(test)]

@@ -15,12 +15,18 @@ pub struct VersionId {
 impl VersionId {
     /// A version in a registry.
     pub fn registered(name: &str, version: &str) -> VersionId {
-        VersionId { name: name.into(), version: Some(version.into()) }
+        VersionId {
+            name: name.into(),
+            version: Some(version.into()),
+        }
     }
 
     /// A model outside a registry.
     pub fn unversioned(name: &str) -> VersionId {
-        VersionId { name: name.into(), version: None }
+        VersionId {
+            name: name.into(),
+            version: None,
+        }
     }
 
     /// The version as a label: the number, or `none`.

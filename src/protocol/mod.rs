@@ -8,6 +8,10 @@ use crate::model::batch::Batch;
 use crate::model::signature::Signature;
 use crate::serve::error::Error;
 
+pub use mlflow::Codecs;
+pub use mlflow::error::{ErrorAnswer, answer};
+pub use mlflow::media::{Media, media};
+
 /// A decoded request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {

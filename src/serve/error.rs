@@ -62,7 +62,12 @@ pub struct Error {
 impl Error {
     /// An error with the message the client sees.
     pub fn new(kind: Kind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into(), detail: None, retry_after: None }
+        Error {
+            kind,
+            message: message.into(),
+            detail: None,
+            retry_after: None,
+        }
     }
 
     /// The same with the technical cause, shown as `stack_trace`.

@@ -1,3 +1,9 @@
 //! The data plane, protocol-free: what happens to one request between its bytes and its answer.
+//!
+//! [`endpoint::Endpoint::begin`] gives a [`call::Call`]; the protocol decodes with its signature, predicts through it,
+//! encodes, and finishes it. Dropping the call records it, whatever happened.
 
+pub mod admission;
+pub mod call;
+pub mod endpoint;
 pub mod error;

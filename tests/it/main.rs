@@ -1,8 +1,10 @@
 //! The one integration binary. Each module says what belongs there.
 
+mod bundled;
 mod codec_csv;
 mod codec_json;
 mod codec_output;
+mod conformance;
 mod engines;
 mod http;
 mod registry;

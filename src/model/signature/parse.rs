@@ -2,7 +2,9 @@
 
 use serde_json::Value as Json;
 
-use super::{ColumnSchema, ColumnSpec, ColumnType, DataType, ParamSpec, Property, Schema, Signature, TensorSpec};
+use super::{
+    ColumnSchema, ColumnSpec, ColumnType, DataType, ParamSpec, Property, Schema, Signature, TensorSpec,
+};
 use crate::model::tensor::DType;
 use crate::model::value::Value;
 
@@ -51,9 +53,15 @@ impl Signature {
         params: Option<&str>,
     ) -> Result<Signature, SignatureError> {
         Ok(Signature {
-            inputs: entries("inputs", inputs)?.map(|list| schema("inputs", &list)).transpose()?,
-            outputs: entries("outputs", outputs)?.map(|list| schema("outputs", &list)).transpose()?,
-            params: entries("params", params)?.map(|list| param_specs(&list)).transpose()?,
+            inputs: entries("inputs", inputs)?
+                .map(|list| schema("inputs", &list))
+                .transpose()?,
+            outputs: entries("outputs", outputs)?
+                .map(|list| schema("outputs", &list))
+                .transpose()?,
+            params: entries("params", params)?
+                .map(|list| param_specs(&list))
+                .transpose()?,
         })
     }
 }
@@ -67,29 +75,50 @@ fn entries(side: &'static str, text: Option<&str>) -> Result<Option<Vec<Json>>, 
             side,
             problem: format!("{} entries, at most {MAX_ENTRIES} are read", list.len()),
         }),
-        other => Err(SignatureError::Side { side, problem: format!("expected a list, got `{other}`") }),
+        other => Err(SignatureError::Side {
+            side,
+            problem: format!("expected a list, got `{other}`"),
+        }),
     }
 }
 
 fn schema(side: &'static str, list: &[Json]) -> Result<Schema, SignatureError> {
     let at = |entry: usize| move |problem: String| SignatureError::Entry { side, entry, problem };
-    let tensors = list.iter().filter(|item| type_name(item) == Some("tensor")).count();
+    let tensors = list
+        .iter()
+        .filter(|item| type_name(item) == Some("tensor"))
+        .count();
     if tensors == 0 {
-        let columns = list.iter().enumerate().map(|(entry, item)| column(item).map_err(at(entry)));
+        let columns = list
+            .iter()
+            .enumerate()
+            .map(|(entry, item)| column(item).map_err(at(entry)));
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         let named = columns.iter().filter(|column| column.name.is_some()).count();
         if named != 0 && named != columns.len() {
-            return Err(SignatureError::Side { side, problem: "some columns are named, some are not".into() });
+            return Err(SignatureError::Side {
+                side,
+                problem: "some columns are named, some are not".into(),
+            });
         }
         return Ok(Schema::Columns(ColumnSchema::new(columns)));
     }
     if tensors != list.len() {
-        return Err(SignatureError::Side { side, problem: "columns and tensors are mixed".into() });
+        return Err(SignatureError::Side {
+            side,
+            problem: "columns and tensors are mixed".into(),
+        });
     }
-    let tensors = list.iter().enumerate().map(|(entry, item)| tensor(item).map_err(at(entry)));
+    let tensors = list
+        .iter()
+        .enumerate()
+        .map(|(entry, item)| tensor(item).map_err(at(entry)));
     let tensors = tensors.collect::<Result<Vec<_>, _>>()?;
     if tensors.len() > 1 && tensors.iter().any(|tensor| tensor.name.is_none()) {
-        return Err(SignatureError::Side { side, problem: "several tensors, not all of them named".into() });
+        return Err(SignatureError::Side {
+            side,
+            problem: "several tensors, not all of them named".into(),
+        });
     }
     Ok(Schema::Tensors(tensors))
 }
@@ -116,18 +145,30 @@ fn required_of(item: &Json, kind: &ColumnType) -> bool {
     if let Some(optional) = item.get("optional").and_then(Json::as_bool) {
         return !optional;
     }
-    matches!(kind, ColumnType::Scalar(_) | ColumnType::Any | ColumnType::SparkMlVector)
+    matches!(
+        kind,
+        ColumnType::Scalar(_) | ColumnType::Any | ColumnType::SparkMlVector
+    )
 }
 
 fn column(item: &Json) -> Result<ColumnSpec, String> {
     let kind = column_type(item, MAX_DEPTH)?;
-    Ok(ColumnSpec { name: name_of(item)?, required: required_of(item, &kind), kind })
+    Ok(ColumnSpec {
+        name: name_of(item)?,
+        required: required_of(item, &kind),
+        kind,
+    })
 }
 
 fn column_type(item: &Json, depth: usize) -> Result<ColumnType, String> {
-    let depth = depth.checked_sub(1).ok_or_else(|| format!("types nest deeper than {MAX_DEPTH}"))?;
+    let depth = depth
+        .checked_sub(1)
+        .ok_or_else(|| format!("types nest deeper than {MAX_DEPTH}"))?;
     let name = type_name(item).ok_or_else(|| format!("no `type` in `{item}`"))?;
-    let inner = |key: &str| item.get(key).ok_or_else(|| format!("type `{name}` without `{key}`"));
+    let inner = |key: &str| {
+        item.get(key)
+            .ok_or_else(|| format!("type `{name}` without `{key}`"))
+    };
     Ok(match name {
         "array" => ColumnType::Array(Box::new(column_type(inner("items")?, depth)?)),
         "map" => ColumnType::Map(Box::new(column_type(inner("values")?, depth)?)),
@@ -142,9 +183,16 @@ fn column_type(item: &Json, depth: usize) -> Result<ColumnType, String> {
                     (None, None) => true,
                     _ => required_of(value, &kind),
                 };
-                Ok(Property { name: key.as_str().into(), required, kind })
+                Ok(Property {
+                    name: key.as_str().into(),
+                    required,
+                    kind,
+                })
             };
-            let mut properties = properties.iter().map(property).collect::<Result<Vec<_>, String>>()?;
+            let mut properties = properties
+                .iter()
+                .map(property)
+                .collect::<Result<Vec<_>, String>>()?;
             properties.sort_by(|a, b| a.name.cmp(&b.name));
             ColumnType::Object(properties)
         }
@@ -158,11 +206,20 @@ fn column_type(item: &Json, depth: usize) -> Result<ColumnType, String> {
 
 fn tensor(item: &Json) -> Result<TensorSpec, String> {
     let spec = item.get("tensor-spec").ok_or("tensor without `tensor-spec`")?;
-    let dtype = spec.get("dtype").and_then(Json::as_str).ok_or("tensor without `dtype`")?;
+    let dtype = spec
+        .get("dtype")
+        .and_then(Json::as_str)
+        .ok_or("tensor without `dtype`")?;
     let dtype = dtype_from_numpy(dtype).ok_or_else(|| format!("dtype `{dtype}` is not known"))?;
-    let shape = spec.get("shape").and_then(Json::as_array).ok_or("tensor without `shape`")?;
+    let shape = spec
+        .get("shape")
+        .and_then(Json::as_array)
+        .ok_or("tensor without `shape`")?;
     let extent = |value: &Json| {
-        value.as_i64().filter(|&extent| extent >= -1).ok_or_else(|| format!("extent `{value}` in `shape`"))
+        value
+            .as_i64()
+            .filter(|&extent| extent >= -1)
+            .ok_or_else(|| format!("extent `{value}` in `shape`"))
     };
     Ok(TensorSpec {
         name: name_of(item)?,
@@ -197,7 +254,11 @@ fn dtype_from_numpy(name: &str) -> Option<DType> {
 
 fn param_specs(list: &[Json]) -> Result<Vec<ParamSpec>, SignatureError> {
     let one = |(entry, item): (usize, &Json)| {
-        param(item).map_err(|problem| SignatureError::Entry { side: "params", entry, problem })
+        param(item).map_err(|problem| SignatureError::Entry {
+            side: "params",
+            entry,
+            problem,
+        })
     };
     list.iter().enumerate().map(one).collect()
 }
@@ -206,9 +267,9 @@ fn param(item: &Json) -> Result<ParamSpec, String> {
     let name = name_of(item)?.ok_or("parameter without `name`")?;
     // `dtype` is how 2.6 wrote it first.
     let kind = match (item.get("type"), item.get("dtype").and_then(Json::as_str)) {
-        (None, Some(dtype)) => {
-            ColumnType::Scalar(DataType::from_name(dtype).ok_or_else(|| format!("type `{dtype}` is not known"))?)
-        }
+        (None, Some(dtype)) => ColumnType::Scalar(
+            DataType::from_name(dtype).ok_or_else(|| format!("type `{dtype}` is not known"))?,
+        ),
         _ => column_type(item, MAX_DEPTH)?,
     };
     let list = match item.get("shape") {
@@ -216,7 +277,12 @@ fn param(item: &Json) -> Result<ParamSpec, String> {
         Some(Json::Array(shape)) if shape.len() == 1 => true,
         Some(other) => return Err(format!("`shape` is `{other}`, expected null or [-1]")),
     };
-    Ok(ParamSpec { name, kind, default: value(item.get("default").unwrap_or(&Json::Null)), list })
+    Ok(ParamSpec {
+        name,
+        kind,
+        default: value(item.get("default").unwrap_or(&Json::Null)),
+        list,
+    })
 }
 
 fn value(json: &Json) -> Value {
@@ -230,9 +296,12 @@ fn value(json: &Json) -> Value {
         },
         Json::String(text) => Value::Str(text.as_str().into()),
         Json::Array(items) => Value::List(items.iter().map(value).collect()),
-        Json::Object(entries) => {
-            Value::Map(entries.iter().map(|(key, item)| (key.as_str().into(), value(item))).collect())
-        }
+        Json::Object(entries) => Value::Map(
+            entries
+                .iter()
+                .map(|(key, item)| (key.as_str().into(), value(item)))
+                .collect(),
+        ),
     }
 }
 
@@ -248,7 +317,9 @@ mod tests {
     fn both_ways_of_saying_optional_are_read() {
         let text = r#"[{"type":"double","name":"a","required":false},{"type":"double","name":"b","optional":true},
             {"type":"long","name":"c"},{"type":"array","items":{"type":"double"},"name":"d"}]"#;
-        let Schema::Columns(columns) = inputs(text).unwrap() else { panic!("columns expected") };
+        let Schema::Columns(columns) = inputs(text).unwrap() else {
+            panic!("columns expected")
+        };
         let required: Vec<bool> = columns.columns().iter().map(|column| column.required).collect();
         assert_eq!(required, [false, false, true, false]);
         assert!(columns.named());
@@ -257,8 +328,13 @@ mod tests {
     #[test]
     fn tensors_with_and_without_names() {
         let text = r#"[{"type":"tensor","tensor-spec":{"dtype":"float32","shape":[-1,4]}}]"#;
-        let Schema::Tensors(tensors) = inputs(text).unwrap() else { panic!("tensors expected") };
-        assert_eq!((tensors[0].dtype, tensors[0].shape.as_slice()), (DType::F32, &[-1, 4][..]));
+        let Schema::Tensors(tensors) = inputs(text).unwrap() else {
+            panic!("tensors expected")
+        };
+        assert_eq!(
+            (tensors[0].dtype, tensors[0].shape.as_slice()),
+            (DType::F32, &[-1, 4][..])
+        );
         assert_eq!(tensors[0].name, None);
     }
 
@@ -267,9 +343,18 @@ mod tests {
         for (text, wanted) in [
             ("{", "signature inputs is not JSON"),
             ("3", "signature inputs: expected a list, got `3`"),
-            (r#"[{"type":"quaternion"}]"#, "signature inputs, entry 0: type `quaternion` is not known"),
-            (r#"[{"type":"long","name":"a"},{"type":"long"}]"#, "some columns are named, some are not"),
-            (r#"[{"type":"tensor","tensor-spec":{"dtype":"float32","shape":[-7]}}]"#, "extent `-7` in `shape`"),
+            (
+                r#"[{"type":"quaternion"}]"#,
+                "signature inputs, entry 0: type `quaternion` is not known",
+            ),
+            (
+                r#"[{"type":"long","name":"a"},{"type":"long"}]"#,
+                "some columns are named, some are not",
+            ),
+            (
+                r#"[{"type":"tensor","tensor-spec":{"dtype":"float32","shape":[-7]}}]"#,
+                "extent `-7` in `shape`",
+            ),
         ] {
             let message = inputs(text).unwrap_err().to_string();
             assert!(message.contains(wanted), "{text}: {message}");

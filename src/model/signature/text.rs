@@ -100,7 +100,11 @@ mod tests {
     use crate::model::signature::Signature;
 
     fn shown(text: &str) -> String {
-        Signature::parse(Some(text), None, None).unwrap().inputs.unwrap().to_string()
+        Signature::parse(Some(text), None, None)
+            .unwrap()
+            .inputs
+            .unwrap()
+            .to_string()
     }
 
     #[test]
@@ -115,7 +119,10 @@ mod tests {
                 r#"[{"name":"X","type":"tensor","tensor-spec":{"dtype":"float32","shape":[-1,4]}}]"#,
                 "['X': Tensor('float32', (-1, 4))]",
             ),
-            (r#"[{"type":"tensor","tensor-spec":{"dtype":"str","shape":[-1]}}]"#, "[Tensor('str', (-1,))]"),
+            (
+                r#"[{"type":"tensor","tensor-spec":{"dtype":"str","shape":[-1]}}]"#,
+                "[Tensor('str', (-1,))]",
+            ),
             (
                 r#"[{"type":"map","values":{"type":"double"},"name":"m"},{"type":"object","name":"o","required":true,
                    "properties":{"v":{"type":"long","required":false},"k":{"type":"string","required":true}}}]"#,

@@ -4,9 +4,8 @@ mod element;
 mod frame;
 pub(crate) mod text;
 
-use crate::each_elements;
 use crate::model::batch::{Batch, Body};
-use crate::model::tensor::{Elements, Tensor};
+use crate::model::tensor::{Elements, Tensor, each_elements};
 use crate::model::value::Value;
 use crate::protocol::Reply;
 use crate::protocol::mlflow::number;

@@ -1,8 +1,41 @@
 //! MLflow's scoring protocol, `POST /invocations`, as `mlflow models serve` 3.17 and 3.18 speak it.
 
+pub(crate) mod cast;
 pub mod csv;
 pub mod encode;
+pub(crate) mod enforce;
 pub mod error;
 pub mod json;
 pub mod media;
 mod number;
+pub(crate) mod params;
+pub(crate) mod python;
+
+use super::Codec;
+use media::Media;
+
+/// The codecs of the media types that `/invocations` reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Codecs {
+    json: json::JsonCodec,
+    csv: csv::CsvCodec,
+}
+
+impl Codecs {
+    /// Codecs that name the schema in their errors, unless told not to.
+    pub fn new(disable_schema_details: bool) -> Codecs {
+        Codecs {
+            json: json::JsonCodec { disable_schema_details },
+            csv: csv::CsvCodec,
+        }
+    }
+
+    /// The codec of a media type.
+    pub fn of(&self, media: Media) -> &dyn Codec {
+        match media {
+            Media::Json => &self.json,
+            Media::Csv => &self.csv,
+            Media::Parquet => &self.csv,
+        }
+    }
+}

@@ -1,8 +1,7 @@
 //! Tables: a list of one object a row.
 
-use crate::each_elements;
 use crate::model::batch::{Columns, Frame, Names};
-use crate::model::tensor::{Elements, Tensor};
+use crate::model::tensor::{Elements, Tensor, each_elements};
 use crate::model::value::Value;
 use crate::protocol::mlflow::number;
 use crate::serve::error::Error;

@@ -1,0 +1,109 @@
+//! The composition root: the only place that knows every module, and decides nothing itself.
+
+mod deploy;
+mod predict;
+mod serve;
+mod text;
+
+pub mod inspect;
+pub mod registry;
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+
+use crate::config::{
+    Args, Command, Env, InspectArgs, LogConfig, OfflineConfig, Problems, RegistryCommand, ServeConfig,
+};
+use crate::protocol::Media;
+use crate::telemetry::log;
+
+/// Does what the command line says.
+///
+/// # Errors
+/// [`Problems`] for a bad configuration, before anything was started; else the failure with its causes.
+pub fn run(args: Args, env: &dyn Env) -> anyhow::Result<()> {
+    match args.command {
+        Command::Serve(args) => {
+            let config = ServeConfig::new(&args, env)?;
+            install_log(&config.log)?;
+            serve::run(&config)
+        }
+        Command::Predict(args) => {
+            let model = args.model_uri.as_deref();
+            let config = OfflineConfig::new(model, &args.registry, &args.engine, &args.log, env)?;
+            let media = match args.content_type.as_str() {
+                "json" => Media::Json,
+                "csv" => Media::Csv,
+                "parquet" => Media::Parquet,
+                other => {
+                    return Err(Problems(vec![format!(
+                        "--content-type is `{other}`: use json, csv or parquet"
+                    )])
+                    .into());
+                }
+            };
+            install_log(&config.log)?;
+            predict::run(
+                &config,
+                media,
+                args.input_path.as_deref(),
+                args.output_path.as_deref(),
+            )
+        }
+        Command::Inspect(args) => {
+            let uri = Some(args.model_uri.as_str());
+            let config = OfflineConfig::new(uri, &args.registry, &args.engine, &args.log, env)?;
+            install_log(&config.log)?;
+            print_inspection(&config, &args)
+        }
+        Command::Registry { registry, command } => change_registry(command, &registry),
+    }
+}
+
+fn install_log(config: &LogConfig) -> anyhow::Result<()> {
+    log::install(config.format, &config.filter)
+        .map_err(anyhow::Error::msg)
+        .context("cannot start the log")
+}
+
+fn change_registry(command: RegistryCommand, folder: &Path) -> anyhow::Result<()> {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .context("the clock stands before 1970")?;
+    let mut out = std::io::stdout().lock();
+    registry::run(command, folder, now.as_millis() as i64, &mut out)?;
+    Ok(())
+}
+
+fn print_inspection(config: &OfflineConfig, args: &InspectArgs) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (resolved, dir) = runtime.block_on(deploy::resolve(&config.model, &config.registry))?;
+    let loaders = crate::flavor::loaders(&config.flavor);
+    let source = crate::flavor::Source {
+        dir: dir.path(),
+        mlmodel: dir.mlmodel(),
+    };
+    // A model that cannot be loaded is the one that people look at most closely.
+    let inspection = match crate::flavor::load(&loaders, source, NonZeroUsize::MIN) {
+        Ok(loaded) => inspect::Inspection::new(&config.model, &resolved, &dir, &loaded.report)?,
+        Err(error) => {
+            let problem = format!("{:#}", anyhow::Error::new(error));
+            inspect::Inspection::not_loaded(&config.model, &resolved, &dir, &problem)?
+        }
+    };
+    let text = if args.json {
+        inspection.render_json()
+    } else {
+        inspection.render_text()
+    };
+    std::io::stdout()
+        .lock()
+        .write_all(text.as_bytes())
+        .context("cannot write the answer")
+}

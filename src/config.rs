@@ -1,0 +1,382 @@
+//! Configuration: what was typed ([`Args`]) and what we run with ([`ServeConfig`] and its parts).
+//!
+//! The only file that reads the environment. Values are checked all together, so that one run shows every mistake.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Parser, Subcommand};
+
+use crate::flavor::{self, EngineChoice};
+use crate::http;
+use crate::model::uri::ModelUri;
+use crate::protocol::Limits;
+use crate::serve::endpoint;
+use crate::telemetry::log;
+
+mod args;
+mod registry_command;
+mod units;
+
+pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs};
+pub use registry_command::RegistryCommand;
+
+/// Serves the models of an MLflow registry: answers `POST /invocations` as `mlflow models serve` does, without Python.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    arg_required_else_help = true,
+    max_term_width = 110,
+    propagate_version = true
+)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve a model over HTTP
+    Serve(Box<ServeArgs>),
+    /// Predict from a file, offline, through the same codec and engine as the server
+    Predict(Box<PredictArgs>),
+    /// Show what a model is: signature, flavors, engine, inputs and outputs, size, digest
+    Inspect(Box<InspectArgs>),
+    /// Look at and change the embedded registry
+    Registry {
+        /// Folder of the embedded registry.
+        #[arg(
+            long,
+            env = "MODELSD_REGISTRY",
+            default_value = "./models",
+            global = true,
+            value_name = "DIR"
+        )]
+        registry: PathBuf,
+        /// What to do with it.
+        #[command(subcommand)]
+        command: RegistryCommand,
+    },
+}
+
+/// Where configuration that was not typed comes from. A trait, so that tests pass a map.
+pub trait Env {
+    /// The value of a variable, if it is set and not empty.
+    fn get(&self, name: &str) -> Option<String>;
+}
+
+/// The environment of this process.
+#[derive(Debug, Clone, Copy)]
+pub struct ProcessEnv;
+
+impl Env for ProcessEnv {
+    #[allow(clippy::disallowed_methods)] // why: the one place that reads the environment
+    fn get(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+}
+
+/// What the server runs with.
+#[derive(Debug, Clone)]
+pub struct ServeConfig {
+    /// What to serve.
+    pub model: ModelUri,
+    /// The registry that knows it.
+    pub registry: String,
+    /// Address to listen on.
+    pub host: String,
+    /// Port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// Predictors of the deployment.
+    pub predictors: NonZeroUsize,
+    /// Threads that run requests.
+    pub threads: NonZeroUsize,
+    /// Engines.
+    pub flavor: flavor::Config,
+    /// Admission and deadlines.
+    pub endpoint: endpoint::Config,
+    /// The HTTP edge.
+    pub http: http::Config,
+    /// Whether schema errors leave out the schema (`MLFLOW_DISABLE_SCHEMA_DETAILS`).
+    pub disable_schema_details: bool,
+    /// The log.
+    pub log: LogConfig,
+}
+
+/// What an offline command runs with.
+#[derive(Debug, Clone)]
+pub struct OfflineConfig {
+    /// The model.
+    pub model: ModelUri,
+    /// The registry that knows it.
+    pub registry: String,
+    /// Engines.
+    pub flavor: flavor::Config,
+    /// Whether schema errors leave out the schema.
+    pub disable_schema_details: bool,
+    /// The log.
+    pub log: LogConfig,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// Form of a line.
+    pub format: log::Format,
+    /// `tracing` directives: `info`, `modelsd=debug`.
+    pub filter: String,
+}
+
+/// Every mistake in a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("bad configuration:\n{}", .0.iter().map(|problem| format!("  - {problem}")).collect::<Vec<_>>().join("\n"))]
+pub struct Problems(pub Vec<String>);
+
+impl ServeConfig {
+    /// Checks what was typed and what the environment says.
+    ///
+    /// # Errors
+    /// With every problem at once.
+    pub fn new(args: &ServeArgs, env: &dyn Env) -> Result<ServeConfig, Problems> {
+        let mut check = Check {
+            env,
+            problems: Vec::new(),
+        };
+        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let timeout = check.parsed(
+            "--timeout",
+            &args.timeout,
+            &["MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"],
+            "60",
+            units::seconds,
+        );
+        let config = ServeConfig {
+            model: check.model(args.model_uri.as_deref()),
+            registry: args.registry.clone(),
+            host: check.text(&args.host, &["MLFLOW_HOST"], "127.0.0.1"),
+            port: check.parsed("--port", &args.port, &["MLFLOW_PORT"], "5001", units::port),
+            predictors: check.count("--predictors", &args.predictors, cores),
+            threads: check.count("--threads", &args.threads, cores),
+            flavor: check.flavor(&args.engine),
+            endpoint: endpoint::Config {
+                max_in_flight: check
+                    .parsed("--max-in-flight", &args.max_in_flight, &[], "1024", units::count)
+                    .get(),
+                timeout,
+            },
+            http: http::Config {
+                max_body_bytes: check.parsed(
+                    "--max-body-bytes",
+                    &args.max_body_bytes,
+                    &[],
+                    "64MiB",
+                    units::bytes,
+                ),
+                max_header_bytes: check.parsed(
+                    "--max-header-bytes",
+                    &args.max_header_bytes,
+                    &[],
+                    "64KiB",
+                    units::header_bytes,
+                ),
+                max_connections: check
+                    .parsed(
+                        "--max-connections",
+                        &args.max_connections,
+                        &[],
+                        "10000",
+                        units::count,
+                    )
+                    .get(),
+                client_timeout: check.parsed(
+                    "--client-timeout",
+                    &args.client_timeout,
+                    &[],
+                    "30",
+                    units::seconds,
+                ),
+                shutdown_grace: check.parsed(
+                    "--shutdown-grace",
+                    &args.shutdown_grace,
+                    &[],
+                    "30",
+                    units::grace,
+                ),
+                limits: Limits {
+                    depth: check.parsed("--max-json-depth", &args.max_json_depth, &[], "64", units::depth),
+                },
+            },
+            disable_schema_details: check.schema_details(),
+            log: check.log(&args.log),
+        };
+        check.done(config)
+    }
+}
+
+impl OfflineConfig {
+    /// Checks what was typed and what the environment says.
+    ///
+    /// # Errors
+    /// With every problem at once.
+    pub fn new(
+        model_uri: Option<&str>,
+        registry: &str,
+        engine: &EngineArgs,
+        log: &LogArgs,
+        env: &dyn Env,
+    ) -> Result<OfflineConfig, Problems> {
+        let mut check = Check {
+            env,
+            problems: Vec::new(),
+        };
+        let config = OfflineConfig {
+            model: check.model(model_uri),
+            registry: registry.to_string(),
+            flavor: check.flavor(engine),
+            disable_schema_details: check.schema_details(),
+            log: check.log(log),
+        };
+        check.done(config)
+    }
+}
+
+/// Collects problems while values are read.
+struct Check<'a> {
+    env: &'a dyn Env,
+    problems: Vec<String>,
+}
+
+impl Check<'_> {
+    fn done<T>(self, config: T) -> Result<T, Problems> {
+        if self.problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(Problems(self.problems))
+        }
+    }
+
+    /// The typed value, else the first of these variables that is set, else the default, with where it came from.
+    fn text(&self, typed: &Option<String>, variables: &[&str], default: &str) -> String {
+        let set = || variables.iter().find_map(|name| self.env.get(name));
+        typed.clone().or_else(set).unwrap_or_else(|| default.to_string())
+    }
+
+    /// A value read by `read`, which knows a valid stand-in for going on after a problem.
+    fn parsed<T>(
+        &mut self,
+        flag: &str,
+        typed: &Option<String>,
+        variables: &[&str],
+        default: &str,
+        read: fn(&str) -> Result<T, (T, String)>,
+    ) -> T {
+        let text = self.text(typed, variables, default);
+        read(&text).unwrap_or_else(|(stand_in, problem)| {
+            let from = match (typed, variables) {
+                (None, [variable, ..]) => format!("{flag} (from {variable})"),
+                _ => flag.to_string(),
+            };
+            self.problems.push(format!("{from} is `{text}`: {problem}"));
+            stand_in
+        })
+    }
+
+    fn count(&mut self, flag: &str, typed: &Option<String>, default: NonZeroUsize) -> NonZeroUsize {
+        self.parsed(flag, typed, &[], &default.to_string(), units::threads)
+    }
+
+    fn model(&mut self, uri: Option<&str>) -> ModelUri {
+        let stand_in = ModelUri::Latest { name: "none".into() };
+        let Some(uri) = uri else {
+            self.problems
+                .push("no model: give --model-uri, such as models:/iris/Production".into());
+            return stand_in;
+        };
+        ModelUri::from_str(uri).unwrap_or_else(|error| {
+            self.problems.push(format!("--model-uri is `{uri}`: {error}"));
+            stand_in
+        })
+    }
+
+    fn flavor(&mut self, args: &EngineArgs) -> flavor::Config {
+        let engine = match args.engine.as_str() {
+            "auto" => EngineChoice::Auto,
+            "ort" => EngineChoice::Ort,
+            "tract" => EngineChoice::Tract,
+            other => {
+                self.problems
+                    .push(format!("--engine is `{other}`: use auto, ort or tract"));
+                EngineChoice::Auto
+            }
+        };
+        flavor::Config {
+            engine,
+            onnxruntime: onnxruntime_places(args.onnxruntime.clone()),
+        }
+    }
+
+    /// MLflow reads its booleans as `true`/`1` and `false`/`0`, in any case.
+    fn schema_details(&mut self) -> bool {
+        const NAME: &str = "MLFLOW_DISABLE_SCHEMA_DETAILS";
+        match self.env.get(NAME).map(|value| value.to_lowercase()).as_deref() {
+            None | Some("false" | "0") => false,
+            Some("true" | "1") => true,
+            Some(other) => {
+                self.problems
+                    .push(format!("{NAME} is `{other}`: use true or false"));
+                false
+            }
+        }
+    }
+
+    fn log(&mut self, args: &LogArgs) -> LogConfig {
+        let format = match args.log_format.as_str() {
+            "text" => log::Format::Text,
+            "json" => log::Format::Json,
+            other => {
+                self.problems
+                    .push(format!("--log-format is `{other}`: use text or json"));
+                log::Format::Text
+            }
+        };
+        let filter = self.text(&args.log_level, &["RUST_LOG"], "info");
+        if let Err(problem) = log::check(&filter) {
+            self.problems
+                .push(format!("--log-level is `{filter}`: {problem}"));
+        }
+        LogConfig { format, filter }
+    }
+}
+
+/// Where `libonnxruntime` is looked for: the place given, beside the program, where `scripts/fetch-onnxruntime.sh`
+/// puts it (seen from the working folder and from `target/<profile>/`), then the system's folders.
+fn onnxruntime_places(given: Option<PathBuf>) -> Vec<PathBuf> {
+    const NAME: &str = if cfg!(target_os = "macos") {
+        "libonnxruntime.dylib"
+    } else {
+        "libonnxruntime.so"
+    };
+    if let Some(given) = given {
+        return vec![given];
+    }
+    let program = std::env::current_exe()
+        .ok()
+        .and_then(|program| program.parent().map(PathBuf::from));
+    let mut places = Vec::new();
+    if let Some(folder) = &program {
+        places.push(folder.join(NAME));
+    }
+    places.push(PathBuf::from(".onnxruntime").join(NAME));
+    if let Some(root) = program.as_deref().and_then(|folder| folder.parent()?.parent()) {
+        places.push(root.join(".onnxruntime").join(NAME));
+    }
+    // Without a folder: the system's own search path.
+    places.push(PathBuf::from(NAME));
+    places
+}
+
+#[cfg(test)]
+mod tests;

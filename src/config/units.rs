@@ -1,0 +1,139 @@
+//! Reads the units that flags are given in. A failed reading gives a valid stand-in, so that the rest can be checked.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// A reading, or a stand-in and the problem.
+type Reading<T> = Result<T, (T, String)>;
+
+/// Threads and predictors beyond this are a typing error.
+const MAX_THREADS: usize = 1024;
+/// hyper's smallest buffer.
+const MIN_HEADER_BYTES: usize = 8 << 10;
+/// Buffers of this size a connection are a typing error.
+const MAX_HEADER_BYTES: usize = 16 << 20;
+/// The parser's stack is built for this depth.
+const MAX_DEPTH: usize = 512;
+
+/// A TCP port.
+pub(super) fn port(text: &str) -> Reading<u16> {
+    text.parse()
+        .map_err(|_| (0, "use a number from 0 to 65535".into()))
+}
+
+/// A positive number of seconds, fractions allowed.
+pub(super) fn seconds(text: &str) -> Reading<Duration> {
+    match duration(text) {
+        Some(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err((Duration::from_secs(1), "use a positive number of seconds".into())),
+    }
+}
+
+/// A number of seconds, zero allowed.
+pub(super) fn grace(text: &str) -> Reading<Duration> {
+    duration(text).ok_or((Duration::ZERO, "use a number of seconds".into()))
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    // A day: longer limits are no limits.
+    let seconds = text
+        .parse::<f64>()
+        .ok()
+        .filter(|seconds| (0.0..=86_400.0).contains(seconds))?;
+    Some(Duration::from_secs_f64(seconds))
+}
+
+/// A positive number.
+pub(super) fn count(text: &str) -> Reading<NonZeroUsize> {
+    text.parse()
+        .map_err(|_| (NonZeroUsize::MIN, "use a positive number".into()))
+}
+
+/// A number of threads.
+pub(super) fn threads(text: &str) -> Reading<NonZeroUsize> {
+    match text.parse::<NonZeroUsize>() {
+        Ok(threads) if threads.get() <= MAX_THREADS => Ok(threads),
+        _ => Err((NonZeroUsize::MIN, format!("use a number from 1 to {MAX_THREADS}"))),
+    }
+}
+
+/// Bytes, with a unit: `65536`, `64KiB`, `64MiB`, `1GiB`; `KB` and such are powers of ten.
+pub(super) fn bytes(text: &str) -> Reading<usize> {
+    let problem = || {
+        (
+            1,
+            "use a positive number of bytes, such as 65536, 512KiB or 64MiB".to_string(),
+        )
+    };
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: usize = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" | "K" | "k" => 1 << 10,
+        "MiB" | "M" => 1 << 20,
+        "GiB" | "G" => 1 << 30,
+        "KB" | "kB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        _ => return Err(problem()),
+    };
+    let bytes = number
+        .parse::<usize>()
+        .ok()
+        .and_then(|number| number.checked_mul(factor));
+    bytes.filter(|&bytes| bytes > 0).ok_or_else(problem)
+}
+
+/// Bytes of a request's head.
+pub(super) fn header_bytes(text: &str) -> Reading<usize> {
+    match bytes(text) {
+        Ok(bytes) if (MIN_HEADER_BYTES..=MAX_HEADER_BYTES).contains(&bytes) => Ok(bytes),
+        _ => Err((MIN_HEADER_BYTES, "use a size from 8KiB to 16MiB".into())),
+    }
+}
+
+/// Levels of nesting.
+pub(super) fn depth(text: &str) -> Reading<usize> {
+    match text.parse::<usize>() {
+        Ok(depth) if (1..=MAX_DEPTH).contains(&depth) => Ok(depth),
+        _ => Err((1, format!("use a number from 1 to {MAX_DEPTH}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, wanted) in [
+            ("7", 7),
+            ("64KiB", 65_536),
+            ("2 MiB", 2 << 20),
+            ("1GB", 1_000_000_000),
+        ] {
+            assert_eq!(bytes(text).unwrap(), wanted, "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "-1",
+            "MiB",
+            "1.5MiB",
+            "3 bananas",
+            "99999999999999999999",
+            "99999999999GiB",
+        ] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_positive_and_less_than_a_day() {
+        assert_eq!(seconds("0.25").unwrap(), Duration::from_millis(250));
+        for text in ["0", "-1", "NaN", "inf", "1e9", "soon", ""] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+        assert_eq!(grace("0").unwrap(), Duration::ZERO);
+    }
+}

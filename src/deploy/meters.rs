@@ -1,0 +1,75 @@
+//! The metrics of one deployment, looked up once instead of at each request.
+
+use std::time::Duration;
+
+use metrics::{Counter, Histogram};
+
+use super::deployment::RequestStage;
+use crate::model::version::VersionId;
+use crate::telemetry::names;
+
+/// Handles to the metrics of one version.
+pub struct Meters {
+    model: String,
+    version: String,
+    total: Histogram,
+    requests: Counter,
+    rows: Counter,
+    stages: [Histogram; RequestStage::ALL.len()],
+}
+
+impl Meters {
+    pub(super) fn new(id: &VersionId) -> Meters {
+        let (model, version) = (id.name.to_string(), id.version_label().to_string());
+        let labels = [
+            metrics::Label::new(names::MODEL, model.clone()),
+            metrics::Label::new(names::VERSION, version.clone()),
+        ];
+        let mut ok = labels.to_vec();
+        ok.push(metrics::Label::new(names::OUTCOME, "ok"));
+        Meters {
+            total: metrics::histogram!(names::PREDICTION_SECONDS, ok.clone()),
+            requests: metrics::counter!(names::REQUESTS_TOTAL, ok.clone()),
+            rows: metrics::counter!(names::ROWS_TOTAL, ok),
+            stages: RequestStage::ALL.map(|stage| {
+                let mut labels = labels.to_vec();
+                labels.push(metrics::Label::new(names::STAGE, stage.label()));
+                metrics::histogram!(names::STAGE_SECONDS, labels)
+            }),
+            model,
+            version,
+        }
+    }
+
+    /// Records one request; `failure` is the outcome of one that was not answered with predictions.
+    pub fn record(
+        &self,
+        failure: Option<&'static str>,
+        rows: usize,
+        total: Duration,
+        stages: &[Option<Duration>; RequestStage::ALL.len()],
+    ) {
+        for (histogram, time) in self.stages.iter().zip(stages) {
+            if let Some(time) = time {
+                histogram.record(time.as_secs_f64());
+            }
+        }
+        let Some(outcome) = failure else {
+            self.total.record(total.as_secs_f64());
+            self.requests.increment(1);
+            self.rows.increment(rows as u64);
+            return;
+        };
+        // Failures are rare enough to look their handles up.
+        let labels = || {
+            vec![
+                metrics::Label::new(names::MODEL, self.model.clone()),
+                metrics::Label::new(names::VERSION, self.version.clone()),
+                metrics::Label::new(names::OUTCOME, outcome),
+            ]
+        };
+        metrics::histogram!(names::PREDICTION_SECONDS, labels()).record(total.as_secs_f64());
+        metrics::counter!(names::REQUESTS_TOTAL, labels()).increment(1);
+        metrics::counter!(names::ROWS_TOTAL, labels()).increment(rows as u64);
+    }
+}

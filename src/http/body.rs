@@ -1,0 +1,110 @@
+//! Reads a request body within its bounds of size and time.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_LENGTH;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+
+use crate::serve::error::{Error, Kind};
+
+/// What is read and thrown away of a body that is too long, so that its sender comes to hear the refusal: closing a
+/// socket that still has unread bytes makes the system discard the answer.
+const LINGER_BYTES: usize = 32 << 20;
+/// How long that may take.
+const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// Why a body did not arrive.
+pub(super) enum BodyError {
+    /// To be answered as the protocol answers it.
+    Refused(Error),
+    /// The client was too slow: 408.
+    Slow,
+    /// The client left or broke the framing; nobody hears the answer.
+    Broken,
+}
+
+/// Reads the whole body.
+///
+/// # Errors
+/// When it is longer than `limit` bytes, slower than `patience`, or breaks off.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    patience: Duration,
+) -> Result<Bytes, BodyError> {
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let mut body = body;
+    if announced.is_some_and(|length| length > limit as u64) {
+        linger(&mut body).await;
+        return Err(BodyError::Refused(too_large(limit)));
+    }
+    let result = match tokio::time::timeout(patience, collect(&mut body, announced, limit)).await {
+        Ok(result) => result,
+        Err(_) => Err(BodyError::Slow),
+    };
+    if matches!(result, Err(BodyError::Refused(_))) {
+        linger(&mut body).await;
+    }
+    result
+}
+
+/// Throws away the rest of a body, within bounds.
+async fn linger(body: &mut Body) {
+    let drain = async {
+        let mut left = LINGER_BYTES;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(length) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    // Out of time or not, the answer is sent now.
+    let _ = tokio::time::timeout(LINGER_TIME, drain).await;
+}
+
+async fn collect(body: &mut Body, announced: Option<u64>, limit: usize) -> Result<Bytes, BodyError> {
+    let mut first: Option<Bytes> = None;
+    let mut joined = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
+            continue;
+        };
+        let so_far = first.as_ref().map_or(0, Bytes::len) + joined.len();
+        if so_far + data.len() > limit {
+            return Err(BodyError::Refused(too_large(limit)));
+        }
+        // A body of one frame, the common case, is passed on as it came.
+        match (&first, joined.is_empty()) {
+            (None, true) => first = Some(data),
+            (Some(one), _) => {
+                let room = announced
+                    .map_or(one.len() * 4, |length| length as usize)
+                    .min(limit);
+                joined.reserve(room);
+                joined.extend_from_slice(one);
+                joined.extend_from_slice(&data);
+                first = None;
+            }
+            (None, false) => joined.extend_from_slice(&data),
+        }
+    }
+    Ok(first.unwrap_or_else(|| joined.freeze()))
+}
+
+fn too_large(limit: usize) -> Error {
+    Error::new(
+        Kind::TooLarge,
+        format!(
+            "The request body is longer than the limit of {limit} bytes. Send fewer rows a request, or start modelsd \
+             with a larger --max-body-bytes."
+        ),
+    )
+}

@@ -1,0 +1,38 @@
+//! `/ping`, `/health`, `/version`, `/metrics`.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, Response, StatusCode};
+
+use super::App;
+use super::answer::JSON;
+
+/// Answers 200 when a request would find a model, else 503.
+pub(super) async fn ping(State(app): State<Arc<App>>) -> Response<Body> {
+    let mut response = Response::new(Body::from("\n"));
+    if !app.endpoint.ready() {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// Answers modelsd's own version, bare, as MLflow's server answers its.
+pub(super) async fn version() -> Response<Body> {
+    let mut response = Response::new(Body::from(env!("CARGO_PKG_VERSION")));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// Answers every metric as Prometheus text.
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response<Body> {
+    let mut response = Response::new(Body::from(app.metrics.render()));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
+    );
+    response
+}

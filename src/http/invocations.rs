@@ -1,0 +1,114 @@
+//! `POST /invocations`: decode, predict, encode, with one snapshot of the deployment.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::Response;
+use axum::http::header::CONTENT_TYPE;
+
+use super::body::BodyError;
+use super::request_id::{REQUEST_ID, request_id};
+use super::{App, answer, body, unrouted};
+use crate::deploy::deployment::RequestStage;
+use crate::protocol;
+use crate::serve::call::Call;
+use crate::serve::error::{Error, Kind};
+
+/// Bodies from this many bytes on are decoded, and answers of this many rows on encoded, with the worker's other
+/// tasks handed to another thread first: below, that costs more than it spares them.
+const LARGE_BODY: usize = 64 << 10;
+const LARGE_ANSWER_ROWS: usize = 1_000;
+
+/// The route.
+pub(super) async fn invocations(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
+    let began = Instant::now();
+    let id = request_id(request.headers());
+    let mut response = match app.endpoint.begin(began) {
+        Ok(mut call) => {
+            let mut response = match predict(&app, &mut call, request).await {
+                Ok(response) => response,
+                Err(Failure::Answered(error)) => {
+                    explain(&error, &call, &id);
+                    answer::failure(&error)
+                }
+                Err(Failure::Slow) => unrouted::request_timeout(),
+            };
+            answer::sign(&mut response, call.deployment());
+            answer::time(&mut response, call.timing());
+            response
+        }
+        Err(error) => answer::failure(&error),
+    };
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+/// How a request ends without predictions.
+enum Failure {
+    Answered(Error),
+    Slow,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Answered(error)
+    }
+}
+
+async fn predict(app: &App, call: &mut Call, request: Request) -> Result<Response<Body>, Failure> {
+    let (head, body) = request.into_parts();
+    // Read before anything is refused: an answer to a client that is still sending may never be heard.
+    let config = &app.config;
+    let body = match body::read(&head.headers, body, config.max_body_bytes, config.client_timeout).await {
+        Ok(body) => body,
+        Err(BodyError::Refused(error)) => return Err(call.fail(error).into()),
+        // To a client that left, the answer goes nowhere.
+        Err(BodyError::Slow | BodyError::Broken) => return Err(Failure::Slow),
+    };
+    let content_type = head
+        .headers
+        .get(CONTENT_TYPE)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let media = protocol::media(content_type.as_deref()).map_err(|error| call.fail(error))?;
+    let codec = app.codecs.of(media);
+    let limits = app.config.limits;
+    let decoded = aside(body.len() >= LARGE_BODY, || {
+        call.stage(RequestStage::Decode, |deployment| {
+            codec.decode(&body, deployment.signature(), limits)
+        })
+    })?;
+    let reply = decoded.reply;
+    let output = call.predict(decoded.batch).await?;
+    let encoded = aside(output.rows() >= LARGE_ANSWER_ROWS, || {
+        call.stage(RequestStage::Encode, |_| {
+            let mut out = Vec::new();
+            codec.encode(&output, reply, &mut out).map(|()| out)
+        })
+    })?;
+    call.finish();
+    Ok(answer::predictions(encoded))
+}
+
+/// Runs long work without holding up the worker's other tasks.
+fn aside<T>(long: bool, work: impl FnOnce() -> T) -> T {
+    if long {
+        tokio::task::block_in_place(work)
+    } else {
+        work()
+    }
+}
+
+/// Logs what the client cannot mend at a level a human sees, the rest for debugging only.
+fn explain(error: &Error, call: &Call, id: &axum::http::HeaderValue) {
+    let (version, id) = (call.deployment().id(), id.to_str().unwrap_or_default());
+    match error.kind() {
+        Kind::Internal => {
+            tracing::error!(request_id = id, %version, kind = error.kind().label(), error = error.message(), "request failed");
+        }
+        kind => {
+            tracing::debug!(request_id = id, %version, kind = kind.label(), error = error.message(), "request refused");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The HTTP edge: sockets, limits, headers, and the routes of `mlflow models serve` plus `/metrics`.
+
+pub mod listener;
+
+mod answer;
+mod body;
+mod health;
+mod invocations;
+mod request_id;
+mod unrouted;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::protocol::Codecs;
+use crate::protocol::Limits;
+use crate::serve::endpoint::Endpoint;
+
+/// Bounds on what one client may take.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Bytes of a request body.
+    pub max_body_bytes: usize,
+    /// Bytes of a request's head.
+    pub max_header_bytes: usize,
+    /// Connections open at once; further ones wait in the system's backlog.
+    pub max_connections: usize,
+    /// Time a client has to send a head, to send a body, and to take each piece of an answer.
+    pub client_timeout: Duration,
+    /// Time that requests in flight have to end after a signal to stop.
+    pub shutdown_grace: Duration,
+    /// Bounds on what a body may make us build.
+    pub limits: Limits,
+}
+
+/// What the routes share.
+pub struct App {
+    /// Where requests begin.
+    pub endpoint: Endpoint,
+    /// How bodies are read.
+    pub codecs: Codecs,
+    /// Bounds.
+    pub config: Config,
+    /// Renders the metrics.
+    pub metrics: PrometheusHandle,
+}
+
+/// The routes.
+pub fn router(app: Arc<App>) -> Router {
+    let only_get = || std::future::ready(unrouted::method_not_allowed("GET"));
+    let only_post = || std::future::ready(unrouted::method_not_allowed("POST"));
+    // axum answers HEAD with a GET handler; MLflow's server answers 405, so HEAD is routed by hand.
+    let ping = || get(health::ping).head(only_get).fallback(only_get);
+    Router::new()
+        .route("/ping", ping())
+        .route("/health", ping())
+        .route("/version", get(health::version).head(only_get).fallback(only_get))
+        .route("/metrics", get(health::metrics).head(only_get).fallback(only_get))
+        .route("/invocations", post(invocations::invocations).fallback(only_post))
+        .fallback(unrouted::not_found)
+        .with_state(app)
+}

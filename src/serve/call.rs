@@ -1,0 +1,163 @@
+//! A call: one request on its way through a deployment.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::admission::Permit;
+use super::endpoint::reject;
+use super::error::{Error, Kind};
+use crate::batching::pool::RunError;
+use crate::deploy::deployment::{Deployment, RequestStage};
+use crate::model::batch::Batch;
+
+/// One request. Holds the snapshot that answers it; its drop records it once, also when the client left.
+pub struct Call {
+    deployment: Arc<Deployment>,
+    _permit: Permit,
+    began: Instant,
+    deadline: Instant,
+    stages: [Option<Duration>; RequestStage::ALL.len()],
+    rows: usize,
+    outcome: Outcome,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// Dropped before it ended: the client left.
+    Abandoned,
+    Ok,
+    Failed(Kind),
+}
+
+/// Time spent, for the answer's headers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Timing {
+    /// Waiting for a predictor.
+    pub queue: Duration,
+    /// In the model.
+    pub predict: Duration,
+    /// From the request's head until now.
+    pub total: Duration,
+}
+
+impl Call {
+    pub(super) fn new(deployment: Arc<Deployment>, permit: Permit, now: Instant, timeout: Duration) -> Call {
+        Call {
+            deployment,
+            _permit: permit,
+            began: now,
+            deadline: now + timeout,
+            stages: [None; RequestStage::ALL.len()],
+            rows: 0,
+            outcome: Outcome::Abandoned,
+        }
+    }
+
+    /// The deployment that answers.
+    pub fn deployment(&self) -> &Arc<Deployment> {
+        &self.deployment
+    }
+
+    /// When the request must be answered.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Runs one synchronous stage and notes its time and, on failure, its outcome.
+    ///
+    /// # Errors
+    /// Those of `work`; [`Kind::Deadline`] when the time limit has passed meanwhile.
+    pub fn stage<T>(
+        &mut self,
+        stage: RequestStage,
+        work: impl FnOnce(&Deployment) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let start = Instant::now();
+        let result = work(&self.deployment);
+        let end = Instant::now();
+        self.note(stage, end - start);
+        match result {
+            Ok(_) if end > self.deadline => Err(self.fail(deadline())),
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    /// Predicts. Cancel-safe: a dropped future abandons the job, and a predictor that runs it goes back to the pool.
+    ///
+    /// # Errors
+    /// [`Kind::Deadline`], [`Kind::ModelFailed`], or [`Kind::Internal`] when the model panicked.
+    pub async fn predict(&mut self, batch: Batch) -> Result<Batch, Error> {
+        self.rows = batch.rows();
+        let deployment = Arc::clone(&self.deployment);
+        match deployment.pool().run(batch, self.deadline).await {
+            Ok(run) => {
+                self.note(RequestStage::Queue, run.queue);
+                self.note(RequestStage::Predict, run.predict);
+                Ok(run.output)
+            }
+            Err(RunError::Predict(error)) => Err(self.fail(model_failed(&error.to_string()))),
+            Err(RunError::Deadline) => Err(self.fail(deadline())),
+            Err(error @ (RunError::Panicked(_) | RunError::Stopped)) => {
+                tracing::error!(version = %deployment.id(), %error, "the model panicked");
+                Err(self.fail(Error::new(Kind::Internal, "Internal Server Error")))
+            }
+        }
+    }
+
+    /// Marks the call as failed before a stage could run: the body did not arrive, or is too long.
+    pub fn fail(&mut self, error: Error) -> Error {
+        self.outcome = Outcome::Failed(error.kind());
+        error
+    }
+
+    /// Marks the call as answered, and says where the time went.
+    pub fn finish(&mut self) -> Timing {
+        self.outcome = Outcome::Ok;
+        self.timing()
+    }
+
+    /// Where the time went until now.
+    pub fn timing(&self) -> Timing {
+        Timing {
+            queue: self.stages[RequestStage::Queue as usize].unwrap_or_default(),
+            predict: self.stages[RequestStage::Predict as usize].unwrap_or_default(),
+            total: self.began.elapsed(),
+        }
+    }
+
+    fn note(&mut self, stage: RequestStage, time: Duration) {
+        self.stages[stage as usize] = Some(time);
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let label = match self.outcome {
+            Outcome::Ok => None,
+            Outcome::Failed(kind) => {
+                reject(&Error::new(kind, String::new()));
+                Some(kind.label())
+            }
+            Outcome::Abandoned => Some("abandoned"),
+        };
+        self.deployment
+            .meters()
+            .record(label, self.rows, self.began.elapsed(), &self.stages);
+    }
+}
+
+fn deadline() -> Error {
+    Error::new(Kind::Deadline, "Request processing time exceeded limit")
+}
+
+/// MLflow's words for any failure inside a model; the cause follows as the last line of a stack trace would.
+fn model_failed(cause: &str) -> Error {
+    Error::new(
+        Kind::ModelFailed,
+        "Encountered an unexpected error while evaluating the model. Verify that the serialized input Dataframe is \
+         compatible with the model for inference.",
+    )
+    .with_detail(cause)
+}

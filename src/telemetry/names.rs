@@ -1,0 +1,37 @@
+//! Names and labels of metrics. Base units, `<crate>_<noun>[_<unit>][_total]`; labels are never free text.
+
+/// Histogram, seconds: a request from its head to its encoded answer. Labels [`MODEL`], [`VERSION`], [`OUTCOME`].
+pub const PREDICTION_SECONDS: &str = "modelsd_prediction_seconds";
+/// Histogram, seconds: one stage of an answered request. Labels [`MODEL`], [`VERSION`], [`STAGE`].
+pub const STAGE_SECONDS: &str = "modelsd_stage_seconds";
+/// Counter: requests that reached a model. Labels [`MODEL`], [`VERSION`], [`OUTCOME`].
+pub const REQUESTS_TOTAL: &str = "modelsd_requests_total";
+/// Counter: rows of decoded requests. Labels [`MODEL`], [`VERSION`], [`OUTCOME`].
+pub const ROWS_TOTAL: &str = "modelsd_rows_total";
+/// Counter: requests refused before or by a model. Label [`KIND`].
+pub const REJECTED_TOTAL: &str = "modelsd_rejected_total";
+/// Gauge: requests being worked on.
+pub const IN_FLIGHT: &str = "modelsd_in_flight";
+/// Gauge, 1 for the version that answers. Labels [`SLOT`], [`MODEL`], [`VERSION`].
+pub const SERVING_VERSION: &str = "modelsd_serving_version";
+/// Gauge, always 1. Label [`VERSION`]: modelsd's own.
+pub const BUILD_INFO: &str = "modelsd_build_info";
+
+/// Registered name of the model.
+pub const MODEL: &str = "model";
+/// Version that answered, `none` outside a registry.
+pub const VERSION: &str = "version";
+/// `ok`, or the kind of the error.
+pub const OUTCOME: &str = "outcome";
+/// One of the eight words of a request's way.
+pub const STAGE: &str = "stage";
+/// Kind of an error.
+pub const KIND: &str = "kind";
+/// Name of the slot.
+pub const SLOT: &str = "slot";
+
+/// Upper bounds of the buckets of every histogram in seconds: 5 µs to 60 s.
+pub const SECONDS_BUCKETS: &[f64] = &[
+    5e-6, 1e-5, 2e-5, 3e-5, 5e-5, 7.5e-5, 1e-4, 1.5e-4, 2e-4, 3e-4, 5e-4, 7.5e-4, 1e-3, 2e-3, 3e-3, 5e-3,
+    1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
+];
