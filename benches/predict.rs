@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench predict`; ONNX Runtime is taken from `.onnxruntime` or ORT_DYLIB_PATH.
 
-#![allow(clippy::expect_used, clippy::disallowed_methods)] // why: a bench that cannot start has nothing else to do
+#![allow(clippy::disallowed_methods)] // why: where the library is comes from the environment, as for the server
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;

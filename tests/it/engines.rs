@@ -2,7 +2,7 @@
 //!
 //! Answers and small graphs are in `tests/golden/engines`, made by `scripts/make_engine_answers.py`.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)] // why: helpers of tests, outside `#[test]`
+#![allow(clippy::disallowed_methods)] // why: where the library is comes from the environment, as for the server
 
 mod golden;
 mod refusals;
