@@ -27,9 +27,15 @@ impl Codecs {
     /// Codecs that name the schema in their errors, unless told not to.
     pub fn new(disable_schema_details: bool) -> Codecs {
         Codecs {
-            json: json::JsonCodec { disable_schema_details },
-            csv: csv::CsvCodec { disable_schema_details },
-            parquet: parquet::ParquetCodec { disable_schema_details },
+            json: json::JsonCodec {
+                disable_schema_details,
+            },
+            csv: csv::CsvCodec {
+                disable_schema_details,
+            },
+            parquet: parquet::ParquetCodec {
+                disable_schema_details,
+            },
         }
     }
 

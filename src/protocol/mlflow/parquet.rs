@@ -30,7 +30,13 @@ impl Codec for ParquetCodec {
         use crate::protocol::mlflow::enforce::{Details, finish_table};
 
         let table = table::read(body, signature.inputs.as_ref()).map_err(table::refused)?;
-        finish_table(table, signature, Details { hidden: self.disable_schema_details })
+        finish_table(
+            table,
+            signature,
+            Details {
+                hidden: self.disable_schema_details,
+            },
+        )
     }
 
     #[cfg(not(feature = "parquet"))]

@@ -1,9 +1,9 @@
 //! The types NumPy and pandas infer where no signature names them.
 
 use super::is_missing;
+use super::number::numpy_text;
 use crate::model::tensor::{DType, Elements, Tensor};
 use crate::model::value::Value;
-use super::number::numpy_text;
 
 /// What was seen among the values.
 #[derive(Debug, Default, Clone, Copy)]

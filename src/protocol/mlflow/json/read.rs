@@ -32,7 +32,11 @@ pub(crate) fn read(text: &str, depth: usize) -> Result<Value, Refusal> {
 
 /// Reads the string whose opening quote is at `at`, and says where it ends.
 pub(crate) fn string_at(text: &str, at: usize) -> Option<(Cow<'_, str>, usize)> {
-    let mut reader = Reader { text, bytes: text.as_bytes(), at };
+    let mut reader = Reader {
+        text,
+        bytes: text.as_bytes(),
+        at,
+    };
     let string = reader.string().ok()?;
     Some((string, reader.at))
 }
