@@ -38,42 +38,85 @@ fn signature(inputs: Option<&str>) -> Signature {
 /// Both decoders on one body; whether the regular one answered. NaN equals itself in print.
 fn agree(body: &[u8], signature: &Signature) -> bool {
     let codec = JsonCodec::default();
-    let Some(regular) = codec.decode_regular(body, signature, Limits::default()) else { return false };
+    let Some(regular) = codec.decode_regular(body, signature, Limits::default()) else {
+        return false;
+    };
     let any = codec.decode_any(body, signature, Limits::default());
     let any = any.unwrap_or_else(|error| panic!("{}: {error}", String::from_utf8_lossy(body)));
-    assert_eq!(format!("{regular:?}"), format!("{any:?}"), "{}", String::from_utf8_lossy(body));
+    assert_eq!(
+        format!("{regular:?}"),
+        format!("{any:?}"),
+        "{}",
+        String::from_utf8_lossy(body)
+    );
     true
 }
 
 #[test]
 fn usual_requests_are_regular() {
     for (signature_index, body) in [
-        (0, r#"{"dataframe_split": {"columns": ["a", "b"], "data": [[1, "x"], [2.5, "y"]]}}"#),
-        (0, r#"{"dataframe_split": {"index": [0, 1], "columns": ["a", "b"], "data": [[1, true], [null, false]]}}"#),
-        (0, r#"{"dataframe_records": [{"a": 1, "b": 2.5}, {"a": 3, "b": 4}]}"#),
+        (
+            0,
+            r#"{"dataframe_split": {"columns": ["a", "b"], "data": [[1, "x"], [2.5, "y"]]}}"#,
+        ),
+        (
+            0,
+            r#"{"dataframe_split": {"index": [0, 1], "columns": ["a", "b"], "data": [[1, true], [null, false]]}}"#,
+        ),
+        (
+            0,
+            r#"{"dataframe_records": [{"a": 1, "b": 2.5}, {"a": 3, "b": 4}]}"#,
+        ),
         (0, r#"{"inputs": [[1, 2, 3, 4]]}"#),
         (0, r#"{"instances": [[1.5, 2], [3, 4]]}"#),
-        (1, r#"{"dataframe_split": {"columns": ["a", "b", "c"], "data": [[1, 2.5, null], [3, 4, -0.0]]}}"#),
-        (1, r#"{"dataframe_split": {"data": [[1, 2, 3]], "columns": ["c", "a", "b"]}}"#),
-        (1, r#"{"dataframe_split": {"columns": ["c", "x", "a", "b"], "data": [[1, "skipped", 2, 3]]}}"#),
-        (1, r#"{"dataframe_records": [{"a": 1, "b": 2, "c": 3}, {"c": 3, "b": 2, "a": null}]}"#),
+        (
+            1,
+            r#"{"dataframe_split": {"columns": ["a", "b", "c"], "data": [[1, 2.5, null], [3, 4, -0.0]]}}"#,
+        ),
+        (
+            1,
+            r#"{"dataframe_split": {"data": [[1, 2, 3]], "columns": ["c", "a", "b"]}}"#,
+        ),
+        (
+            1,
+            r#"{"dataframe_split": {"columns": ["c", "x", "a", "b"], "data": [[1, "skipped", 2, 3]]}}"#,
+        ),
+        (
+            1,
+            r#"{"dataframe_records": [{"a": 1, "b": 2, "c": 3}, {"c": 3, "b": 2, "a": null}]}"#,
+        ),
         (1, r#"{"inputs": {"a": [1, 2], "c": [3, 4], "b": [5, 6.5]}}"#),
         (1, r#"{"inputs": [{"a": 1, "b": 2, "c": 3}]}"#),
-        (1, r#"{"instances": [{"a": 1, "b": 2, "c": null}, {"a": 1, "b": 2, "c": 3}]}"#),
+        (
+            1,
+            r#"{"instances": [{"a": 1, "b": 2, "c": null}, {"a": 1, "b": 2, "c": 3}]}"#,
+        ),
         (4, r#"{"inputs": [1, 2, 3]}"#),
-        (4, r#"{"dataframe_split": {"columns": ["a"], "data": [[3000000000]]}}"#),
+        (
+            4,
+            r#"{"dataframe_split": {"columns": ["a"], "data": [[3000000000]]}}"#,
+        ),
         (5, r#"{"inputs": ["a", "\u00e9"]}"#),
-        (6, r#"{"dataframe_split": {"columns": ["a", "b", "c", "d"], "data": [[true, 1, "x", 0.1]]}}"#),
+        (
+            6,
+            r#"{"dataframe_split": {"columns": ["a", "b", "c", "d"], "data": [[true, 1, "x", 0.1]]}}"#,
+        ),
         (8, r#"{"inputs": [[1, 2], [3, 4.5]]}"#),
         (8, r#"{"dataframe_split": {"data": [[1, 2], [3, 4.5]]}}"#),
         (10, r#"{"inputs": [[1, 2, 3], [4, 5, 6]]}"#),
-        (10, r#"{"dataframe_split": {"columns": ["x", "y", "z"], "data": [[1, 2, 3]]}}"#),
+        (
+            10,
+            r#"{"dataframe_split": {"columns": ["x", "y", "z"], "data": [[1, 2, 3]]}}"#,
+        ),
         (12, r#"{"inputs": [[[1, 2], [3, 255]]]}"#),
         (13, r#"{"inputs": {"a": [[1, 2]]}}"#),
         (13, r#"{"inputs": [[1, 2]]}"#),
         (14, r#"{"inputs": {"a": [[1, 2]], "b": [0.5], "c": ["x"]}}"#),
     ] {
-        assert!(agree(body.as_bytes(), &signature(SIGNATURES[signature_index])), "declined: {body}");
+        assert!(
+            agree(body.as_bytes(), &signature(SIGNATURES[signature_index])),
+            "declined: {body}"
+        );
     }
 }
 
@@ -97,10 +140,10 @@ fn cell() -> impl Strategy<Value = String> {
 
 /// Cells of one kind mostly, so that columns are regular often enough.
 fn cells(count: usize) -> impl Strategy<Value = Vec<String>> {
-    let numbers = prop_oneof![any::<i32>().prop_map(|x| x.to_string()), any::<f32>().prop_filter_map(
-        "finite",
-        |x| x.is_finite().then(|| format!("{x:?}"))
-    )];
+    let numbers = prop_oneof![
+        any::<i32>().prop_map(|x| x.to_string()),
+        any::<f32>().prop_filter_map("finite", |x| x.is_finite().then(|| format!("{x:?}")))
+    ];
     prop_oneof![
         3 => proptest::collection::vec(any::<i64>().prop_map(|x| x.to_string()), count),
         4 => proptest::collection::vec(numbers, count),
@@ -128,17 +171,33 @@ fn joined(cells: &[String]) -> String {
 fn request() -> impl Strategy<Value = String> {
     (1usize..4, 1usize..5, names(), 0usize..10).prop_flat_map(|(rows, width, names, form)| {
         proptest::collection::vec(cells(rows), width).prop_map(move |columns| {
-            let row = |row: usize| columns.iter().map(|column| column[row].clone()).collect::<Vec<_>>();
+            let row = |row: usize| {
+                columns
+                    .iter()
+                    .map(|column| column[row].clone())
+                    .collect::<Vec<_>>()
+            };
             let list = |row_index: usize| format!("[{}]", joined(&row(row_index)));
             let rows: Vec<usize> = (0..rows).collect();
             let lists = joined(&rows.iter().map(|&at| list(at)).collect::<Vec<_>>());
-            let labels = joined(&names[..width].iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>());
+            let labels = joined(
+                &names[..width]
+                    .iter()
+                    .map(|name| format!("\"{name}\""))
+                    .collect::<Vec<_>>(),
+            );
             let object = |at: usize| {
-                let members = names.iter().zip(row(at)).map(|(name, cell)| format!("\"{name}\": {cell}"));
+                let members = names
+                    .iter()
+                    .zip(row(at))
+                    .map(|(name, cell)| format!("\"{name}\": {cell}"));
                 format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
             };
             let objects = joined(&rows.iter().map(|&at| object(at)).collect::<Vec<_>>());
-            let by_name = names.iter().zip(&columns).map(|(name, cells)| format!("\"{name}\": [{}]", joined(cells)));
+            let by_name = names
+                .iter()
+                .zip(&columns)
+                .map(|(name, cells)| format!("\"{name}\": [{}]", joined(cells)));
             let by_name = by_name.collect::<Vec<_>>().join(", ");
             match form {
                 0 => format!(r#"{{"dataframe_split": {{"columns": [{labels}], "data": [{lists}]}}}}"#),

@@ -64,7 +64,12 @@ impl Column {
     /// A column as pandas infers or reads it.
     pub(crate) fn new(name: Name, values: Elements) -> Column {
         let text = is_text(&values);
-        Column { name, values, zoned: false, text }
+        Column {
+            name,
+            values,
+            zoned: false,
+            text,
+        }
     }
 
     /// The dtype as pandas prints it.
@@ -88,7 +93,9 @@ pub(crate) fn is_text(values: &Elements) -> bool {
         Elements::Str(_) => true,
         Elements::Object(values) => {
             values.iter().any(|value| matches!(value, Value::Str(_)))
-                && values.iter().all(|value| matches!(value, Value::Str(_)) || is_missing(value))
+                && values
+                    .iter()
+                    .all(|value| matches!(value, Value::Str(_)) || is_missing(value))
         }
         _ => false,
     }
@@ -117,7 +124,10 @@ pub(crate) fn assemble(rows: usize, names: Names, columns: Vec<Elements>) -> Opt
     if let [only] = columns.as_slice()
         && is_matrix_type(only.dtype())
     {
-        let matrix = columns.into_iter().next().and_then(|column| Tensor::new(Shape::from_slice(&[rows, 1]), column).ok())?;
+        let matrix = columns
+            .into_iter()
+            .next()
+            .and_then(|column| Tensor::new(Shape::from_slice(&[rows, 1]), column).ok())?;
         return Frame::new(rows, names, Columns::Matrix(matrix)).ok();
     }
     let first = columns.first().map(Elements::dtype);
@@ -125,10 +135,19 @@ pub(crate) fn assemble(rows: usize, names: Names, columns: Vec<Elements>) -> Opt
         && is_matrix_type(dtype)
         && columns.iter().all(|column| column.dtype() == dtype)
     {
-        let matrix = Tensor::new(Shape::from_slice(&[rows, columns.len()]), interleave(rows, &columns)?).ok()?;
+        let matrix = Tensor::new(
+            Shape::from_slice(&[rows, columns.len()]),
+            interleave(rows, &columns)?,
+        )
+        .ok()?;
         return Frame::new(rows, names, Columns::Matrix(matrix)).ok();
     }
-    Frame::new(rows, names, Columns::Separate(columns.into_iter().map(Tensor::vector).collect())).ok()
+    Frame::new(
+        rows,
+        names,
+        Columns::Separate(columns.into_iter().map(Tensor::vector).collect()),
+    )
+    .ok()
 }
 
 /// Whether columns of this type are joined into a matrix.

@@ -41,7 +41,10 @@ pub(crate) fn finish(
 ) -> Result<Decoded, Error> {
     let body = enforce(input, signature, details)?;
     let params = super::params::resolve(params, signature)?;
-    Ok(Decoded { batch: Batch { body, params }, reply })
+    Ok(Decoded {
+        batch: Batch { body, params },
+        reply,
+    })
 }
 
 /// Enforces the input schema; without one the input passes as it is.
@@ -62,7 +65,10 @@ pub(crate) fn enforce(input: Input, signature: &Signature, details: Details) -> 
         } else {
             format!("Failed to enforce schema of data '{described}' with schema '{schema}'. Error: {problem}")
         };
-        Error::new(Kind::SchemaViolation, format!("Failed to predict data '{described}'. \nError: {problem}"))
+        Error::new(
+            Kind::SchemaViolation,
+            format!("Failed to predict data '{described}'. \nError: {problem}"),
+        )
     })
 }
 
@@ -77,7 +83,9 @@ fn describe(input: &Input) -> String {
         Input::Table(table) => format!("<{} rows x {} columns>", table.rows, table.columns.len()),
         Input::Dict(members) => format!("<dict of {}>", members.len()),
         Input::Records(records) => format!("<list of {} records>", records.len()),
-        Input::Piece(Piece::Array(tensor)) => format!("<{} array of shape {:?}>", tensor.dtype(), tensor.shape()),
+        Input::Piece(Piece::Array(tensor)) => {
+            format!("<{} array of shape {:?}>", tensor.dtype(), tensor.shape())
+        }
         Input::Piece(Piece::Plain(value)) => format!("<{}>", value.python_type()),
     }
 }
@@ -86,7 +94,11 @@ fn describe(input: &Input) -> String {
 pub(crate) fn missing_inputs(missing: &[&str], mut extra: Vec<&Name>, details: Details) -> String {
     use crate::protocol::mlflow::python::repr_text;
     if details.hidden {
-        let more = if extra.is_empty() { "" } else { " Note that there were extra inputs provided." };
+        let more = if extra.is_empty() {
+            ""
+        } else {
+            " Note that there were extra inputs provided."
+        };
         return format!("Input schema validation failed. Mismatched or missing input(s).{more}");
     }
     let missing: Vec<String> = missing.iter().map(|name| repr_text(name)).collect();
@@ -104,7 +116,10 @@ pub(crate) fn missing_inputs(missing: &[&str], mut extra: Vec<&Name>, details: D
             Name::Index(index) => index.to_string(),
         };
         let extra: Vec<String> = extra.iter().map(shown).collect();
-        message.push_str(&format!(" Note that there were extra inputs: [{}].", extra.join(", ")));
+        message.push_str(&format!(
+            " Note that there were extra inputs: [{}].",
+            extra.join(", ")
+        ));
     }
     message
 }
@@ -127,7 +142,11 @@ pub(crate) fn frame(
 fn pass(input: Input) -> Option<Body> {
     Some(match input {
         Input::Table(table) => {
-            let (names, columns) = table.columns.into_iter().map(|column| (column.name, column.values)).unzip();
+            let (names, columns) = table
+                .columns
+                .into_iter()
+                .map(|column| (column.name, column.values))
+                .unzip();
             Body::Frame(frame(table.rows, names, columns, None)?)
         }
         Input::Dict(members) if members.iter().all(|(_, piece)| matches!(piece, Piece::Array(_))) => {
@@ -135,7 +154,9 @@ fn pass(input: Input) -> Option<Body> {
                 Piece::Array(tensor) => Some(tensor),
                 Piece::Plain(_) => None,
             };
-            let members = members.into_iter().map(|(name, piece)| Some((Arc::from(name), tensor(piece)?)));
+            let members = members
+                .into_iter()
+                .map(|(name, piece)| Some((Arc::from(name), tensor(piece)?)));
             Body::Named(members.collect::<Option<_>>()?)
         }
         Input::Dict(members) => Body::Value(record(members)),
@@ -146,7 +167,12 @@ fn pass(input: Input) -> Option<Body> {
 }
 
 fn record(members: Vec<(Box<str>, Piece)>) -> Value {
-    Value::Map(members.into_iter().map(|(name, piece)| (name, piece.into_value())).collect())
+    Value::Map(
+        members
+            .into_iter()
+            .map(|(name, piece)| (name, piece.into_value()))
+            .collect(),
+    )
 }
 
 impl Piece {

@@ -25,7 +25,9 @@ impl Codecs {
     /// Codecs that name the schema in their errors, unless told not to.
     pub fn new(disable_schema_details: bool) -> Codecs {
         Codecs {
-            json: json::JsonCodec { disable_schema_details },
+            json: json::JsonCodec {
+                disable_schema_details,
+            },
             csv: csv::CsvCodec,
         }
     }

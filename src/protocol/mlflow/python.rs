@@ -17,7 +17,10 @@ pub(crate) struct Raised {
 impl Raised {
     /// An exception of this class.
     pub(crate) fn new(class: &'static str, message: impl Into<String>) -> Raised {
-        Raised { class, message: message.into() }
+        Raised {
+            class,
+            message: message.into(),
+        }
     }
 
     /// `repr(exception)`: `ValueError('…')`.
@@ -56,7 +59,11 @@ pub(crate) fn text_of(value: &Value) -> String {
 /// `repr` of bytes, at most `limit` of them followed by an ellipsis.
 pub(crate) fn repr_bytes(bytes: &[u8], limit: usize) -> String {
     let shown = bytes.get(..limit).unwrap_or(bytes);
-    let quote = if shown.contains(&b'\'') && !shown.contains(&b'"') { b'"' } else { b'\'' };
+    let quote = if shown.contains(&b'\'') && !shown.contains(&b'"') {
+        b'"'
+    } else {
+        b'\''
+    };
     let mut out = String::with_capacity(shown.len() + 3);
     out.push('b');
     out.push(char::from(quote));
@@ -106,7 +113,13 @@ pub(crate) fn glimpse(text: &str) -> String {
 /// The integer Python's `int(text)` reads, as far as 64 bits hold it.
 pub(crate) fn parse_int(text: &str) -> Result<Integer, Raised> {
     let invalid = || {
-        Raised::new("ValueError", format!("invalid literal for int() with base 10: {}", repr_text(&glimpse(text))))
+        Raised::new(
+            "ValueError",
+            format!(
+                "invalid literal for int() with base 10: {}",
+                repr_text(&glimpse(text))
+            ),
+        )
     };
     let trimmed = trim(text);
     let (negative, digits) = match trimmed.as_bytes().first() {
@@ -136,8 +149,12 @@ pub(crate) enum Integer {
 
 /// The double Python's `float(text)` reads.
 pub(crate) fn parse_float(text: &str) -> Result<f64, Raised> {
-    let invalid =
-        || Raised::new("ValueError", format!("could not convert string to float: {}", repr_text(&glimpse(text))));
+    let invalid = || {
+        Raised::new(
+            "ValueError",
+            format!("could not convert string to float: {}", repr_text(&glimpse(text))),
+        )
+    };
     let digits = without_underscores(trim(text)).ok_or_else(invalid)?;
     digits.parse().map_err(|_| invalid())
 }
@@ -153,7 +170,12 @@ fn without_underscores(text: &str) -> Option<String> {
         let bytes = text.as_bytes();
         let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
         let proper = |at: usize| digit(at.checked_sub(1)) && digit(Some(at + 1));
-        if !bytes.iter().enumerate().filter(|&(_, &byte)| byte == b'_').all(|(at, _)| proper(at)) {
+        if !bytes
+            .iter()
+            .enumerate()
+            .filter(|&(_, &byte)| byte == b'_')
+            .all(|(at, _)| proper(at))
+        {
             return None;
         }
     }
@@ -167,7 +189,11 @@ fn push_fmt(out: &mut String, what: std::fmt::Arguments<'_>) {
 }
 
 fn push_text(out: &mut String, text: &str) {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
     out.push(quote);
     for c in text.chars() {
         match c {
@@ -240,12 +266,19 @@ fn push_value(out: &mut String, value: &Value) {
 /// NumPy scalars read `np.int64(1)`; of arrays the shape and the type are told.
 fn push_tensor(out: &mut String, tensor: &Tensor) {
     if !tensor.shape().is_empty() {
-        push_fmt(out, format_args!("array(shape={:?}, dtype={})", tensor.shape(), tensor.dtype()));
+        push_fmt(
+            out,
+            format_args!("array(shape={:?}, dtype={})", tensor.shape(), tensor.dtype()),
+        );
         return;
     }
     match tensor.elements() {
         Elements::Bool(values) => {
-            out.push_str(if values.first() == Some(&true) { "np.True_" } else { "np.False_" });
+            out.push_str(if values.first() == Some(&true) {
+                "np.True_"
+            } else {
+                "np.False_"
+            });
         }
         Elements::Object(values) => match values.first() {
             Some(bytes @ Value::Bytes(_)) => push_fmt(out, format_args!("np.bytes_({})", repr(bytes))),
@@ -253,7 +286,13 @@ fn push_tensor(out: &mut String, tensor: &Tensor) {
             None => {}
         },
         Elements::Str(values) => {
-            push_fmt(out, format_args!("np.str_({})", repr_text(values.first().map_or("", String::as_str))));
+            push_fmt(
+                out,
+                format_args!(
+                    "np.str_({})",
+                    repr_text(values.first().map_or("", String::as_str))
+                ),
+            );
         }
         elements => {
             let name = tensor.dtype().numpy_name();
@@ -302,7 +341,10 @@ mod tests {
     #[test]
     fn numbers_are_read_as_python_reads_them() {
         assert_eq!(parse_int(" +1_000 "), Ok(Integer::Small(1000)));
-        assert_eq!(parse_int("-9223372036854775809"), Ok(Integer::Big("-9223372036854775809".into())));
+        assert_eq!(
+            parse_int("-9223372036854775809"),
+            Ok(Integer::Big("-9223372036854775809".into()))
+        );
         for text in ["", "1.5", "0x10", "1__0", "_1", "- 1", "+-1"] {
             assert!(parse_int(text).is_err(), "{text}");
         }
@@ -316,6 +358,9 @@ mod tests {
     #[test]
     fn exceptions_quote_their_message() {
         let raised = parse_int("1.5").unwrap_err();
-        assert_eq!(raised.repr(), r#"ValueError("invalid literal for int() with base 10: '1.5'")"#);
+        assert_eq!(
+            raised.repr(),
+            r#"ValueError("invalid literal for int() with base 10: '1.5'")"#
+        );
     }
 }

@@ -15,7 +15,10 @@ pub(crate) fn infer(value: &Value) -> Result<Tensor, Raised> {
 /// `np.array(value, dtype)`.
 pub(crate) fn cast(value: &Value, dtype: DType) -> Result<Tensor, Raised> {
     let shape = discover(value, dtype == DType::Object)?;
-    tensor(&shape, number::cast(leaves(value, shape.len()).iter().copied(), dtype)?)
+    tensor(
+        &shape,
+        number::cast(leaves(value, shape.len()).iter().copied(), dtype)?,
+    )
 }
 
 /// `np.array(value, 'bytes')`: every element's text in UTF-8, as a Python object each.
@@ -32,7 +35,8 @@ pub(crate) fn bytes(value: &Value) -> Result<Tensor, Raised> {
 /// An array of this shape.
 pub(crate) fn tensor(shape: &[usize], elements: Elements) -> Result<Tensor, Raised> {
     // The shape was counted on the same values; a difference would be a defect here.
-    Tensor::new(Shape::from_slice(shape), elements).map_err(|error| Raised::new("ValueError", error.to_string()))
+    Tensor::new(Shape::from_slice(shape), elements)
+        .map_err(|error| Raised::new("ValueError", error.to_string()))
 }
 
 /// The elements of arrays of one type, one after the other.
@@ -53,7 +57,9 @@ pub(crate) fn concat(tensors: &[&Tensor]) -> Option<Elements> {
             }
         };
     }
-    join!(Bool, I8, I16, I32, I64, U8, U16, U32, U64, F16, F32, F64, Str, Datetime, Object)
+    join!(
+        Bool, I8, I16, I32, I64, U8, U16, U32, U64, F16, F32, F64, Str, Datetime, Object
+    )
 }
 
 /// The values `depth` lists down, in order.
@@ -77,7 +83,11 @@ fn leaves(value: &Value, depth: usize) -> Vec<&Value> {
 
 /// The shape of nested lists. Where they are ragged the shape ends (`object` arrays), or it is an error.
 fn discover(value: &Value, ragged_allowed: bool) -> Result<Vec<usize>, Raised> {
-    let mut search = Search { shape: Vec::new(), limit: usize::MAX, ragged: false };
+    let mut search = Search {
+        shape: Vec::new(),
+        limit: usize::MAX,
+        ragged: false,
+    };
     search.visit(value, 0);
     if search.ragged && !ragged_allowed {
         let depth = search.shape.len();
@@ -163,7 +173,10 @@ mod tests {
             ("[[1, 2], 3]", "1 dimensions. The detected shape was (2,)"),
             ("[3, [1, 2]]", "1 dimensions. The detected shape was (2,)"),
             ("[[], [1]]", "1 dimensions. The detected shape was (2,)"),
-            ("[[[1], [2]], [[3], [4, 5]]]", "2 dimensions. The detected shape was (2, 2)"),
+            (
+                "[[[1], [2]], [[3], [4, 5]]]",
+                "2 dimensions. The detected shape was (2, 2)",
+            ),
             ("[[[1, 2]], [[3]]]", "2 dimensions. The detected shape was (2, 1)"),
         ] {
             let message = infer(&value(text)).unwrap_err().message;
@@ -181,6 +194,9 @@ mod tests {
     fn nested_values_are_cast() {
         let tensor = cast(&value("[[1.9, \"2\"], [true, -1]]"), DType::I64).unwrap();
         assert_eq!(tensor.elements(), &Elements::I64(vec![1, 2, 1, -1]));
-        assert_eq!(infer(&value("[1, 2.5]")).unwrap().elements(), &Elements::F64(vec![1.0, 2.5]));
+        assert_eq!(
+            infer(&value("[1, 2.5]")).unwrap().elements(),
+            &Elements::F64(vec![1.0, 2.5])
+        );
     }
 }

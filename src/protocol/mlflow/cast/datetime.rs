@@ -45,11 +45,19 @@ pub(crate) fn numpy_times<'a>(values: impl Iterator<Item = &'a Value>) -> Result
         Value::Str(text) => iso::parse(text),
         Value::Tensor(tensor) => match tensor.elements() {
             Elements::Datetime(values) => Ok(values.first().copied().unwrap_or(NAT)),
-            _ => Err(Raised::new("ValueError", "Could not convert object to NumPy datetime")),
+            _ => Err(Raised::new(
+                "ValueError",
+                "Could not convert object to NumPy datetime",
+            )),
         },
-        _ => Err(Raised::new("ValueError", "Could not convert object to NumPy datetime")),
+        _ => Err(Raised::new(
+            "ValueError",
+            "Could not convert object to NumPy datetime",
+        )),
     };
-    Ok(Elements::Datetime(values.map(one).collect::<Result<_, Raised>>()?))
+    Ok(Elements::Datetime(
+        values.map(one).collect::<Result<_, Raised>>()?,
+    ))
 }
 
 /// `pd.to_datetime(series)`: text in the format of the first one, numbers as nanoseconds.
@@ -57,7 +65,10 @@ pub(crate) fn pandas_times(column: &mut Column) -> Result<(), Raised> {
     let times = match &column.values {
         Elements::Datetime(_) => return Ok(()),
         Elements::Bool(_) => {
-            return Err(Raised::new("TypeError", "dtype bool cannot be converted to datetime64[ns]"));
+            return Err(Raised::new(
+                "TypeError",
+                "dtype bool cannot be converted to datetime64[ns]",
+            ));
         }
         Elements::Str(values) => texts(values.iter().map(|text| Some(text.as_str())))?,
         Elements::Object(values) => return objects(values).map(|times| set(column, times)),
@@ -70,7 +81,10 @@ pub(crate) fn pandas_times(column: &mut Column) -> Result<(), Raised> {
                     )
                 })
             };
-            Times { values: values.iter().map(one).collect::<Result<_, _>>()?, zoned: false }
+            Times {
+                values: values.iter().map(one).collect::<Result<_, _>>()?,
+                zoned: false,
+            }
         }
         numbers => {
             let number = |value: Value| match value {
@@ -78,7 +92,10 @@ pub(crate) fn pandas_times(column: &mut Column) -> Result<(), Raised> {
                 Value::Float(float) => float_time(float),
                 _ => NAT,
             };
-            Times { values: super::series::objects(numbers).into_iter().map(number).collect(), zoned: false }
+            Times {
+                values: super::series::objects(numbers).into_iter().map(number).collect(),
+                zoned: false,
+            }
         }
     };
     set(column, times);
@@ -116,7 +133,11 @@ fn objects(values: &[Value]) -> Result<Times, Raised> {
         value if is_missing(value) => Ok(NAT),
         Value::Int(integer) => Ok(*integer),
         Value::Float(float) => Ok(float_time(*float)),
-        Value::Str(text) => Ok(texts([Some(&**text)].into_iter())?.values.first().copied().unwrap_or(NAT)),
+        Value::Str(text) => Ok(texts([Some(&**text)].into_iter())?
+            .values
+            .first()
+            .copied()
+            .unwrap_or(NAT)),
         Value::Tensor(tensor) if tensor.dtype() == DType::Datetime && tensor.shape().is_empty() => {
             match tensor.elements() {
                 Elements::Datetime(values) => Ok(values.first().copied().unwrap_or(NAT)),
@@ -128,7 +149,10 @@ fn objects(values: &[Value]) -> Result<Times, Raised> {
             format!("<class '{}'> is not convertible to datetime", other.python_type()),
         )),
     };
-    Ok(Times { values: values.iter().map(one).collect::<Result<_, Raised>>()?, zoned: false })
+    Ok(Times {
+        values: values.iter().map(one).collect::<Result<_, Raised>>()?,
+        zoned: false,
+    })
 }
 
 fn is_nat(text: &str) -> bool {
@@ -137,7 +161,10 @@ fn is_nat(text: &str) -> bool {
 
 fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> Result<Times, Raised> {
     let mut format: Option<Format> = None;
-    let mut times = Times { values: Vec::new(), zoned: false };
+    let mut times = Times {
+        values: Vec::new(),
+        zoned: false,
+    };
     let mut offset = None;
     for text in values {
         let Some(text) = text.filter(|text| !is_nat(text)) else {
@@ -177,7 +204,9 @@ mod tests {
         let values = Elements::Str(values.iter().map(|text| text.to_string()).collect());
         let mut column = Column::new(Name::Index(0), values);
         pandas_times(&mut column).map_err(|raised| format!("{}: {}", raised.class, raised.message))?;
-        let Elements::Datetime(times) = column.values else { panic!() };
+        let Elements::Datetime(times) = column.values else {
+            panic!()
+        };
         Ok(times)
     }
 
@@ -209,16 +238,34 @@ mod tests {
     #[test]
     fn pandas_refuses_in_its_words() {
         for (texts, wanted) in [
-            (&["abc"][..], "DateParseError: Unknown datetime string format, unable to parse: abc"),
-            (&["7"], "ValueError: Given date string \"7\" not likely a datetime"),
-            (&["2024-02-30"], "DateParseError: day is out of range for month: 2024-02-30"),
-            (&["2024-13-01"], "DateParseError: month must be in 1..12: 2024-13-01"),
-            (&["1500-01-01"], "OutOfBoundsDatetime: Out of bounds nanosecond timestamp: 1500-01-01 00:00:00"),
+            (
+                &["abc"][..],
+                "DateParseError: Unknown datetime string format, unable to parse: abc",
+            ),
+            (
+                &["7"],
+                "ValueError: Given date string \"7\" not likely a datetime",
+            ),
+            (
+                &["2024-02-30"],
+                "DateParseError: day is out of range for month: 2024-02-30",
+            ),
+            (
+                &["2024-13-01"],
+                "DateParseError: month must be in 1..12: 2024-13-01",
+            ),
+            (
+                &["1500-01-01"],
+                "OutOfBoundsDatetime: Out of bounds nanosecond timestamp: 1500-01-01 00:00:00",
+            ),
             (
                 &["2024-01-02", "2024-01-02T03:04:05"],
                 "ValueError: unconverted data remains when parsing with format \"%Y-%m-%d\": \"T03:04:05\". You might",
             ),
-            (&["01/02/2024", "13/02/2024"], "ValueError: time data \"13/02/2024\" doesn't match format \"%m/%d/%Y\". Y"),
+            (
+                &["01/02/2024", "13/02/2024"],
+                "ValueError: time data \"13/02/2024\" doesn't match format \"%m/%d/%Y\". Y",
+            ),
         ] {
             let message = pandas(texts).unwrap_err();
             assert!(message.starts_with(wanted), "{message}");

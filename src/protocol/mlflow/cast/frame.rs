@@ -30,7 +30,10 @@ pub(crate) fn split(data: Value, columns: Option<Value>, index: Option<Value>) -
             (Some(columns), Some(rows)) => {
                 bounded(rows, columns.len(), 0)?;
                 let column = |name| Column::new(name, infer::pandas(vec![scalar.clone(); rows]));
-                Ok(Table { rows, columns: columns.into_iter().map(column).collect() })
+                Ok(Table {
+                    rows,
+                    columns: columns.into_iter().map(column).collect(),
+                })
             }
             _ => Err("DataFrame constructor not properly called!".into()),
         },
@@ -73,7 +76,9 @@ fn positions(width: usize) -> Vec<Name> {
 /// Refuses tables that are mostly filling: `sent` cells must not make us build many times as many.
 fn bounded(rows: usize, width: usize, sent: usize) -> Result<(), String> {
     if rows.saturating_mul(width) > sent.saturating_mul(FILL).saturating_add(MAX_CELLS) {
-        return Err(format!("a table of {rows} rows and {width} columns is larger than is read"));
+        return Err(format!(
+            "a table of {rows} rows and {width} columns is larger than is read"
+        ));
     }
     Ok(())
 }
@@ -83,7 +88,13 @@ fn empty(columns: Option<Vec<Name>>, rows: Option<usize>) -> Result<Table, Strin
     let (columns, rows) = (columns.unwrap_or_default(), rows.unwrap_or(0));
     bounded(rows, columns.len(), 0)?;
     let missing = || Elements::Object(vec![Value::Float(f64::NAN); rows]);
-    Ok(Table { rows, columns: columns.into_iter().map(|name| Column::new(name, missing())).collect() })
+    Ok(Table {
+        rows,
+        columns: columns
+            .into_iter()
+            .map(|name| Column::new(name, missing()))
+            .collect(),
+    })
 }
 
 /// `DataFrame(list, …)`: what the first item is decides how the others are read.
@@ -96,7 +107,9 @@ fn from_list(data: Vec<Value>, columns: Option<Vec<Name>>, rows: Option<usize>) 
         Some(_) => from_scalars(data, columns)?,
     };
     match rows {
-        Some(rows) if rows != found => Err(format!("Length of values ({found}) does not match length of index ({rows})")),
+        Some(rows) if rows != found => Err(format!(
+            "Length of values ({found}) does not match length of index ({rows})"
+        )),
         _ => Ok(table),
     }
 }
@@ -119,13 +132,19 @@ fn from_rows(data: Vec<Value>, columns: Option<Vec<Name>>) -> Result<Table, Stri
     bounded(rows, width, sent)?;
     let names = columns.unwrap_or_else(|| positions(width));
     if names.len() != width {
-        return Err(format!("{} columns passed, passed data had {width} columns", names.len()));
+        return Err(format!(
+            "{} columns passed, passed data had {width} columns",
+            names.len()
+        ));
     }
     let mut cells: Vec<Vec<Value>> = (0..width).map(|_| Vec::with_capacity(rows)).collect();
     for row in data {
         let items = match row {
             Value::List(items) => items,
-            Value::Str(text) => text.chars().map(|letter| Value::Str(letter.to_string().into())).collect(),
+            Value::Str(text) => text
+                .chars()
+                .map(|letter| Value::Str(letter.to_string().into()))
+                .collect(),
             Value::Map(entries) => entries.into_iter().map(|(key, _)| Value::Str(key)).collect(),
             other => return Err(format!("'{}' object is not iterable", other.python_type())),
         };
@@ -134,20 +153,35 @@ fn from_rows(data: Vec<Value>, columns: Option<Vec<Name>>) -> Result<Table, Stri
             column.push(items.next().unwrap_or(Value::Null));
         }
     }
-    let columns = names.into_iter().zip(cells).map(|(name, values)| Column::new(name, infer::pandas(values)));
-    Ok(Table { rows, columns: columns.collect() })
+    let columns = names
+        .into_iter()
+        .zip(cells)
+        .map(|(name, values)| Column::new(name, infer::pandas(values)));
+    Ok(Table {
+        rows,
+        columns: columns.collect(),
+    })
 }
 
 fn from_records(data: Vec<Value>, columns: Option<Vec<Name>>) -> Result<Table, String> {
     let rows = data.len();
-    let entries = |record: &Value| if let Value::Map(entries) = record { entries.len() } else { 0 };
+    let entries = |record: &Value| {
+        if let Value::Map(entries) = record {
+            entries.len()
+        } else {
+            0
+        }
+    };
     let sent: usize = data.iter().map(entries).sum();
     let mut names: Vec<Name> = Vec::new();
     let mut positions: HashMap<Box<str>, Vec<usize>> = HashMap::new();
     let fixed = columns.is_some();
     for name in columns.into_iter().flatten() {
         if let Name::Text(text) = &name {
-            positions.entry(text.as_ref().into()).or_default().push(names.len());
+            positions
+                .entry(text.as_ref().into())
+                .or_default()
+                .push(names.len());
         }
         names.push(name);
     }
@@ -179,7 +213,10 @@ fn from_records(data: Vec<Value>, columns: Option<Vec<Name>>) -> Result<Table, S
         values.resize(rows, Value::Float(f64::NAN));
         Column::new(name, infer::pandas(values))
     });
-    Ok(Table { rows, columns: columns.collect() })
+    Ok(Table {
+        rows,
+        columns: columns.collect(),
+    })
 }
 
 /// A list of single values is one column.
@@ -187,9 +224,15 @@ fn from_scalars(data: Vec<Value>, columns: Option<Vec<Name>>) -> Result<Table, S
     let rows = data.len();
     let names = columns.unwrap_or_else(|| positions(1));
     let [name] = names.as_slice() else {
-        return Err(format!("Shape of passed values is ({rows}, 1), indices imply ({rows}, {})", names.len()));
+        return Err(format!(
+            "Shape of passed values is ({rows}, 1), indices imply ({rows}, {})",
+            names.len()
+        ));
     };
-    Ok(Table { rows, columns: vec![Column::new(name.clone(), infer::pandas(data))] })
+    Ok(Table {
+        rows,
+        columns: vec![Column::new(name.clone(), infer::pandas(data))],
+    })
 }
 
 /// `DataFrame({label: values})`.
@@ -222,7 +265,9 @@ fn from_map(
     for (key, value) in entries {
         let values = match value {
             Value::List(items) => items,
-            Value::Map(_) => return Err("Mixing dicts with non-Series may lead to ambiguous ordering.".into()),
+            Value::Map(_) => {
+                return Err("Mixing dicts with non-Series may lead to ambiguous ordering.".into());
+            }
             scalar => vec![scalar; found],
         };
         order.push(Name::Text(key.as_ref().into()));
@@ -231,9 +276,15 @@ fn from_map(
     let names = columns.unwrap_or(order);
     let column = |name: Name| {
         let values = name.as_text().and_then(|text| by_name.get(text)).cloned();
-        Column::new(name, values.unwrap_or_else(|| Elements::Object(vec![Value::Float(f64::NAN); found])))
+        Column::new(
+            name,
+            values.unwrap_or_else(|| Elements::Object(vec![Value::Float(f64::NAN); found])),
+        )
     };
-    Ok(Table { rows: found, columns: names.into_iter().map(column).collect() })
+    Ok(Table {
+        rows: found,
+        columns: names.into_iter().map(column).collect(),
+    })
 }
 
 #[cfg(test)]
@@ -257,9 +308,24 @@ mod tests {
     #[test]
     fn what_pandas_refuses_is_refused_in_its_words() {
         for (data, columns, index, wanted) in [
-            ("[[1, 2, 3]]", Some("[\"a\"]"), None, "1 columns passed, passed data had 3 columns"),
-            ("[[1], [2]]", None, Some("[1]"), "Length of values (2) does not match length of index (1)"),
-            ("3", Some("[\"a\"]"), None, "DataFrame constructor not properly called!"),
+            (
+                "[[1, 2, 3]]",
+                Some("[\"a\"]"),
+                None,
+                "1 columns passed, passed data had 3 columns",
+            ),
+            (
+                "[[1], [2]]",
+                None,
+                Some("[1]"),
+                "Length of values (2) does not match length of index (1)",
+            ),
+            (
+                "3",
+                Some("[\"a\"]"),
+                None,
+                "DataFrame constructor not properly called!",
+            ),
             ("[[1], 2]", None, None, "object of type 'int' has no len()"),
         ] {
             assert_eq!(table(data, columns, index).unwrap_err(), wanted);
@@ -268,7 +334,9 @@ mod tests {
 
     #[test]
     fn records_take_the_union_of_keys() {
-        let Value::List(data) = read(r#"[{"a": 1}, {"b": "x", "a": 2}]"#, 64).unwrap() else { panic!() };
+        let Value::List(data) = read(r#"[{"a": 1}, {"b": "x", "a": 2}]"#, 64).unwrap() else {
+            panic!()
+        };
         let table = records(data).unwrap();
         assert_eq!(table.columns[0].values, Elements::I64(vec![1, 2]));
         assert_eq!(table.columns[1].dtype_name(), "str");

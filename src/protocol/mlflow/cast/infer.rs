@@ -1,9 +1,9 @@
 //! The types NumPy and pandas infer where no signature names them.
 
 use super::is_missing;
+use super::number::numpy_text;
 use crate::model::tensor::{DType, Elements, Tensor};
 use crate::model::value::Value;
-use super::number::numpy_text;
 
 /// What was seen among the values.
 #[derive(Debug, Default, Clone, Copy)]
@@ -62,7 +62,12 @@ pub(crate) fn pandas(values: Vec<Value>) -> Elements {
         if number || seen.big || seen.null || seen.nan {
             return Elements::Object(values);
         }
-        return Elements::Bool(values.iter().map(|value| matches!(value, Value::Bool(true))).collect());
+        return Elements::Bool(
+            values
+                .iter()
+                .map(|value| matches!(value, Value::Bool(true)))
+                .collect(),
+        );
     }
     if seen.big || (seen.unsigned && seen.negative && !seen.float && !seen.null && !seen.nan) {
         return Elements::Object(values);
@@ -86,7 +91,9 @@ fn pandas_scalars(values: Vec<Value>) -> Elements {
     let plain: Option<Vec<Value>> = values
         .iter()
         .map(|value| match value {
-            Value::Tensor(tensor) if tensor.shape().is_empty() => super::series::value_at(tensor.elements(), 0),
+            Value::Tensor(tensor) if tensor.shape().is_empty() => {
+                super::series::value_at(tensor.elements(), 0)
+            }
             Value::Bytes(_) | Value::Tensor(_) | Value::List(_) | Value::Map(_) => None,
             other => Some(other.clone()),
         })
@@ -106,7 +113,11 @@ fn pandas_scalars(values: Vec<Value>) -> Elements {
         return Elements::Datetime(values.iter().map(nanoseconds).collect());
     }
     match plain {
-        Some(plain) if !plain.iter().any(|value| matches!(value, Value::Bytes(_) | Value::Tensor(_))) => {
+        Some(plain)
+            if !plain
+                .iter()
+                .any(|value| matches!(value, Value::Bytes(_) | Value::Tensor(_))) =>
+        {
             match pandas(plain) {
                 Elements::Object(inferred) if !super::is_text(&Elements::Object(inferred.clone())) => {
                     Elements::Object(values)
@@ -133,7 +144,13 @@ fn same_scalars(values: &[Value]) -> Option<Elements> {
 
 fn pandas_text(values: Vec<Value>) -> Elements {
     if values.iter().any(is_missing) {
-        let missing_as_nan = |value| if is_missing(&value) { Value::Float(f64::NAN) } else { value };
+        let missing_as_nan = |value| {
+            if is_missing(&value) {
+                Value::Float(f64::NAN)
+            } else {
+                value
+            }
+        };
         return Elements::Object(values.into_iter().map(missing_as_nan).collect());
     }
     let text = |value| match value {
@@ -203,7 +220,9 @@ mod tests {
         ] {
             assert_eq!(pandas(values.clone()).dtype(), wanted, "{values:?}");
         }
-        let Elements::Object(values) = pandas(vec![text("a"), Value::Null]) else { panic!() };
+        let Elements::Object(values) = pandas(vec![text("a"), Value::Null]) else {
+            panic!()
+        };
         assert!(matches!(values[1], Value::Float(nan) if nan.is_nan()));
     }
 

@@ -22,9 +22,17 @@ pub(crate) fn enforce(value: Value, kind: &ColumnType, required: bool) -> Result
 }
 
 /// Checks a column of values.
-pub(crate) fn enforce_column(values: &Elements, kind: &ColumnType, required: bool) -> Result<Elements, String> {
+pub(crate) fn enforce_column(
+    values: &Elements,
+    kind: &ColumnType,
+    required: bool,
+) -> Result<Elements, String> {
     let values = series::objects(values).into_iter();
-    Ok(infer::pandas(values.map(|value| enforce(value, kind, required)).collect::<Result<_, String>>()?))
+    Ok(infer::pandas(
+        values
+            .map(|value| enforce(value, kind, required))
+            .collect::<Result<_, String>>()?,
+    ))
 }
 
 fn python_name(value: &Value) -> &'static str {
@@ -43,7 +51,12 @@ fn is_scalar(value: &Value) -> bool {
     match value {
         Value::Null | Value::List(_) | Value::Map(_) => false,
         Value::Tensor(tensor) => tensor.shape().is_empty(),
-        Value::Bool(_) | Value::Int(_) | Value::BigInt(_) | Value::Float(_) | Value::Str(_) | Value::Bytes(_) => true,
+        Value::Bool(_)
+        | Value::Int(_)
+        | Value::BigInt(_)
+        | Value::Float(_)
+        | Value::Str(_)
+        | Value::Bytes(_) => true,
     }
 }
 
@@ -56,11 +69,17 @@ fn enforce_one(value: Value, kind: DataType, required: bool) -> Result<Value, St
     }
     let column = super::Column::new(Name::from(""), infer::pandas(vec![value.clone()]));
     let enforced = enforce_scalar(column, kind).map_err(|_| {
-        format!("Failed to enforce schema of data `{}` with dtype `{}`", glimpse(&text_of(&value)), kind.name())
+        format!(
+            "Failed to enforce schema of data `{}` with dtype `{}`",
+            glimpse(&text_of(&value)),
+            kind.name()
+        )
     })?;
     Ok(match enforced.values {
         // An element of a pandas series of text is Python's own, of numbers NumPy's.
-        Elements::Str(_) | Elements::Object(_) => series::value_at(&enforced.values, 0).unwrap_or(Value::Null),
+        Elements::Str(_) | Elements::Object(_) => {
+            series::value_at(&enforced.values, 0).unwrap_or(Value::Null)
+        }
         numbers => series::scalar(numbers),
     })
 }
@@ -78,11 +97,23 @@ fn enforce_array(value: Value, items: &ColumnType, required: bool) -> Result<Val
     let (values, was_list) = match value {
         Value::List(values) => (values, true),
         Value::Tensor(tensor) if !tensor.shape().is_empty() => (rows(&tensor), false),
-        other => return Err(format!("Expected data to be list or numpy array, got {}", python_name(&other))),
+        other => {
+            return Err(format!(
+                "Expected data to be list or numpy array, got {}",
+                python_name(&other)
+            ));
+        }
     };
     let ColumnType::Scalar(scalar) = items else {
-        let values = values.into_iter().map(|value| enforce(value, items, required)).collect::<Result<Vec<_>, _>>()?;
-        return Ok(if was_list { Value::List(values) } else { stack(values) });
+        let values = values
+            .into_iter()
+            .map(|value| enforce(value, items, required))
+            .collect::<Result<Vec<_>, _>>()?;
+        return Ok(if was_list {
+            Value::List(values)
+        } else {
+            stack(values)
+        });
     };
     if values.is_empty() {
         return Ok(Value::List(values));
@@ -105,10 +136,13 @@ fn enforce_array(value: Value, items: &ColumnType, required: bool) -> Result<Val
 /// Members of an array along its first axis: scalars of a vector, else arrays.
 fn rows(tensor: &Tensor) -> Vec<Value> {
     let elements = series::objects(tensor.elements());
-    let Some(inner) = tensor.shape().get(1..).filter(|inner| !inner.is_empty()) else { return elements };
+    let Some(inner) = tensor.shape().get(1..).filter(|inner| !inner.is_empty()) else {
+        return elements;
+    };
     let length = tensor.row_len();
     let row = |index: usize| {
-        let part = (index * length..(index + 1) * length).filter_map(|at| series::value_at(tensor.elements(), at));
+        let part =
+            (index * length..(index + 1) * length).filter_map(|at| series::value_at(tensor.elements(), at));
         let cast = super::number::cast(part.collect::<Vec<_>>().iter(), tensor.dtype());
         match cast.map(|elements| super::array::tensor(inner, elements)) {
             Ok(Ok(tensor)) => Value::Tensor(Box::new(tensor)),
@@ -181,18 +215,27 @@ fn enforce_object(
             ));
         }
     };
-    let absent = properties.iter().filter(|property| {
-        property.required && !entries.iter().any(|(key, _)| **key == *property.name)
-    });
+    let absent = properties
+        .iter()
+        .filter(|property| property.required && !entries.iter().any(|(key, _)| **key == *property.name));
     let absent: Vec<&str> = absent.map(|property| &*property.name).collect();
     if !absent.is_empty() {
-        return Err(format!("Missing required properties: {}", key_set(absent.into_iter())));
+        return Err(format!(
+            "Missing required properties: {}",
+            key_set(absent.into_iter())
+        ));
     }
     let property = |key: &str| properties.iter().find(|property| *property.name == *key);
-    let unknown: Vec<&str> = entries.iter().map(|(key, _)| &**key).filter(|key| property(key).is_none()).collect();
+    let unknown: Vec<&str> = entries
+        .iter()
+        .map(|(key, _)| &**key)
+        .filter(|key| property(key).is_none())
+        .collect();
     if !unknown.is_empty() {
         let unknown = key_set(unknown.into_iter());
-        return Err(format!("Invalid properties not defined in the schema found: {unknown}"));
+        return Err(format!(
+            "Invalid properties not defined in the schema found: {unknown}"
+        ));
     }
     let mut enforced = Vec::with_capacity(entries.len());
     for (key, value) in entries {
@@ -223,7 +266,9 @@ fn enforce_map(value: Value, values: &ColumnType, required: bool) -> Result<Valu
         Value::Null if lenient => Ok(Value::Null),
         Value::Map(entries) => {
             let one = |(key, value)| Ok((key, enforce(value, values, required)?));
-            Ok(Value::Map(entries.into_iter().map(one).collect::<Result<_, String>>()?))
+            Ok(Value::Map(
+                entries.into_iter().map(one).collect::<Result<_, String>>()?,
+            ))
         }
         other => Err(format!("Expected data to be a dict, got {}", python_name(&other))),
     }

@@ -17,7 +17,10 @@ pub(crate) fn to_int(value: &Value) -> Result<Integer, Raised> {
         Value::Str(text) => python::parse_int(text),
         Value::Tensor(scalar) => match scalar_value(scalar) {
             Some(inner) => to_int(&inner),
-            None => Err(Raised::new("TypeError", "only 0-dimensional arrays can be converted to Python scalars")),
+            None => Err(Raised::new(
+                "TypeError",
+                "only 0-dimensional arrays can be converted to Python scalars",
+            )),
         },
         Value::Null | Value::Bytes(_) | Value::List(_) | Value::Map(_) => Err(Raised::new(
             "TypeError",
@@ -36,7 +39,10 @@ fn float_to_int(float: f64) -> Result<Integer, Raised> {
         return Err(Raised::new("ValueError", "cannot convert float NaN to integer"));
     }
     if float.is_infinite() {
-        return Err(Raised::new("OverflowError", "cannot convert float infinity to integer"));
+        return Err(Raised::new(
+            "OverflowError",
+            "cannot convert float infinity to integer",
+        ));
     }
     if (-BEYOND..BEYOND).contains(&float) {
         return Ok(Integer::Small(float.trunc() as i64));
@@ -56,14 +62,23 @@ pub(crate) fn to_float(value: &Value) -> Result<f64, Raised> {
         },
         Value::Float(float) => Ok(*float),
         Value::Str(text) => python::parse_float(text),
-        Value::List(_) => Err(Raised::new("ValueError", "setting an array element with a sequence.")),
+        Value::List(_) => Err(Raised::new(
+            "ValueError",
+            "setting an array element with a sequence.",
+        )),
         Value::Tensor(scalar) => match scalar_value(scalar) {
             Some(inner) => to_float(&inner),
-            None => Err(Raised::new("ValueError", "setting an array element with a sequence.")),
+            None => Err(Raised::new(
+                "ValueError",
+                "setting an array element with a sequence.",
+            )),
         },
         Value::Bytes(_) | Value::Map(_) => Err(Raised::new(
             "TypeError",
-            format!("float() argument must be a string or a real number, not '{}'", value.python_type()),
+            format!(
+                "float() argument must be a string or a real number, not '{}'",
+                value.python_type()
+            ),
         )),
     }
 }
@@ -96,7 +111,11 @@ pub(crate) fn numpy_text(value: &Value) -> String {
 
 /// What a NumPy scalar holds.
 fn scalar_value(tensor: &Tensor) -> Option<Value> {
-    if tensor.shape().is_empty() { value_at(tensor.elements(), 0) } else { None }
+    if tensor.shape().is_empty() {
+        value_at(tensor.elements(), 0)
+    } else {
+        None
+    }
 }
 
 /// The element of an integer type, or NumPy's complaint that it does not fit.
@@ -105,7 +124,10 @@ where
     T: TryFrom<i64> + std::str::FromStr,
 {
     let out_of_bounds = |digits: &str| {
-        Raised::new("OverflowError", format!("Python integer {digits} out of bounds for {dtype}"))
+        Raised::new(
+            "OverflowError",
+            format!("Python integer {digits} out of bounds for {dtype}"),
+        )
     };
     match to_int(value)? {
         Integer::Small(integer) => T::try_from(integer).map_err(|_| out_of_bounds(&integer.to_string())),
@@ -125,7 +147,11 @@ pub(crate) fn cast<'a>(
 ) -> Result<Elements, Raised> {
     macro_rules! integers {
         ($variant:ident) => {
-            Elements::$variant(values.map(|value| fit(value, dtype)).collect::<Result<_, Raised>>()?)
+            Elements::$variant(
+                values
+                    .map(|value| fit(value, dtype))
+                    .collect::<Result<_, Raised>>()?,
+            )
         };
     }
     Ok(match dtype {
@@ -138,9 +164,17 @@ pub(crate) fn cast<'a>(
         DType::U16 => integers!(U16),
         DType::U32 => integers!(U32),
         DType::U64 => integers!(U64),
-        DType::F16 => Elements::F16(values.map(|value| to_float(value).map(f16::from_f64)).collect::<Result<_, _>>()?),
+        DType::F16 => Elements::F16(
+            values
+                .map(|value| to_float(value).map(f16::from_f64))
+                .collect::<Result<_, _>>()?,
+        ),
         // By way of a double, as Python's number protocol goes.
-        DType::F32 => Elements::F32(values.map(|value| to_float(value).map(|x| x as f32)).collect::<Result<_, _>>()?),
+        DType::F32 => Elements::F32(
+            values
+                .map(|value| to_float(value).map(|x| x as f32))
+                .collect::<Result<_, _>>()?,
+        ),
         DType::F64 => Elements::F64(values.map(to_float).collect::<Result<_, _>>()?),
         DType::Str => Elements::Str(values.map(numpy_text).collect()),
         DType::Datetime => super::datetime::numpy_times(values)?,
@@ -158,19 +192,49 @@ mod tests {
 
     #[test]
     fn integers_must_fit() {
-        assert_eq!(cast([Value::Float(-1.9)].iter(), DType::I8), Ok(Elements::I8(vec![-1])));
-        assert_eq!(cast([Value::Str(" 7 ".into())].iter(), DType::I32), Ok(Elements::I32(vec![7])));
+        assert_eq!(
+            cast([Value::Float(-1.9)].iter(), DType::I8),
+            Ok(Elements::I8(vec![-1]))
+        );
+        assert_eq!(
+            cast([Value::Str(" 7 ".into())].iter(), DType::I32),
+            Ok(Elements::I32(vec![7]))
+        );
         assert_eq!(
             cast([Value::BigInt("9223372036854775808".into())].iter(), DType::U64),
             Ok(Elements::U64(vec![1 << 63]))
         );
         for (value, dtype, wanted) in [
-            (Value::Int(3_000_000_000), DType::I32, "Python integer 3000000000 out of bounds for int32"),
-            (Value::Int(-1), DType::U64, "Python integer -1 out of bounds for uint64"),
-            (Value::Float(1e10), DType::I8, "Python integer 10000000000 out of bounds for int8"),
-            (Value::Float(1e300), DType::I8, "Python int too large to convert to C long"),
-            (Value::BigInt("9223372036854775808".into()), DType::I64, "Python int too large to convert to C long"),
-            (Value::Float(f64::NAN), DType::I64, "cannot convert float NaN to integer"),
+            (
+                Value::Int(3_000_000_000),
+                DType::I32,
+                "Python integer 3000000000 out of bounds for int32",
+            ),
+            (
+                Value::Int(-1),
+                DType::U64,
+                "Python integer -1 out of bounds for uint64",
+            ),
+            (
+                Value::Float(1e10),
+                DType::I8,
+                "Python integer 10000000000 out of bounds for int8",
+            ),
+            (
+                Value::Float(1e300),
+                DType::I8,
+                "Python int too large to convert to C long",
+            ),
+            (
+                Value::BigInt("9223372036854775808".into()),
+                DType::I64,
+                "Python int too large to convert to C long",
+            ),
+            (
+                Value::Float(f64::NAN),
+                DType::I64,
+                "cannot convert float NaN to integer",
+            ),
             (
                 Value::Null,
                 DType::I64,
@@ -185,15 +249,31 @@ mod tests {
     fn floats_go_by_way_of_a_double() {
         // 2^54 + 2^29 + 1 rounds up to float32 from the integer, and down by way of the double.
         let value = Value::Int((1 << 54) + (1 << 30) + 1);
-        assert_eq!(cast([value].iter(), DType::F32), Ok(Elements::F32(vec![((1i64 << 54) + (1 << 30)) as f64 as f32])));
-        let Ok(Elements::F32(values)) = cast([Value::Null].iter(), DType::F32) else { panic!() };
+        assert_eq!(
+            cast([value].iter(), DType::F32),
+            Ok(Elements::F32(vec![((1i64 << 54) + (1 << 30)) as f64 as f32]))
+        );
+        let Ok(Elements::F32(values)) = cast([Value::Null].iter(), DType::F32) else {
+            panic!()
+        };
         assert!(values[0].is_nan());
-        assert_eq!(message(Value::List(vec![]), DType::F64), "setting an array element with a sequence.");
+        assert_eq!(
+            message(Value::List(vec![]), DType::F64),
+            "setting an array element with a sequence."
+        );
     }
 
     #[test]
     fn truth_is_pythons() {
-        let values = [Value::Str("false".into()), Value::Str("".into()), Value::Float(f64::NAN), Value::Null];
-        assert_eq!(cast(values.iter(), DType::Bool), Ok(Elements::Bool(vec![true, false, true, false])));
+        let values = [
+            Value::Str("false".into()),
+            Value::Str("".into()),
+            Value::Float(f64::NAN),
+            Value::Null,
+        ];
+        assert_eq!(
+            cast(values.iter(), DType::Bool),
+            Ok(Elements::Bool(vec![true, false, true, false]))
+        );
     }
 }

@@ -45,7 +45,9 @@ pub(crate) fn scalar(element: Elements) -> Value {
 pub(crate) fn objects(elements: &Elements) -> Vec<Value> {
     match elements {
         Elements::Object(values) => values.clone(),
-        other => (0..other.len()).filter_map(|index| value_at(other, index)).collect(),
+        other => (0..other.len())
+            .filter_map(|index| value_at(other, index))
+            .collect(),
     }
 }
 
@@ -77,7 +79,11 @@ fn kept_missing(values: &Elements) -> Option<Elements> {
     match values {
         Elements::Object(values) if values.iter().any(is_missing) => {
             let cast = |value: &Value| {
-                if is_missing(value) { value.clone() } else { Value::Bool(number::truthy(value)) }
+                if is_missing(value) {
+                    value.clone()
+                } else {
+                    Value::Bool(number::truthy(value))
+                }
             };
             Some(Elements::Object(values.iter().map(cast).collect()))
         }
@@ -87,7 +93,11 @@ fn kept_missing(values: &Elements) -> Option<Elements> {
                 return Some(Elements::F64(values.clone()));
             }
             let cast = |&value: &f64| {
-                if value.is_nan() { Value::Float(value) } else { Value::Bool(value != 0.0) }
+                if value.is_nan() {
+                    Value::Float(value)
+                } else {
+                    Value::Bool(value != 0.0)
+                }
             };
             Some(Elements::Object(values.iter().map(cast).collect()))
         }
@@ -147,7 +157,9 @@ fn from_integers(values: impl Iterator<Item = i64> + Clone, dtype: DType) -> Res
         DType::F32 => Elements::F32(values.map(|value| value as f32).collect()),
         DType::F64 => Elements::F64(values.map(|value| value as f64).collect()),
         DType::Datetime => Elements::Datetime(values.collect()),
-        DType::Str | DType::Object => return number::cast(values.map(Value::Int).collect::<Vec<_>>().iter(), dtype),
+        DType::Str | DType::Object => {
+            return number::cast(values.map(Value::Int).collect::<Vec<_>>().iter(), dtype);
+        }
     })
 }
 
@@ -182,11 +194,21 @@ fn from_floats(values: impl Iterator<Item = f64> + Clone, dtype: DType) -> Resul
         DType::U16 => Elements::U16(values.map(|value| narrow(value) as u16).collect()),
         DType::U32 => Elements::U32(values.map(|value| wide(value) as u32).collect()),
         DType::U64 => Elements::U64(
-            values.map(|value| if value < 0.0 { wide(value) as u64 } else { value as u64 }).collect(),
+            values
+                .map(|value| {
+                    if value < 0.0 {
+                        wide(value) as u64
+                    } else {
+                        value as u64
+                    }
+                })
+                .collect(),
         ),
-        DType::Datetime => {
-            Elements::Datetime(values.map(|value| if value.is_nan() { i64::MIN } else { wide(value) }).collect())
-        }
+        DType::Datetime => Elements::Datetime(
+            values
+                .map(|value| if value.is_nan() { i64::MIN } else { wide(value) })
+                .collect(),
+        ),
         DType::Str | DType::Object => {
             return number::cast(values.map(Value::Float).collect::<Vec<_>>().iter(), dtype);
         }
@@ -201,7 +223,11 @@ fn wide(value: f64) -> i64 {
 
 fn narrow(value: f64) -> i64 {
     let truncated = wide(value);
-    if i32::try_from(truncated).is_ok() { truncated } else { i64::from(i32::MIN) }
+    if i32::try_from(truncated).is_ok() {
+        truncated
+    } else {
+        i64::from(i32::MIN)
+    }
 }
 
 /// Base64 as Python's `decodebytes` reads it: foreign characters are skipped.
@@ -210,7 +236,12 @@ fn decode_base64(values: &Elements) -> Result<Elements, Raised> {
         Value::Str(text) => base64_bytes(&text).map(Value::Bytes),
         _ => Err(Raised::new("TypeError", "encoding without a string argument")),
     };
-    Ok(Elements::Object(objects(values).into_iter().map(decode).collect::<Result<_, Raised>>()?))
+    Ok(Elements::Object(
+        objects(values)
+            .into_iter()
+            .map(decode)
+            .collect::<Result<_, Raised>>()?,
+    ))
 }
 
 fn base64_bytes(text: &str) -> Result<Vec<u8>, Raised> {
@@ -271,19 +302,36 @@ mod tests {
 
     #[test]
     fn integers_wrap_and_floats_truncate() {
-        assert_eq!(cast(Elements::I64(vec![3_000_000_000]), DType::I32), Ok(Elements::I32(vec![-1_294_967_296])));
-        assert_eq!(cast(Elements::F64(vec![-1.9, 3e10]), DType::I32), Ok(Elements::I32(vec![-1, i32::MIN])));
-        assert_eq!(cast(Elements::F64(vec![1e300]), DType::I64), Ok(Elements::I64(vec![i64::MIN])));
+        assert_eq!(
+            cast(Elements::I64(vec![3_000_000_000]), DType::I32),
+            Ok(Elements::I32(vec![-1_294_967_296]))
+        );
+        assert_eq!(
+            cast(Elements::F64(vec![-1.9, 3e10]), DType::I32),
+            Ok(Elements::I32(vec![-1, i32::MIN]))
+        );
+        assert_eq!(
+            cast(Elements::F64(vec![1e300]), DType::I64),
+            Ok(Elements::I64(vec![i64::MIN]))
+        );
         // One rounding, straight from the integer.
         let value = (1i64 << 54) + (1 << 30) + 1;
-        assert_eq!(cast(Elements::I64(vec![value]), DType::F32), Ok(Elements::F32(vec![value as f32])));
-        assert_eq!(cast(Elements::F64(vec![f64::NAN]), DType::I64).unwrap_err().class, "IntCastingNaNError");
+        assert_eq!(
+            cast(Elements::I64(vec![value]), DType::F32),
+            Ok(Elements::F32(vec![value as f32]))
+        );
+        assert_eq!(
+            cast(Elements::F64(vec![f64::NAN]), DType::I64).unwrap_err().class,
+            "IntCastingNaNError"
+        );
     }
 
     #[test]
     fn missing_booleans_are_kept() {
-        let mut column =
-            Column::new(Name::Index(0), Elements::Object(vec![Value::Bool(true), Value::Null, Value::Int(0)]));
+        let mut column = Column::new(
+            Name::Index(0),
+            Elements::Object(vec![Value::Bool(true), Value::Null, Value::Int(0)]),
+        );
         cast_scalar(&mut column, DataType::Boolean).unwrap();
         let wanted = vec![Value::Bool(true), Value::Null, Value::Bool(false)];
         assert_eq!(column.values, Elements::Object(wanted));
@@ -298,12 +346,21 @@ mod tests {
             ("aGk=aGk=", Ok(b"hi")),
             ("2024-01-02", Ok(b"\xdbM\xb8\xd3]6")),
             ("abc", Err("Incorrect padding")),
-            ("7", Err("Invalid base64-encoded string: number of data characters (1) cannot be 1 more than a multiple of 4")),
+            (
+                "7",
+                Err(
+                    "Invalid base64-encoded string: number of data characters (1) cannot be 1 more than a multiple of 4",
+                ),
+            ),
         ] {
-            assert_eq!(base64_bytes(text).map_err(|raised| raised.message), match wanted {
-                Ok(bytes) => Ok(bytes.to_vec()),
-                Err(message) => Err(message.to_owned()),
-            }, "{text}");
+            assert_eq!(
+                base64_bytes(text).map_err(|raised| raised.message),
+                match wanted {
+                    Ok(bytes) => Ok(bytes.to_vec()),
+                    Err(message) => Err(message.to_owned()),
+                },
+                "{text}"
+            );
         }
     }
 }

@@ -12,34 +12,57 @@ use crate::protocol::mlflow::cast::{Column, Table, infer, nested, number, series
 /// Checks and converts a table; the message is what follows `Error: `.
 pub(crate) fn enforce(table: Table, schema: &ColumnSchema, details: Details) -> Result<Body, String> {
     let rows = table.rows;
-    let columns = if schema.named() { named(table, schema, details)? } else { unnamed(table, schema)? };
+    let columns = if schema.named() {
+        named(table, schema, details)?
+    } else {
+        unnamed(table, schema)?
+    };
     // pandas gives a table without columns no rows either.
     let rows = if columns.is_empty() { 0 } else { rows };
-    let (names, values) = columns.into_iter().map(|column| (column.name, column.values)).unzip();
+    let (names, values) = columns
+        .into_iter()
+        .map(|column| (column.name, column.values))
+        .unzip();
     let frame = frame(rows, names, values, Some(schema)).ok_or("the columns have different lengths")?;
     Ok(Body::Frame(frame))
 }
 
 fn named(table: Table, schema: &ColumnSchema, details: Details) -> Result<Vec<Column>, String> {
-    let present: HashSet<&str> = table.columns.iter().filter_map(|column| column.name.as_text()).collect();
+    let present: HashSet<&str> = table
+        .columns
+        .iter()
+        .filter_map(|column| column.name.as_text())
+        .collect();
     let name = |spec: &ColumnSpec| spec.name.clone().unwrap_or_default();
     let required = schema.columns().iter().filter(|spec| spec.required);
-    let missing: Vec<&str> =
-        required.filter_map(|spec| spec.name.as_deref()).filter(|name| !present.contains(name)).collect();
+    let missing: Vec<&str> = required
+        .filter_map(|spec| spec.name.as_deref())
+        .filter(|name| !present.contains(name))
+        .collect();
     if !missing.is_empty() {
-        let known: HashSet<&str> = schema.columns().iter().filter_map(|spec| spec.name.as_deref()).collect();
+        let known: HashSet<&str> = schema
+            .columns()
+            .iter()
+            .filter_map(|spec| spec.name.as_deref())
+            .collect();
         let names = table.columns.iter().map(|column| &column.name);
-        let extra = names.filter(|name| name.as_text().is_none_or(|name| !known.contains(name))).collect();
+        let extra = names
+            .filter(|name| name.as_text().is_none_or(|name| !known.contains(name)))
+            .collect();
         return Err(missing_inputs(&missing, extra, details));
     }
     let mut sent: std::collections::HashMap<String, (usize, Column)> = std::collections::HashMap::new();
     for column in table.columns {
-        let Some(text) = column.name.as_text() else { continue };
+        let Some(text) = column.name.as_text() else {
+            continue;
+        };
         sent.entry(text.to_owned()).or_insert((0, column)).0 += 1;
     }
     let mut columns = Vec::with_capacity(schema.columns().len());
     for spec in schema.columns() {
-        let Some((times, column)) = sent.remove(&*name(spec)) else { continue };
+        let Some((times, column)) = sent.remove(&*name(spec)) else {
+            continue;
+        };
         if times > 1 {
             return Err(DUPLICATE.into());
         }
@@ -62,8 +85,12 @@ fn unnamed(table: Table, schema: &ColumnSchema) -> Result<Vec<Column>, String> {
     }
     let mut seen = HashSet::new();
     let mut columns = Vec::with_capacity(declared);
-    let repeated: HashSet<Name> =
-        table.columns.iter().map(|column| column.name.clone()).filter(|name| !seen.insert(name.clone())).collect();
+    let repeated: HashSet<Name> = table
+        .columns
+        .iter()
+        .map(|column| column.name.clone())
+        .filter(|name| !seen.insert(name.clone()))
+        .collect();
     for (column, spec) in table.columns.into_iter().zip(schema.columns()) {
         if repeated.contains(&column.name) {
             return Err(DUPLICATE.into());
@@ -99,9 +126,11 @@ pub(crate) fn enforce_scalar(mut column: Column, kind: DataType) -> Result<Colum
         DataType::String if is_object(&column) || column.is_str() => return Ok(column),
         DataType::Binary if is_object(&column) || column.is_str() => return Ok(column),
         DataType::Datetime if dtype == DType::Datetime && column.zoned => {
-            return Err("Cannot use .astype to convert from timezone-aware dtype to timezone-naive dtype. Use \
+            return Err(
+                "Cannot use .astype to convert from timezone-aware dtype to timezone-naive dtype. Use \
                         obj.tz_localize(None) or obj.tz_convert('UTC').tz_localize(None) instead."
-                .into());
+                    .into(),
+            );
         }
         DataType::Datetime if is_object(&column) => return object_times(column),
         DataType::Boolean if is_object(&column) => return Ok(column),
@@ -137,15 +166,22 @@ pub(crate) fn enforce_scalar(mut column: Column, kind: DataType) -> Result<Colum
 }
 
 fn object_times(column: Column) -> Result<Column, String> {
-    let Elements::Object(values) = &column.values else { return Ok(column) };
-    let mut times = Column { values: Elements::Object(values.clone()), ..column };
+    let Elements::Object(values) = &column.values else {
+        return Ok(column);
+    };
+    let mut times = Column {
+        values: Elements::Object(values.clone()),
+        ..column
+    };
     crate::protocol::mlflow::cast::datetime::pandas_times(&mut times).map_err(|raised| raised.message)?;
     Ok(times)
 }
 
 /// `pd.to_numeric`, which MLflow uses by accident of how NumPy compares `object` with a decimal type.
 fn object_doubles(mut column: Column) -> Result<Column, String> {
-    let Elements::Object(values) = &column.values else { return Ok(column) };
+    let Elements::Object(values) = &column.values else {
+        return Ok(column);
+    };
     let mut numbers = Vec::with_capacity(values.len());
     for (position, value) in values.iter().enumerate() {
         let number = match value {
@@ -158,7 +194,10 @@ fn object_doubles(mut column: Column) -> Result<Column, String> {
             other => number::to_float(other),
         };
         numbers.push(number.map_err(|_| {
-            format!("Failed to convert column {} from type object to DataType.double.", column.name)
+            format!(
+                "Failed to convert column {} from type object to DataType.double.",
+                column.name
+            )
         })?);
     }
     column.values = Elements::F64(numbers);
@@ -227,7 +266,9 @@ mod tests {
     use super::*;
 
     fn check(values: Elements, kind: DataType) -> Result<DType, String> {
-        Ok(enforce_scalar(Column::new(Name::from("x"), values), kind)?.values.dtype())
+        Ok(enforce_scalar(Column::new(Name::from("x"), values), kind)?
+            .values
+            .dtype())
     }
 
     #[test]
@@ -238,8 +279,16 @@ mod tests {
             (Elements::I32(vec![5]), DataType::Double, DType::F64),
             (Elements::F32(vec![0.5]), DataType::Double, DType::F64),
             (Elements::I64(vec![0, 1]), DataType::Float, DType::F32),
-            (Elements::Object(vec![Value::Int(3)]), DataType::String, DType::Object),
-            (Elements::Object(vec![Value::Null]), DataType::Boolean, DType::Object),
+            (
+                Elements::Object(vec![Value::Int(3)]),
+                DataType::String,
+                DType::Object,
+            ),
+            (
+                Elements::Object(vec![Value::Null]),
+                DataType::Boolean,
+                DType::Object,
+            ),
         ] {
             assert_eq!(check(values, kind).unwrap(), wanted);
         }
@@ -248,13 +297,41 @@ mod tests {
     #[test]
     fn unsafe_conversions_are_refused() {
         for (values, kind, wanted) in [
-            (Elements::I64(vec![5]), DataType::Double, "Can not safely convert int64 to float64."),
-            (Elements::I64(vec![5]), DataType::Integer, "Can not safely convert int64 to int32."),
-            (Elements::F64(vec![0.5]), DataType::Float, "Can not safely convert float64 to float32."),
-            (Elements::Bool(vec![true]), DataType::Long, "Can not safely convert bool to int64."),
-            (Elements::Str(vec!["a".into()]), DataType::Double, "Can not safely convert str to float64."),
-            (Elements::U64(vec![1]), DataType::Long, "Can not safely convert uint64 to int64."),
-            (Elements::F64(vec![1.0, f64::NAN]), DataType::Long, "float64 to int64. Hint: the type mismatch is likely"),
+            (
+                Elements::I64(vec![5]),
+                DataType::Double,
+                "Can not safely convert int64 to float64.",
+            ),
+            (
+                Elements::I64(vec![5]),
+                DataType::Integer,
+                "Can not safely convert int64 to int32.",
+            ),
+            (
+                Elements::F64(vec![0.5]),
+                DataType::Float,
+                "Can not safely convert float64 to float32.",
+            ),
+            (
+                Elements::Bool(vec![true]),
+                DataType::Long,
+                "Can not safely convert bool to int64.",
+            ),
+            (
+                Elements::Str(vec!["a".into()]),
+                DataType::Double,
+                "Can not safely convert str to float64.",
+            ),
+            (
+                Elements::U64(vec![1]),
+                DataType::Long,
+                "Can not safely convert uint64 to int64.",
+            ),
+            (
+                Elements::F64(vec![1.0, f64::NAN]),
+                DataType::Long,
+                "float64 to int64. Hint: the type mismatch is likely",
+            ),
         ] {
             let message = check(values, kind).unwrap_err();
             assert!(message.contains(wanted), "{message}");

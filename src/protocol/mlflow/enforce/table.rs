@@ -15,7 +15,12 @@ pub(crate) fn from_input(input: Input, schema: &ColumnSchema) -> Result<Table, S
         Input::Dict(members) => from_dict(members, schema),
         Input::Records(list) => {
             let record = |members: Vec<(Box<str>, Piece)>| {
-                Value::Map(members.into_iter().map(|(name, piece)| (name, piece.into_value())).collect())
+                Value::Map(
+                    members
+                        .into_iter()
+                        .map(|(name, piece)| (name, piece.into_value()))
+                        .collect(),
+                )
             };
             records(list.into_iter().map(record).collect())
         }
@@ -40,7 +45,10 @@ fn from_array(tensor: Tensor) -> Result<Table, String> {
         let name = Name::Index(position as i64);
         Column::new(name, every(&elements, position, width))
     };
-    Ok(Table { rows, columns: (0..width).map(column).collect() })
+    Ok(Table {
+        rows,
+        columns: (0..width).map(column).collect(),
+    })
 }
 
 /// Every `step`th element from `start` on; `object` columns are inferred anew, as pandas does.
@@ -80,15 +88,16 @@ fn pick<T: Pick + Clone>(values: &[T], start: usize, step: usize) -> Elements {
 }
 
 fn from_dict(members: Vec<(Box<str>, Piece)>, schema: &ColumnSchema) -> Result<Table, String> {
-    let nested = schema.columns().iter().any(|spec| matches!(spec.kind, ColumnType::Array(_) | ColumnType::Object(_)));
+    let nested = schema
+        .columns()
+        .iter()
+        .any(|spec| matches!(spec.kind, ColumnType::Array(_) | ColumnType::Object(_)));
     let texts = |piece: &Piece| match piece {
         Piece::Plain(Value::List(items)) => items.iter().all(|item| matches!(item, Value::Str(_))),
         _ => false,
     };
     let single = members.iter().all(|(_, piece)| piece.is_scalar() || texts(piece));
-    let text_scalar = |piece: &Piece| {
-        matches!(piece, Piece::Array(tensor) if tensor.shape().is_empty() && tensor.dtype() == DType::Str)
-    };
+    let text_scalar = |piece: &Piece| matches!(piece, Piece::Array(tensor) if tensor.shape().is_empty() && tensor.dtype() == DType::Str);
     if nested || single || members.iter().all(|(_, piece)| text_scalar(piece)) {
         return Ok(one_row(members));
     }
@@ -105,7 +114,10 @@ fn one_row(members: Vec<(Box<str>, Piece)>) -> Table {
     let column = |(name, piece): (Box<str>, Piece)| {
         Column::new(Name::Text(name.into()), infer::pandas(vec![piece.into_value()]))
     };
-    Table { rows: 1, columns: members.into_iter().map(column).collect() }
+    Table {
+        rows: 1,
+        columns: members.into_iter().map(column).collect(),
+    }
 }
 
 /// `DataFrame(dict)`: arrays of one length, single values repeated.
@@ -154,11 +166,14 @@ fn from_columns(members: Vec<(Box<str>, Piece)>) -> Result<Table, String> {
             },
             Piece::Plain(Value::List(items)) => infer::pandas(items),
             Piece::Plain(Value::Map(entries)) => {
-                let cell = |key: &Box<str>| {
-                    let found = entries.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
+                let cell = |key: &str| {
+                    let found = entries
+                        .iter()
+                        .find(|(name, _)| **name == *key)
+                        .map(|(_, value)| value.clone());
                     found.unwrap_or(Value::Float(f64::NAN))
                 };
-                infer::pandas(keyed.iter().flatten().map(cell).collect())
+                infer::pandas(keyed.iter().flatten().map(|key| cell(key)).collect())
             }
             Piece::Plain(Value::Tensor(scalar)) if scalar.dtype() == DType::Datetime => {
                 let time = match scalar.elements() {
@@ -171,7 +186,10 @@ fn from_columns(members: Vec<(Box<str>, Piece)>) -> Result<Table, String> {
         };
         Column::new(Name::Text(name.into()), values)
     };
-    Ok(Table { rows, columns: members.into_iter().map(column).collect() })
+    Ok(Table {
+        rows,
+        columns: members.into_iter().map(column).collect(),
+    })
 }
 
 /// An `object` array stays one in a table, except that pandas makes `str` of text.
@@ -180,7 +198,10 @@ fn keep_object(values: &[Value]) -> bool {
         Value::Tensor(tensor) => tensor.shape().is_empty() && tensor.dtype() == DType::Str,
         other => matches!(other, Value::Str(_)),
     };
-    !values.iter().any(text) || !values.iter().all(|value| text(value) || matches!(value, Value::Null))
+    !values.iter().any(text)
+        || !values
+            .iter()
+            .all(|value| text(value) || matches!(value, Value::Null))
 }
 
 #[cfg(test)]
@@ -189,7 +210,11 @@ mod tests {
 
     #[test]
     fn an_array_is_cut_into_columns() {
-        let tensor = Tensor::new(crate::model::tensor::Shape::from_slice(&[2, 2]), Elements::F32(vec![1.0, 2.0, 3.0, 4.0])).unwrap();
+        let tensor = Tensor::new(
+            crate::model::tensor::Shape::from_slice(&[2, 2]),
+            Elements::F32(vec![1.0, 2.0, 3.0, 4.0]),
+        )
+        .unwrap();
         let table = from_array(tensor).unwrap();
         assert_eq!(table.columns[1].values, Elements::F32(vec![2.0, 4.0]));
     }

@@ -34,11 +34,16 @@ fn named(input: Input, specs: &[TensorSpec], details: Details) -> Result<Vec<(Ar
         Input::Records(_) | Input::Piece(_) => Vec::new(),
     };
     let present: HashSet<&str> = sent.iter().filter_map(Name::as_text).collect();
-    let missing = specs.iter().filter_map(|spec| spec.name.as_deref()).filter(|name| !present.contains(name));
+    let missing = specs
+        .iter()
+        .filter_map(|spec| spec.name.as_deref())
+        .filter(|name| !present.contains(name));
     let missing: Vec<&str> = missing.collect();
     if !missing.is_empty() {
         let known: HashSet<&str> = specs.iter().filter_map(|spec| spec.name.as_deref()).collect();
-        let extra = sent.iter().filter(|name| name.as_text().is_none_or(|name| !known.contains(name)));
+        let extra = sent
+            .iter()
+            .filter(|name| name.as_text().is_none_or(|name| !known.contains(name)));
         return Err(missing_inputs(&missing, extra.collect(), details));
     }
     let mut tensors = Vec::with_capacity(specs.len());
@@ -64,7 +69,10 @@ fn named(input: Input, specs: &[TensorSpec], details: Details) -> Result<Vec<(Ar
         }
         Input::Table(table) => {
             for spec in specs {
-                let mut columns = table.columns.iter().filter(|column| column.name.as_text() == spec.name.as_deref());
+                let mut columns = table
+                    .columns
+                    .iter()
+                    .filter(|column| column.name.as_text() == spec.name.as_deref());
                 let Some(column) = columns.next() else { continue };
                 if columns.next().is_some() {
                     return Err("0".into());
@@ -119,7 +127,10 @@ fn from_table(table: &Table, spec: &TensorSpec) -> Result<Tensor, String> {
 fn to_matrix(rows: usize, columns: &[Column]) -> Result<Tensor, String> {
     let dtype = columns.first().map_or(DType::F64, |column| column.values.dtype());
     let same = columns.iter().all(|column| column.values.dtype() == dtype);
-    let values: Vec<Vec<Value>> = columns.iter().map(|column| series::objects(&column.values)).collect();
+    let values: Vec<Vec<Value>> = columns
+        .iter()
+        .map(|column| series::objects(&column.values))
+        .collect();
     let cells = (0..rows).flat_map(|row| values.iter().filter_map(move |column| column.get(row)));
     let cells: Vec<Value> = cells.cloned().collect();
     let elements = match dtype {
@@ -134,7 +145,12 @@ fn is_scalar(value: &Value) -> bool {
         // NumPy does not count `None` as a scalar.
         Value::Null | Value::List(_) | Value::Map(_) => false,
         Value::Tensor(tensor) => tensor.shape().is_empty(),
-        Value::Bool(_) | Value::Int(_) | Value::BigInt(_) | Value::Float(_) | Value::Str(_) | Value::Bytes(_) => true,
+        Value::Bool(_)
+        | Value::Int(_)
+        | Value::BigInt(_)
+        | Value::Float(_)
+        | Value::Str(_)
+        | Value::Bytes(_) => true,
     }
 }
 
@@ -195,7 +211,12 @@ fn reshape(name: Option<&str>, column: &Column, spec: &TensorSpec) -> Result<Ten
         return Err(refused());
     }
     let mut shape = vec![rows];
-    shape.extend(spec.shape.iter().skip(1).filter_map(|&extent| usize::try_from(extent).ok()));
+    shape.extend(
+        spec.shape
+            .iter()
+            .skip(1)
+            .filter_map(|&extent| usize::try_from(extent).ok()),
+    );
     let elements = series::convert(flat.elements(), spec.dtype).map_err(|_| refused())?;
     tensor(&shape, elements)
 }
@@ -210,7 +231,11 @@ fn check(tensor: Tensor, spec: &TensorSpec) -> Result<Tensor, String> {
         return Ok(tensor);
     }
     let fits = spec.shape.len() == tensor.shape().len()
-        && spec.shape.iter().zip(tensor.shape()).all(|(&wanted, &extent)| wanted == -1 || wanted == extent as i64);
+        && spec
+            .shape
+            .iter()
+            .zip(tensor.shape())
+            .all(|(&wanted, &extent)| wanted == -1 || wanted == extent as i64);
     if !fits {
         return Err(format!(
             "Shape of input {} does not match expected shape {}.",
@@ -219,7 +244,11 @@ fn check(tensor: Tensor, spec: &TensorSpec) -> Result<Tensor, String> {
         ));
     }
     if tensor.dtype() != spec.dtype {
-        return Err(format!("dtype of input {} does not match expected dtype {}", tensor.dtype(), spec.dtype));
+        return Err(format!(
+            "dtype of input {} does not match expected dtype {}",
+            tensor.dtype(),
+            spec.dtype
+        ));
     }
     Ok(tensor)
 }

@@ -41,7 +41,10 @@ pub(crate) fn decode(body: &[u8], signature: &Signature, limits: Limits) -> Opti
         return None;
     }
     let params = crate::protocol::mlflow::params::resolve(None, signature).ok()?;
-    Some(Decoded { batch: Batch { body, params }, reply: Reply::Wrapped })
+    Some(Decoded {
+        batch: Batch { body, params },
+        reply: Reply::Wrapped,
+    })
 }
 
 fn split(cursor: &mut Cursor<'_>, schema: Option<&Schema>) -> Option<Body> {
@@ -58,7 +61,9 @@ fn split(cursor: &mut Cursor<'_>, schema: Option<&Schema>) -> Option<Body> {
 fn records(cursor: &mut Cursor<'_>, schema: Option<&Schema>) -> Option<Body> {
     match schema {
         None => table::records_inferred(cursor).map(Body::Frame),
-        Some(Schema::Columns(columns)) => table::records_columns(cursor, columns, Rules::Pandas).map(Body::Frame),
+        Some(Schema::Columns(columns)) => {
+            table::records_columns(cursor, columns, Rules::Pandas).map(Body::Frame)
+        }
         Some(Schema::Tensors(_)) => None,
     }
 }
@@ -104,7 +109,9 @@ fn named(cursor: &mut Cursor<'_>, specs: &[TensorSpec], instances: bool) -> Opti
     cursor.expect(b'{')?;
     loop {
         let key = cursor.key()?;
-        let position = specs.iter().position(|spec| spec.name.as_deref() == Some(&*key))?;
+        let position = specs
+            .iter()
+            .position(|spec| spec.name.as_deref() == Some(&*key))?;
         let tensor = array::tensor(cursor, specs.get(position)?)?;
         if tensors.get_mut(position)?.replace(tensor).is_some() {
             return None;
@@ -114,8 +121,10 @@ fn named(cursor: &mut Cursor<'_>, specs: &[TensorSpec], instances: bool) -> Opti
         }
     }
     let names = specs.iter().map(|spec| spec.name.clone());
-    let members: Vec<(Arc<str>, Tensor)> =
-        names.zip(tensors).map(|(name, tensor)| Some((name?, tensor?))).collect::<Option<_>>()?;
+    let members: Vec<(Arc<str>, Tensor)> = names
+        .zip(tensors)
+        .map(|(name, tensor)| Some((name?, tensor?)))
+        .collect::<Option<_>>()?;
     // Rows given as `instances` must be as many for every input.
     let rows = members.first().map(|(_, tensor)| tensor.rows());
     (!instances || members.iter().all(|(_, tensor)| Some(tensor.rows()) == rows)).then_some(members)

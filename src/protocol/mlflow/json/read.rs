@@ -16,7 +16,11 @@ pub(crate) type Refusal = String;
 
 /// Reads one JSON document.
 pub(crate) fn read(text: &str, depth: usize) -> Result<Value, Refusal> {
-    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0 };
+    let mut reader = Reader {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+    };
     reader.skip_space();
     let value = reader.value(depth)?;
     reader.skip_space();
@@ -28,7 +32,11 @@ pub(crate) fn read(text: &str, depth: usize) -> Result<Value, Refusal> {
 
 /// Reads the string whose opening quote is at `at`, and says where it ends.
 pub(crate) fn string_at(text: &str, at: usize) -> Option<(Cow<'_, str>, usize)> {
-    let mut reader = Reader { text, bytes: text.as_bytes(), at };
+    let mut reader = Reader {
+        text,
+        bytes: text.as_bytes(),
+        at,
+    };
     let string = reader.string().ok()?;
     Some((string, reader.at))
 }
@@ -55,7 +63,11 @@ impl<'a> Reader<'a> {
     }
 
     fn literal(&mut self, word: &str, value: Value) -> Result<Value, Refusal> {
-        if self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(word.as_bytes())) {
+        if self
+            .bytes
+            .get(self.at..)
+            .is_some_and(|rest| rest.starts_with(word.as_bytes()))
+        {
             self.at += word.len();
             return Ok(value);
         }
@@ -167,7 +179,10 @@ impl<'a> Reader<'a> {
         let mut decoded: Option<String> = None;
         loop {
             let chunk = self.at;
-            while self.peek().is_some_and(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+            while self
+                .peek()
+                .is_some_and(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
+            {
                 self.at += 1;
             }
             let plain = self.text.get(chunk..self.at).unwrap_or_default();
@@ -216,7 +231,9 @@ impl<'a> Reader<'a> {
     /// Reads `uXXXX` and, for a high surrogate, the low one that follows; a lone one becomes U+FFFD.
     fn unicode_escape(&mut self) -> Result<char, Refusal> {
         let invalid = |reader: &Self, at| Err(reader.error("Invalid \\uXXXX escape", at));
-        let Some(first) = self.hex(self.at + 1) else { return invalid(self, self.at) };
+        let Some(first) = self.hex(self.at + 1) else {
+            return invalid(self, self.at);
+        };
         // Python wants a character after the digits, at least the closing quote.
         if self.at + 5 >= self.bytes.len() {
             return invalid(self, self.at);
@@ -228,7 +245,9 @@ impl<'a> Reader<'a> {
         {
             return Ok(char::from_u32(first).unwrap_or('\u{fffd}'));
         }
-        let Some(second) = self.hex(self.at + 2) else { return invalid(self, self.at + 1) };
+        let Some(second) = self.hex(self.at + 2) else {
+            return invalid(self, self.at + 1);
+        };
         if !(0xdc00..0xe000).contains(&second) {
             return Ok('\u{fffd}');
         }
@@ -238,7 +257,9 @@ impl<'a> Reader<'a> {
 
     fn hex(&self, at: usize) -> Option<u32> {
         let digits = self.bytes.get(at..at + 4)?;
-        digits.iter().try_fold(0, |code, &digit| Some(code * 16 + char::from(digit).to_digit(16)?))
+        digits.iter().try_fold(0, |code, &digit| {
+            Some(code * 16 + char::from(digit).to_digit(16)?)
+        })
     }
 }
 
@@ -256,7 +277,9 @@ impl<'a> Entries<'a> {
         } else {
             if self.positions.is_empty() {
                 let positions = self.list.iter().enumerate();
-                self.positions = positions.map(|(at, (name, _))| (Cow::Owned(name.to_string()), at)).collect();
+                self.positions = positions
+                    .map(|(at, (name, _))| (Cow::Owned(name.to_string()), at))
+                    .collect();
             }
             self.positions.get(&key).copied()
         };
@@ -273,12 +296,20 @@ impl<'a> Entries<'a> {
 }
 
 fn deeper(depth: usize) -> Result<usize, Refusal> {
-    depth.checked_sub(1).ok_or_else(|| "RecursionError('lists and objects nest too deep')".into())
+    depth
+        .checked_sub(1)
+        .ok_or_else(|| "RecursionError('lists and objects nest too deep')".into())
 }
 
 /// Length of the number at the start of `bytes`, and whether it has neither fraction nor exponent.
 pub(crate) fn number_length(bytes: &[u8]) -> Option<(usize, bool)> {
-    let digits = |from: usize| bytes.iter().skip(from).take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = |from: usize| {
+        bytes
+            .iter()
+            .skip(from)
+            .take_while(|byte| byte.is_ascii_digit())
+            .count()
+    };
     let start = usize::from(bytes.first() == Some(&b'-'));
     let mut end = match bytes.get(start)? {
         b'0' => start + 1,
@@ -325,7 +356,10 @@ mod tests {
             (r#""\ud800x\udc00""#, Value::Str("\u{fffd}x\u{fffd}".into())),
             (r#""\ud800\u0041""#, Value::Str("\u{fffd}A".into())),
             (r#"{"a": 1, "b": [], "a": {}}"#, {
-                Value::Map(vec![("a".into(), Value::Map(vec![])), ("b".into(), Value::List(vec![]))])
+                Value::Map(vec![
+                    ("a".into(), Value::Map(vec![])),
+                    ("b".into(), Value::List(vec![])),
+                ])
             }),
         ] {
             assert_eq!(read(text, 64), Ok(wanted), "{text}");
@@ -337,26 +371,52 @@ mod tests {
     fn what_python_refuses_is_refused_in_its_words() {
         for (text, wanted) in [
             ("", "Expecting value: line 1 column 1 (char 0)"),
-            ("{", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+            (
+                "{",
+                "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+            ),
             ("[", "Expecting value: line 1 column 2 (char 1)"),
             ("[1,]", "Expecting value: line 1 column 4 (char 3)"),
-            ("{\"a\":1,}", "Expecting property name enclosed in double quotes: line 1 column 8 (char 7)"),
-            ("{\"a\" 1}", "Expecting \\':\\' delimiter: line 1 column 6 (char 5)"),
-            ("{\"é\":\n1 2}", "Expecting \\',\\' delimiter: line 2 column 3 (char 8)"),
+            (
+                "{\"a\":1,}",
+                "Expecting property name enclosed in double quotes: line 1 column 8 (char 7)",
+            ),
+            (
+                "{\"a\" 1}",
+                "Expecting \\':\\' delimiter: line 1 column 6 (char 5)",
+            ),
+            (
+                "{\"é\":\n1 2}",
+                "Expecting \\',\\' delimiter: line 2 column 3 (char 8)",
+            ),
             ("1 2", "Extra data: line 1 column 3 (char 2)"),
             ("01", "Extra data: line 1 column 2 (char 1)"),
             ("1.", "Extra data: line 1 column 2 (char 1)"),
             ("-", "Expecting value: line 1 column 1 (char 0)"),
             ("\"a", "Unterminated string starting at: line 1 column 1 (char 0)"),
-            ("\"a\\", "Unterminated string starting at: line 1 column 1 (char 0)"),
-            ("\"a\nb\"", "Invalid control character at: line 1 column 3 (char 2)"),
+            (
+                "\"a\\",
+                "Unterminated string starting at: line 1 column 1 (char 0)",
+            ),
+            (
+                "\"a\nb\"",
+                "Invalid control character at: line 1 column 3 (char 2)",
+            ),
             ("\"\\x\"", "Invalid \\\\escape: line 1 column 2 (char 1)"),
             ("\"\\u12\"", "Invalid \\\\uXXXX escape: line 1 column 3 (char 2)"),
         ] {
             let message = refusal(text).replace("JSONDecodeError(", "");
             let message = message.trim_end_matches(')').trim_matches(['\'', '"']);
-            let wanted = if wanted.contains("\\'") { wanted.replace("\\'", "'") } else { wanted.to_owned() };
-            assert_eq!(message.trim_end_matches('\''), wanted.trim_end_matches(')').to_owned() + ")", "{text}");
+            let wanted = if wanted.contains("\\'") {
+                wanted.replace("\\'", "'")
+            } else {
+                wanted.to_owned()
+            };
+            assert_eq!(
+                message.trim_end_matches('\''),
+                wanted.trim_end_matches(')').to_owned() + ")",
+                "{text}"
+            );
         }
     }
 
@@ -369,7 +429,9 @@ mod tests {
     #[test]
     fn many_keys_are_still_each_kept_once() {
         let body: Vec<String> = (0..100).map(|key| format!("\"k{}\": {key}", key % 30)).collect();
-        let Value::Map(entries) = read(&format!("{{{}}}", body.join(",")), 64).unwrap() else { panic!() };
+        let Value::Map(entries) = read(&format!("{{{}}}", body.join(",")), 64).unwrap() else {
+            panic!()
+        };
         assert_eq!(entries.len(), 30);
         assert_eq!(entries[5], ("k5".into(), Value::Int(95)));
     }

@@ -35,20 +35,31 @@ pub(crate) fn decode(
     limits: Limits,
     disable_schema_details: bool,
 ) -> Result<Decoded, Error> {
-    let details = Details { hidden: disable_schema_details };
+    let details = Details {
+        hidden: disable_schema_details,
+    };
     let mut entries = document(body, limits)?;
-    if entries.iter().any(|(key, _)| matches!(&**key, "messages" | "prompt" | "input")) {
+    if entries
+        .iter()
+        .any(|(key, _)| matches!(&**key, "messages" | "prompt" | "input"))
+    {
         return chat(entries, signature, details);
     }
     let formats: Vec<usize> = (0..entries.len())
         .filter(|&position| {
             entries.get(position).is_some_and(|(key, _)| {
-                matches!(&**key, "dataframe_split" | "dataframe_records" | "instances" | "inputs")
+                matches!(
+                    &**key,
+                    "dataframe_split" | "dataframe_records" | "instances" | "inputs"
+                )
             })
         })
         .collect();
     let [format] = *formats.as_slice() else {
-        let names = formats.iter().filter_map(|&position| entries.get(position)).map(|(key, _)| repr_text(key));
+        let names = formats
+            .iter()
+            .filter_map(|&position| entries.get(position))
+            .map(|(key, _)| repr_text(key));
         let names: Vec<String> = names.collect();
         return Err(Error::new(
             Kind::InvalidInput,
@@ -59,7 +70,9 @@ pub(crate) fn decode(
         ));
     };
     let params = entries.iter().position(|(key, _)| &**key == "params");
-    let params = params.and_then(|position| entries.get_mut(position)).map(|(_, value)| std::mem::replace(value, Value::Null));
+    let params = params
+        .and_then(|position| entries.get_mut(position))
+        .map(|(_, value)| std::mem::replace(value, Value::Null));
     let (format, data) = entries.swap_remove(format);
     let schema = signature.inputs.as_ref();
     let input = match &*format {
@@ -100,13 +113,19 @@ fn chat(entries: Vec<(Box<str>, Value)>, signature: &Signature, details: Details
 }
 
 fn class_or(value: &Value, name: &str, special: &str) -> String {
-    if value.python_type() == name { special.into() } else { format!("type <class '{}'>", value.python_type()) }
+    if value.python_type() == name {
+        special.into()
+    } else {
+        format!("type <class '{}'>", value.python_type())
+    }
 }
 
 fn records(data: Value) -> Result<Table, Error> {
     let Value::List(data) = data else {
         let found = class_or(&data, "dict", "dictionary");
-        return Err(invalid(format_args!("Dataframe records format must be a list of records. Got {found}.")));
+        return Err(invalid(format_args!(
+            "Dataframe records format must be a list of records. Got {found}."
+        )));
     };
     frame::records(data).map_err(|problem| {
         invalid(format_args!(
@@ -119,13 +138,19 @@ fn records(data: Value) -> Result<Table, Error> {
 fn split(data: Value) -> Result<Table, Error> {
     let Value::Map(entries) = data else {
         let found = class_or(&data, "list", "list");
-        return Err(invalid(format_args!("Dataframe split format must be a dictionary. Got {found}.")));
+        return Err(invalid(format_args!(
+            "Dataframe split format must be a dictionary. Got {found}."
+        )));
     };
     let proper = |key: &str| matches!(key, "columns" | "data" | "index");
     if !entries.iter().any(|(key, _)| &**key == "data") || !entries.iter().all(|(key, _)| proper(key)) {
         let mut keys: Vec<String> = entries.iter().map(|(key, _)| repr_text(key)).collect();
         keys.sort_unstable();
-        let keys = if keys.is_empty() { "set()".into() } else { format!("{{{}}}", keys.join(", ")) };
+        let keys = if keys.is_empty() {
+            "set()".into()
+        } else {
+            format!("{{{}}}", keys.join(", "))
+        };
         return Err(invalid(format_args!(
             "Dataframe split format must have 'data' field and optionally 'columns' and 'index' fields. Got {keys}.'"
         )));
@@ -224,7 +249,10 @@ fn cast_column(column: &mut Column, kind: &ColumnType, required: bool) -> Result
 /// Columns of lists are left to enforcement, which knows the shape.
 fn cast_tensor(column: &mut Column, dtype: DType) -> Result<(), Error> {
     let cast = match series::value_at(&column.values, 0) {
-        None => Err(Raised::new("IndexError", "single positional indexer is out-of-bounds")),
+        None => Err(Raised::new(
+            "IndexError",
+            "single positional indexer is out-of-bounds",
+        )),
         Some(Value::List(_)) => return Ok(()),
         Some(_) if matches!(dtype, DType::Str | DType::Object) && column.is_str() => return Ok(()),
         Some(_) => series::astype(column, dtype),
@@ -235,7 +263,11 @@ fn cast_tensor(column: &mut Column, dtype: DType) -> Result<(), Error> {
             Ok(())
         }
         Err(raised) => {
-            let name = if dtype == DType::Str { "<U0" } else { dtype.numpy_name() };
+            let name = if dtype == DType::Str {
+                "<U0"
+            } else {
+                dtype.numpy_name()
+            };
             Err(incompatible(column, name, &raised))
         }
     }

@@ -27,7 +27,11 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
 /// `repr` of the `UnicodeDecodeError` Python raises.
 fn failure(codec: &str, bytes: &[u8], start: usize, end: usize, reason: &str) -> String {
     let bytes = repr_bytes(bytes, ECHO);
-    format!("UnicodeDecodeError({}, {bytes}, {start}, {end}, {})", repr_text(codec), repr_text(reason))
+    format!(
+        "UnicodeDecodeError({}, {bytes}, {start}, {end}, {})",
+        repr_text(codec),
+        repr_text(reason)
+    )
 }
 
 fn utf8(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
@@ -70,8 +74,16 @@ fn utf16<'a>(all: &[u8], bytes: &[u8], big_endian: bool) -> Result<Cow<'a, str>,
         let codec = if big_endian { "utf-16-be" } else { "utf-16-le" };
         return Err(failure(codec, all, all.len() - 1, all.len(), "truncated data"));
     }
-    let unit = |pair: &[u8; 2]| if big_endian { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) };
-    let text = char::decode_utf16(units.iter().map(unit)).map(|c| c.unwrap_or('\u{fffd}')).collect();
+    let unit = |pair: &[u8; 2]| {
+        if big_endian {
+            u16::from_be_bytes(*pair)
+        } else {
+            u16::from_le_bytes(*pair)
+        }
+    };
+    let text = char::decode_utf16(units.iter().map(unit))
+        .map(|c| c.unwrap_or('\u{fffd}'))
+        .collect();
     Ok(Cow::Owned(text))
 }
 
@@ -80,18 +92,34 @@ fn utf32<'a>(all: &[u8], bytes: &[u8], big_endian: bool) -> Result<Cow<'a, str>,
     let (units, tail) = bytes.as_chunks::<4>();
     let mut text = String::with_capacity(units.len());
     for (position, quad) in units.iter().enumerate() {
-        let code = if big_endian { u32::from_be_bytes(*quad) } else { u32::from_le_bytes(*quad) };
+        let code = if big_endian {
+            u32::from_be_bytes(*quad)
+        } else {
+            u32::from_le_bytes(*quad)
+        };
         match char::from_u32(code) {
             Some(c) => text.push(c),
             None if code < 0x11_0000 => text.push('\u{fffd}'),
             None => {
                 let start = all.len() - bytes.len() + position * 4;
-                return Err(failure(codec, all, start, start + 4, "code point not in range(0x110000)"));
+                return Err(failure(
+                    codec,
+                    all,
+                    start,
+                    start + 4,
+                    "code point not in range(0x110000)",
+                ));
             }
         }
     }
     if !tail.is_empty() {
-        return Err(failure(codec, all, all.len() - tail.len(), all.len(), "truncated data"));
+        return Err(failure(
+            codec,
+            all,
+            all.len() - tail.len(),
+            all.len(),
+            "truncated data",
+        ));
     }
     Ok(Cow::Owned(text))
 }
@@ -102,7 +130,11 @@ pub(crate) fn syntax_error(what: &str, text: &str, at: usize) -> String {
     let position = before.chars().count();
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    Raised::new("JSONDecodeError", format!("{what}: line {line} column {column} (char {position})")).repr()
+    Raised::new(
+        "JSONDecodeError",
+        format!("{what}: line {line} column {column} (char {position})"),
+    )
+    .repr()
 }
 
 #[cfg(test)]
@@ -111,8 +143,11 @@ mod tests {
 
     #[test]
     fn encodings_are_told_by_the_first_bytes() {
-        let wide = |text: &str, unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect::<Vec<u8>>();
-        let quad = |text: &str, unit: fn(u32) -> [u8; 4]| text.chars().flat_map(|c| unit(c.into())).collect::<Vec<_>>();
+        let wide =
+            |text: &str, unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect::<Vec<u8>>();
+        let quad = |text: &str, unit: fn(u32) -> [u8; 4]| {
+            text.chars().flat_map(|c| unit(c.into())).collect::<Vec<_>>()
+        };
         let text = "{\"é\": \"😀\"}";
         let marked = |mark: &[u8], body: Vec<u8>| [mark, &body].concat();
         for bytes in [
@@ -133,9 +168,18 @@ mod tests {
     #[test]
     fn broken_text_is_reported_as_python_does() {
         for (bytes, wanted) in [
-            (&b"\x1f\x8b"[..], r"UnicodeDecodeError('utf-8', b'\x1f\x8b', 1, 2, 'invalid start byte')"),
-            (b"\"\xc3\"", r#"UnicodeDecodeError('utf-8', b'"\xc3"', 1, 2, 'invalid continuation byte')"#),
-            (b"\xe2\x82", r"UnicodeDecodeError('utf-8', b'\xe2\x82', 0, 2, 'unexpected end of data')"),
+            (
+                &b"\x1f\x8b"[..],
+                r"UnicodeDecodeError('utf-8', b'\x1f\x8b', 1, 2, 'invalid start byte')",
+            ),
+            (
+                b"\"\xc3\"",
+                r#"UnicodeDecodeError('utf-8', b'"\xc3"', 1, 2, 'invalid continuation byte')"#,
+            ),
+            (
+                b"\xe2\x82",
+                r"UnicodeDecodeError('utf-8', b'\xe2\x82', 0, 2, 'unexpected end of data')",
+            ),
             (b"{\0\"", r#"UnicodeDecodeError('utf-8', b'{\x00"', "#),
         ] {
             match decode(bytes) {

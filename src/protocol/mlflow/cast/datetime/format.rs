@@ -50,22 +50,34 @@ struct Fields {
 impl Format {
     /// The format of this text; an error where pandas knows none.
     pub(super) fn guess(text: &str) -> Result<Format, Raised> {
-        if text.trim().parse::<f64>().is_ok_and(|number| number.abs() < 1000.0) {
+        if text
+            .trim()
+            .parse::<f64>()
+            .is_ok_and(|number| number.abs() < 1000.0)
+        {
             let message = format!("Given date string \"{}\" not likely a datetime", glimpse(text));
             return Err(Raised::new("ValueError", message));
         }
         for parts in candidates(text.trim()) {
-            let packed = !parts.iter().any(|part| matches!(part, Part::Literal(b'-' | b'/' | b'.')));
+            let packed = !parts
+                .iter()
+                .any(|part| matches!(part, Part::Literal(b'-' | b'/' | b'.')));
             let format = Format { parts, packed };
-            let Ok(fields) = format.read(text.trim()) else { continue };
+            let Ok(fields) = format.read(text.trim()) else {
+                continue;
+            };
             return match problem(&fields) {
-                Some(what) => {
-                    Err(Raised::new("DateParseError", format!("{what}: {}", glimpse(text))))
-                }
+                Some(what) => Err(Raised::new(
+                    "DateParseError",
+                    format!("{what}: {}", glimpse(text)),
+                )),
                 None => Ok(format),
             };
         }
-        let message = format!("Unknown datetime string format, unable to parse: {}", glimpse(text));
+        let message = format!(
+            "Unknown datetime string format, unable to parse: {}",
+            glimpse(text)
+        );
         Err(Raised::new("DateParseError", message))
     }
 
@@ -81,7 +93,10 @@ impl Format {
              format;\n    - passing `format='mixed'`, and the format will be inferred for each element individually. \
              You might want to use `dayfirst` alongside this.";
         let mismatch = || {
-            let message = format!("time data \"{}\" doesn't match format \"{self}\". {ADVICE}", glimpse(text));
+            let message = format!(
+                "time data \"{}\" doesn't match format \"{self}\". {ADVICE}",
+                glimpse(text)
+            );
             Raised::new("ValueError", message)
         };
         let fields = match self.read(text.trim()) {
@@ -99,7 +114,8 @@ impl Format {
             return Err(mismatch());
         }
         let seconds = i128::from(fields.hour * 3600 + fields.minute * 60 + fields.second);
-        let of_day = (seconds - i128::from(fields.offset.unwrap_or(0))) * 1_000_000_000 + i128::from(fields.nanosecond);
+        let of_day = (seconds - i128::from(fields.offset.unwrap_or(0))) * 1_000_000_000
+            + i128::from(fields.nanosecond);
         let exact = nanoseconds(fields.year, fields.month, fields.day, of_day);
         let time = i64::try_from(exact).ok().filter(|&time| time != super::NAT).ok_or_else(|| {
             let Fields { year, month, day, hour, minute, second, .. } = fields;
@@ -110,11 +126,18 @@ impl Format {
                 ),
             )
         })?;
-        Ok(Parsed { time, offset: fields.offset })
+        Ok(Parsed {
+            time,
+            offset: fields.offset,
+        })
     }
 
     fn read(&self, text: &str) -> Result<Fields, Mismatch> {
-        let mut fields = Fields { month: 1, day: 1, ..Fields::default() };
+        let mut fields = Fields {
+            month: 1,
+            day: 1,
+            ..Fields::default()
+        };
         let mut rest = text.as_bytes();
         for part in &self.parts {
             let mut number = |least: usize, most: usize| take_number(&mut rest, least, most);
@@ -188,7 +211,12 @@ fn candidates(text: &str) -> Vec<Vec<Part>> {
         _ => return Vec::new(),
     };
     // A first number above 12 is a day.
-    if leading <= 2 && text.get(..leading).and_then(|first| first.parse::<u32>().ok()).is_some_and(|first| first > 12) {
+    if leading <= 2
+        && text
+            .get(..leading)
+            .and_then(|first| first.parse::<u32>().ok())
+            .is_some_and(|first| first > 12)
+    {
         dates.remove(0);
     }
     let mut all = Vec::new();
@@ -199,7 +227,15 @@ fn candidates(text: &str) -> Vec<Vec<Part>> {
                 &[Hour][..],
                 &[Hour, Literal(b':'), Minute],
                 &[Hour, Literal(b':'), Minute, Literal(b':'), Second],
-                &[Hour, Literal(b':'), Minute, Literal(b':'), Second, Literal(b'.'), Part::Fraction],
+                &[
+                    Hour,
+                    Literal(b':'),
+                    Minute,
+                    Literal(b':'),
+                    Second,
+                    Literal(b'.'),
+                    Part::Fraction,
+                ],
                 &[Hour, Minute, Second],
             ] {
                 let mut parts = date.clone();
@@ -234,13 +270,19 @@ fn problem(fields: &Fields) -> Option<&'static str> {
 }
 
 fn take_number(rest: &mut &[u8], least: usize, most: usize) -> Result<u32, Mismatch> {
-    let count = rest.iter().take(most).take_while(|byte| byte.is_ascii_digit()).count();
+    let count = rest
+        .iter()
+        .take(most)
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
     if count < least {
         return Err(Mismatch::Other);
     }
     let (digits, after) = rest.split_at_checked(count).ok_or(Mismatch::Other)?;
     *rest = after;
-    Ok(digits.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0')))
+    Ok(digits
+        .iter()
+        .fold(0, |number, digit| number * 10 + u32::from(digit - b'0')))
 }
 
 /// A fraction of a second in nanoseconds; further digits are dropped.
@@ -270,6 +312,10 @@ fn take_zone(rest: &mut &[u8]) -> Result<i64, Mismatch> {
     if let [b':', after @ ..] = rest {
         *rest = after;
     }
-    let minutes = if rest.is_empty() { 0 } else { take_number(rest, 2, 2)? };
+    let minutes = if rest.is_empty() {
+        0
+    } else {
+        take_number(rest, 2, 2)?
+    };
     Ok(sign * i64::from(hours * 3600 + minutes * 60))
 }

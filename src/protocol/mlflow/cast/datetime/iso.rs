@@ -6,7 +6,11 @@ use crate::protocol::mlflow::python::{Raised, glimpse};
 /// `np.datetime64(text, 'ns')`.
 pub(super) fn parse(text: &str) -> Result<i64, Raised> {
     let bytes = text.as_bytes();
-    let mut reader = Reader { text, bytes, at: bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count() };
+    let mut reader = Reader {
+        text,
+        bytes,
+        at: bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count(),
+    };
     if text.is_empty() || text.eq_ignore_ascii_case("nat") {
         return Ok(NAT);
     }
@@ -72,11 +76,20 @@ impl Reader<'_> {
 
     fn stuck(&self) -> Raised {
         let text = glimpse(self.text);
-        Raised::new("ValueError", format!("Error parsing datetime string \"{text}\" at position {}", self.at))
+        Raised::new(
+            "ValueError",
+            format!("Error parsing datetime string \"{text}\" at position {}", self.at),
+        )
     }
 
     fn range(&self, what: &str) -> Raised {
-        Raised::new("ValueError", format!("{what} out of range in datetime string \"{}\"", glimpse(self.text)))
+        Raised::new(
+            "ValueError",
+            format!(
+                "{what} out of range in datetime string \"{}\"",
+                glimpse(self.text)
+            ),
+        )
     }
 
     fn expect(&mut self, any_of: &[u8]) -> Result<(), Raised> {
@@ -196,12 +209,30 @@ mod tests {
     fn numpy_says_where_it_stopped() {
         for (text, wanted) in [
             ("abc", "Error parsing datetime string \"abc\" at position 0"),
-            ("2024-1-2", "Error parsing datetime string \"2024-1-2\" at position 5"),
-            ("2024-01-02x", "Error parsing datetime string \"2024-01-02x\" at position 10"),
-            ("2024-01-02T", "Error parsing datetime string \"2024-01-02T\" at position 11"),
-            ("2024-01-02T03:4", "Error parsing datetime string \"2024-01-02T03:4\" at position 14"),
-            ("2024-01-02T03:04:05Zx", "Error parsing datetime string \"2024-01-02T03:04:05Zx\" at position 20"),
-            ("2024-13-01", "Month out of range in datetime string \"2024-13-01\""),
+            (
+                "2024-1-2",
+                "Error parsing datetime string \"2024-1-2\" at position 5",
+            ),
+            (
+                "2024-01-02x",
+                "Error parsing datetime string \"2024-01-02x\" at position 10",
+            ),
+            (
+                "2024-01-02T",
+                "Error parsing datetime string \"2024-01-02T\" at position 11",
+            ),
+            (
+                "2024-01-02T03:4",
+                "Error parsing datetime string \"2024-01-02T03:4\" at position 14",
+            ),
+            (
+                "2024-01-02T03:04:05Zx",
+                "Error parsing datetime string \"2024-01-02T03:04:05Zx\" at position 20",
+            ),
+            (
+                "2024-13-01",
+                "Month out of range in datetime string \"2024-13-01\"",
+            ),
             ("2024-02-30", "Day out of range in datetime string \"2024-02-30\""),
         ] {
             assert_eq!(parse(text).unwrap_err().message, wanted);

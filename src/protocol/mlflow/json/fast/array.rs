@@ -12,7 +12,11 @@ const MAX_AXES: usize = 5;
 pub(super) fn tensor(cursor: &mut Cursor<'_>, spec: &TensorSpec) -> Option<Tensor> {
     let tensor = typed(cursor, spec.dtype)?;
     let fits = spec.shape.len() == tensor.shape().len()
-        && spec.shape.iter().zip(tensor.shape()).all(|(&wanted, &extent)| wanted == -1 || wanted == extent as i64);
+        && spec
+            .shape
+            .iter()
+            .zip(tensor.shape())
+            .all(|(&wanted, &extent)| wanted == -1 || wanted == extent as i64);
     fits.then_some(tensor)
 }
 
@@ -50,7 +54,15 @@ pub(super) fn inferred(cursor: &mut Cursor<'_>) -> Option<Tensor> {
         }
         Some(())
     })?;
-    Tensor::new(shape, if float { Elements::F64(floats) } else { Elements::I64(integers) }).ok()
+    Tensor::new(
+        shape,
+        if float {
+            Elements::F64(floats)
+        } else {
+            Elements::I64(integers)
+        },
+    )
+    .ok()
 }
 
 /// Visits the cells of nested lists; all lists of one level must be of one length, and none empty.

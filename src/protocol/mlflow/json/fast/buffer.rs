@@ -46,7 +46,9 @@ impl Cell for f32 {
     fn read(token: Token<'_>, rules: Rules) -> Option<f32> {
         match token {
             Token::Float(float) => Some(float as f32),
-            Token::Int(integer) if rules == Rules::NumPy || EXACT.contains(&integer) => Some(integer as f64 as f32),
+            Token::Int(integer) if rules == Rules::NumPy || EXACT.contains(&integer) => {
+                Some(integer as f64 as f32)
+            }
             Token::Null => Some(f32::NAN),
             Token::Int(_) | Token::Bool(_) | Token::Text(_) => None,
         }
@@ -113,18 +115,54 @@ impl Cell for String {
 macro_rules! with_cell {
     ($dtype:expr, $type:ident => $body:expr) => {
         match $dtype {
-            DType::Bool => { type $type = bool; $body }
-            DType::I8 => { type $type = i8; $body }
-            DType::I16 => { type $type = i16; $body }
-            DType::I32 => { type $type = i32; $body }
-            DType::I64 => { type $type = i64; $body }
-            DType::U8 => { type $type = u8; $body }
-            DType::U16 => { type $type = u16; $body }
-            DType::U32 => { type $type = u32; $body }
-            DType::U64 => { type $type = u64; $body }
-            DType::F32 => { type $type = f32; $body }
-            DType::F64 => { type $type = f64; $body }
-            DType::Str => { type $type = String; $body }
+            DType::Bool => {
+                type $type = bool;
+                $body
+            }
+            DType::I8 => {
+                type $type = i8;
+                $body
+            }
+            DType::I16 => {
+                type $type = i16;
+                $body
+            }
+            DType::I32 => {
+                type $type = i32;
+                $body
+            }
+            DType::I64 => {
+                type $type = i64;
+                $body
+            }
+            DType::U8 => {
+                type $type = u8;
+                $body
+            }
+            DType::U16 => {
+                type $type = u16;
+                $body
+            }
+            DType::U32 => {
+                type $type = u32;
+                $body
+            }
+            DType::U64 => {
+                type $type = u64;
+                $body
+            }
+            DType::F32 => {
+                type $type = f32;
+                $body
+            }
+            DType::F64 => {
+                type $type = f64;
+                $body
+            }
+            DType::Str => {
+                type $type = String;
+                $body
+            }
             DType::F16 | DType::Datetime | DType::Object => None,
         }
     };

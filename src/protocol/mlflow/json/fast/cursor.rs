@@ -24,15 +24,19 @@ pub(super) struct Cursor<'a> {
 
 /// Powers of ten that a double holds exactly.
 const EXACT_TENS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
-    1e21, 1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
 ];
 /// Whole numbers up to here are doubles exactly.
 const EXACT_INTEGER: u64 = 1 << 53;
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(text: &'a str) -> Cursor<'a> {
-        Cursor { text, bytes: text.as_bytes(), at: 0 }
+        Cursor {
+            text,
+            bytes: text.as_bytes(),
+            at: 0,
+        }
     }
 
     /// The next byte that is not white space.
@@ -76,7 +80,9 @@ impl<'a> Cursor<'a> {
         self.expect(b'"')?;
         let start = self.at;
         let rest = self.bytes.get(start..)?;
-        let length = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
+        let length = rest
+            .iter()
+            .position(|&byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
         match rest.get(length)? {
             b'"' => {
                 self.at = start + length + 1;
@@ -113,7 +119,10 @@ impl<'a> Cursor<'a> {
     }
 
     fn word(&mut self, word: &[u8], token: Token<'a>) -> Option<Token<'a>> {
-        self.bytes.get(self.at..)?.starts_with(word).then(|| self.at += word.len())?;
+        self.bytes
+            .get(self.at..)?
+            .starts_with(word)
+            .then(|| self.at += word.len())?;
         Some(token)
     }
 
@@ -183,7 +192,11 @@ impl<'a> Cursor<'a> {
         if digits <= 19 && mantissa <= EXACT_INTEGER {
             let power = EXACT_TENS.get(usize::try_from(exponent.unsigned_abs()).ok()?);
             if let Some(power) = power {
-                let magnitude = if exponent < 0 { mantissa as f64 / power } else { mantissa as f64 * power };
+                let magnitude = if exponent < 0 {
+                    mantissa as f64 / power
+                } else {
+                    mantissa as f64 * power
+                };
                 return Some(Token::Float(if negative { -magnitude } else { magnitude }));
             }
         }
@@ -229,11 +242,27 @@ mod tests {
     #[test]
     fn numbers_are_rounded_exactly() {
         for text in [
-            "0.1", "1e23", "1e22", "9007199254740993.0", "123456789012345678901234567890.5", "5e-324", "2.5e-324", "1e400",
-            "-0.0", "0.30000000000000004", "1.7976931348623157e308", "9007199254740992.5", "1e-22", "1e-23", "0e5000",
-            "18446744073709551616.5", "0.0000000000000000000000000001",
+            "0.1",
+            "1e23",
+            "1e22",
+            "9007199254740993.0",
+            "123456789012345678901234567890.5",
+            "5e-324",
+            "2.5e-324",
+            "1e400",
+            "-0.0",
+            "0.30000000000000004",
+            "1.7976931348623157e308",
+            "9007199254740992.5",
+            "1e-22",
+            "1e-23",
+            "0e5000",
+            "18446744073709551616.5",
+            "0.0000000000000000000000000001",
         ] {
-            let Some(Token::Float(float)) = number(text) else { panic!("{text}") };
+            let Some(Token::Float(float)) = number(text) else {
+                panic!("{text}")
+            };
             assert_eq!(float.to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
         }
         assert_eq!(number("-0"), Some(Token::Int(0)));
@@ -243,7 +272,20 @@ mod tests {
 
     #[test]
     fn what_is_not_regular_is_declined() {
-        for text in ["9223372036854775808", "01", "1.", ".5", "-", "1e", "+1", "NaN", "Infinity", "tru", "[", "\"a\n\""] {
+        for text in [
+            "9223372036854775808",
+            "01",
+            "1.",
+            ".5",
+            "-",
+            "1e",
+            "+1",
+            "NaN",
+            "Infinity",
+            "tru",
+            "[",
+            "\"a\n\"",
+        ] {
             assert_eq!(number(text), None, "{text}");
         }
     }
@@ -251,7 +293,9 @@ mod tests {
     #[test]
     fn strings_are_those_of_the_other_reader() {
         for text in [r#""a""#, r#""é\u00e9\ud83d\ude00""#, r#""""#, r#""\ud800x""#] {
-            let Some(Token::Text(string)) = number(text) else { panic!("{text}") };
+            let Some(Token::Text(string)) = number(text) else {
+                panic!("{text}")
+            };
             assert_eq!(read::read(text, 64), Ok(Value::Str(string.as_ref().into())));
         }
     }

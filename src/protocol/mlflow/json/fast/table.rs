@@ -35,7 +35,11 @@ fn scalar(kind: &ColumnType) -> Option<DataType> {
 }
 
 fn buffers(schema: &ColumnSchema) -> Option<Vec<Buffer>> {
-    schema.columns().iter().map(|spec| Buffer::of(scalar(&spec.kind)?)).collect()
+    schema
+        .columns()
+        .iter()
+        .map(|spec| Buffer::of(scalar(&spec.kind)?))
+        .collect()
 }
 
 /// Finds each name in the signature; every column of it must be there, once.
@@ -44,7 +48,10 @@ fn layout<'n>(names: impl Iterator<Item = &'n str>, schema: &ColumnSchema) -> Op
     let mut found = vec![false; schema.columns().len()];
     let mut budget = MAX_COMPARISONS;
     for (position, name) in names.enumerate() {
-        let expected = schema.columns().get(position).and_then(|spec| spec.name.as_deref());
+        let expected = schema
+            .columns()
+            .get(position)
+            .and_then(|spec| spec.name.as_deref());
         let target = if expected == Some(name) {
             Some(position)
         } else {
@@ -62,7 +69,8 @@ fn layout<'n>(names: impl Iterator<Item = &'n str>, schema: &ColumnSchema) -> Op
     if !found.iter().all(|&found| found) {
         return None;
     }
-    let in_order = targets.len() == found.len() && targets.iter().enumerate().all(|(at, &target)| target == Some(at));
+    let in_order =
+        targets.len() == found.len() && targets.iter().enumerate().all(|(at, &target)| target == Some(at));
     Some(Layout { targets, in_order })
 }
 
@@ -81,7 +89,12 @@ struct Split<'a> {
 
 /// Reads the object up to its cells; what follows them is read too, and the cursor put back.
 fn split_head<'a>(cursor: &mut Cursor<'a>) -> Option<Split<'a>> {
-    let mut split = Split { columns: None, index: None, cells: 0, end: None };
+    let mut split = Split {
+        columns: None,
+        index: None,
+        cells: 0,
+        end: None,
+    };
     let mut cells = None;
     cursor.expect(b'{')?;
     loop {
@@ -146,9 +159,10 @@ pub(super) fn split_columns(cursor: &mut Cursor<'_>, schema: &ColumnSchema) -> O
     let layout = match (&split.columns, schema.named()) {
         (Some(names), true) => layout(names.iter().map(|name| &**name), schema)?,
         // Without names the position counts; further columns are ignored by the rules, and rare enough.
-        (None, false) => {
-            Layout { targets: (0..schema.columns().len()).map(Some).collect(), in_order: true }
-        }
+        (None, false) => Layout {
+            targets: (0..schema.columns().len()).map(Some).collect(),
+            in_order: true,
+        },
         _ => return None,
     };
     let frame = match common(schema) {
@@ -238,7 +252,12 @@ fn push_rows(cursor: &mut Cursor<'_>, targets: &[Option<usize>], buffers: &mut [
     }
 }
 
-fn finish(rows: usize, names: Vec<Name>, buffers: Vec<Buffer>, schema: Option<&ColumnSchema>) -> Option<Frame> {
+fn finish(
+    rows: usize,
+    names: Vec<Name>,
+    buffers: Vec<Buffer>,
+    schema: Option<&ColumnSchema>,
+) -> Option<Frame> {
     let columns: Vec<Elements> = buffers.into_iter().map(Buffer::finish).collect::<Option<_>>()?;
     frame(rows, names, columns, schema)
 }
@@ -266,7 +285,10 @@ pub(super) fn split_tensor(cursor: &mut Cursor<'_>, spec: &TensorSpec) -> Option
     if split.columns.as_ref().is_some_and(|names| names.len() != width) {
         return None;
     }
-    let layout = Layout { targets: vec![Some(0); width], in_order: true };
+    let layout = Layout {
+        targets: vec![Some(0); width],
+        in_order: true,
+    };
     let elements = with_cell!(spec.dtype, T => rows::<T>(cursor, &layout, width).map(T::elements))?;
     let rows = elements.len() / width;
     split_tail(cursor, &split, rows)?;
@@ -293,7 +315,10 @@ pub(super) fn records_columns(cursor: &mut Cursor<'_>, schema: &ColumnSchema, ru
         cursor.expect(b'{')?;
         for position in 0usize.. {
             let key = cursor.key()?;
-            let expected = schema.columns().get(position).and_then(|spec| spec.name.as_deref());
+            let expected = schema
+                .columns()
+                .get(position)
+                .and_then(|spec| spec.name.as_deref());
             let target = if expected == Some(&*key) {
                 position
             } else {
@@ -356,7 +381,12 @@ pub(super) fn records_inferred(cursor: &mut Cursor<'_>) -> Option<Frame> {
     if sorted.windows(2).any(|pair| pair.first() == pair.last()) {
         return None;
     }
-    finish(rows, names.iter().map(|name| Name::from(&**name)).collect(), buffers, None)
+    finish(
+        rows,
+        names.iter().map(|name| Name::from(&**name)).collect(),
+        buffers,
+        None,
+    )
 }
 
 // === inputs, instances ===
@@ -372,7 +402,10 @@ pub(super) fn columns(cursor: &mut Cursor<'_>, schema: &ColumnSchema) -> Option<
     cursor.expect(b'{')?;
     for position in 0usize.. {
         let key = cursor.key()?;
-        let expected = schema.columns().get(position).and_then(|spec| spec.name.as_deref());
+        let expected = schema
+            .columns()
+            .get(position)
+            .and_then(|spec| spec.name.as_deref());
         let target = if expected == Some(&*key) {
             position
         } else {
@@ -415,7 +448,13 @@ pub(super) fn list_columns(cursor: &mut Cursor<'_>, schema: &ColumnSchema) -> Op
         return frame(column.len(), schema.names().to_vec(), vec![column], Some(schema));
     }
     let tensor = super::array::typed(cursor, common(schema)?)?;
-    let [rows, width] = *tensor.shape() else { return None };
+    let [rows, width] = *tensor.shape() else {
+        return None;
+    };
     let (_, elements) = tensor.into_parts();
-    if width != schema.columns().len() { None } else { matrix_frame(rows, elements, schema) }
+    if width != schema.columns().len() {
+        None
+    } else {
+        matrix_frame(rows, elements, schema)
+    }
 }

@@ -38,16 +38,22 @@ impl<'a> Specs<'a> {
     fn of(schema: Option<&'a Schema>) -> Specs<'a> {
         let all: Vec<(Option<&str>, Spec<'_>)> = match schema {
             None => Vec::new(),
-            Some(Schema::Columns(columns)) => {
-                columns.columns().iter().map(|spec| (spec.name.as_deref(), Spec::Column(spec))).collect()
-            }
-            Some(Schema::Tensors(tensors)) => {
-                tensors.iter().map(|spec| (spec.name.as_deref(), Spec::Tensor(spec))).collect()
-            }
+            Some(Schema::Columns(columns)) => columns
+                .columns()
+                .iter()
+                .map(|spec| (spec.name.as_deref(), Spec::Column(spec)))
+                .collect(),
+            Some(Schema::Tensors(tensors)) => tensors
+                .iter()
+                .map(|spec| (spec.name.as_deref(), Spec::Tensor(spec)))
+                .collect(),
         };
         Specs {
             first: all.first().map(|&(_, spec)| spec),
-            by_name: all.into_iter().filter_map(|(name, spec)| Some((name?, spec))).collect(),
+            by_name: all
+                .into_iter()
+                .filter_map(|(name, spec)| Some((name?, spec)))
+                .collect(),
             present: schema.is_some(),
         }
     }
@@ -66,7 +72,10 @@ impl<'a> Specs<'a> {
 
 /// Errors that MLflow did not foresee are wrapped once more.
 fn unforeseen(raised: &Raised) -> String {
-    format!("Ensure that the input is a valid JSON-formatted string.\nError: {}", raised.repr())
+    format!(
+        "Ensure that the input is a valid JSON-formatted string.\nError: {}",
+        raised.repr()
+    )
 }
 
 /// Reads the value of `inputs`; an error is what follows `Invalid input. `.
@@ -93,7 +102,9 @@ pub(super) fn inputs(value: Value, schema: Option<&Schema>) -> Result<Input, Str
                 Value::Map(entries) => record(entries, &specs),
                 _ => Ok(Vec::new()),
             };
-            Ok(Input::Records(items.into_iter().map(one).collect::<Result<_, _>>()?))
+            Ok(Input::Records(
+                items.into_iter().map(one).collect::<Result<_, _>>()?,
+            ))
         }
         Value::List(_) => convert(value, first(&specs)?).map(Input::Piece),
         scalar => {
@@ -159,7 +170,12 @@ fn by_column(items: Vec<Value>, specs: &Specs<'_>) -> Result<Vec<(Box<str>, Piec
             }
         }
     }
-    let stacked = |(name, pieces)| Ok((name, Piece::Array(stack(pieces).map_err(|raised| unforeseen(&raised))?)));
+    let stacked = |(name, pieces)| {
+        Ok((
+            name,
+            Piece::Array(stack(pieces).map_err(|raised| unforeseen(&raised))?),
+        ))
+    };
     columns.into_iter().map(stacked).collect()
 }
 
@@ -175,7 +191,9 @@ fn stack(pieces: Vec<Piece>) -> Result<Tensor, Raised> {
         .collect();
     if let Some(tensors) = tensors
         && let Some(first) = tensors.first()
-        && tensors.iter().all(|tensor| tensor.dtype() == first.dtype() && tensor.shape() == first.shape())
+        && tensors
+            .iter()
+            .all(|tensor| tensor.dtype() == first.dtype() && tensor.shape() == first.shape())
         && let Some(elements) = array::concat(&tensors)
     {
         let mut shape = vec![tensors.len()];
@@ -187,7 +205,10 @@ fn stack(pieces: Vec<Piece>) -> Result<Tensor, Raised> {
         let values: Vec<Value> = pieces.into_iter().map(Piece::into_value).collect();
         return array::tensor(&[values.len()], Elements::Object(values));
     }
-    let plain = pieces.into_iter().map(|piece| nested::unpack(piece.into_value())).collect();
+    let plain = pieces
+        .into_iter()
+        .map(|piece| nested::unpack(piece.into_value()))
+        .collect();
     array::infer(&Value::List(plain))
 }
 
