@@ -8,7 +8,6 @@ use std::str::FromStr;
 
 use clap::{Parser, Subcommand};
 
-use crate::app::registry::RegistryCommand;
 use crate::flavor::{self, EngineChoice};
 use crate::http;
 use crate::model::uri::ModelUri;
@@ -17,9 +16,11 @@ use crate::serve::endpoint;
 use crate::telemetry::log;
 
 mod args;
+mod registry_command;
 mod units;
 
 pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs};
+pub use registry_command::RegistryCommand;
 
 /// Serves the models of an MLflow registry: answers `POST /invocations` as `mlflow models serve` does, without Python.
 #[derive(Debug, Parser)]

@@ -1,7 +1,6 @@
 //! From a model URI to a deployment: the one path that every command takes.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
 use anyhow::Context;
 
@@ -35,7 +34,12 @@ pub(super) async fn resolve(uri: &ModelUri, registry: &str) -> anyhow::Result<(R
         .resolve(uri)
         .await
         .with_context(|| format!("cannot resolve `{uri}`"))?;
-    let path = PathBuf::from(resolved.location.as_str());
+    let path = resolved.location.local_path().with_context(|| {
+        format!(
+            "the files of `{}` are at `{}`, not on this machine",
+            resolved.id, resolved.location
+        )
+    })?;
     let dir = tokio::task::spawn_blocking(move || ArtifactDir::open(&path))
         .await
         .context("reading the model directory was interrupted")?

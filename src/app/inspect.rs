@@ -83,7 +83,11 @@ impl Inspection {
             tags: resolved.tags.clone(),
             description: resolved.description.clone(),
             location: resolved.location.to_string(),
-            files: artifact.files().iter().map(|file| (file.path.clone(), file.bytes)).collect(),
+            files: artifact
+                .files()
+                .iter()
+                .map(|file| (file.path.clone(), file.bytes))
+                .collect(),
             size_bytes: artifact.size_bytes(),
             digest: artifact.digest()?.to_string(),
             mlmodel: artifact.mlmodel().clone(),
@@ -100,17 +104,29 @@ impl Inspection {
         page.one("stage", self.stage.map(Stage::name).unwrap_or_default());
         page.one("aliases", &self.aliases.join(", "));
         page.one("description", &self.description);
-        page.many("tags", self.tags.iter().map(|(key, value)| format!("{key}={value}")));
+        page.many(
+            "tags",
+            self.tags.iter().map(|(key, value)| format!("{key}={value}")),
+        );
         page.one("location", &self.location);
-        page.one("mlflow", self.mlmodel.mlflow_version.as_deref().unwrap_or_default());
-        page.one("created", self.mlmodel.utc_time_created.as_deref().unwrap_or_default());
+        page.one(
+            "mlflow",
+            self.mlmodel.mlflow_version.as_deref().unwrap_or_default(),
+        );
+        page.one(
+            "created",
+            self.mlmodel.utc_time_created.as_deref().unwrap_or_default(),
+        );
         page.one("run", self.mlmodel.run_id.as_deref().unwrap_or_default());
         page.one("model id", self.mlmodel.model_id.as_deref().unwrap_or_default());
         page.one("flavors", &self.mlmodel.flavor_names().join(", "));
         page.schema("inputs", self.mlmodel.signature.inputs.as_ref());
         page.schema("outputs", self.mlmodel.signature.outputs.as_ref());
         let params = self.mlmodel.signature.params.iter().flatten();
-        page.many("params", params.map(|param| format!("{param} = {}", value_json(&param.default))));
+        page.many(
+            "params",
+            params.map(|param| format!("{param} = {}", value_json(&param.default))),
+        );
         match &self.loaded {
             Ok(report) => {
                 page.one("engine", &format!("{} ({})", report.engine, report.flavor));
@@ -120,21 +136,42 @@ impl Inspection {
             }
             Err(problem) => page.one("engine", &format!("cannot load the model: {problem}")),
         }
-        page.many("files", self.files.iter().map(|(path, size)| format!("{path} ({})", bytes(*size))));
+        page.many(
+            "files",
+            self.files
+                .iter()
+                .map(|(path, size)| format!("{path} ({})", bytes(*size))),
+        );
         let many = if self.files.len() == 1 { "file" } else { "files" };
-        page.one("size", &format!("{} in {} {many}", bytes(self.size_bytes), self.files.len()));
+        page.one(
+            "size",
+            &format!("{} in {} {many}", bytes(self.size_bytes), self.files.len()),
+        );
         page.one("digest", &self.digest);
         table(&page.0)
     }
 
     /// The same as JSON; things that are absent are null.
     pub fn render_json(&self) -> String {
-        let files = self.files.iter().map(|(path, size)| json!({"path": path, "bytes": size}));
-        let tags: serde_json::Map<_, _> = self.tags.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+        let files = self
+            .files
+            .iter()
+            .map(|(path, size)| json!({"path": path, "bytes": size}));
+        let tags: serde_json::Map<_, _> = self
+            .tags
+            .iter()
+            .map(|(key, value)| (key.clone(), json!(value)))
+            .collect();
         let signature = &self.mlmodel.signature;
-        let params = signature.params.as_ref().map(|params| params.iter().map(param_json).collect::<Vec<_>>());
+        let params = signature
+            .params
+            .as_ref()
+            .map(|params| params.iter().map(param_json).collect::<Vec<_>>());
         let ports = |ports: &[Port]| -> Vec<Json> {
-            ports.iter().map(|port| json!({"name": port.name, "kind": port.kind})).collect()
+            ports
+                .iter()
+                .map(|port| json!({"name": port.name, "kind": port.kind}))
+                .collect()
         };
         let report = self.loaded.as_ref().ok();
         let page = json!({
@@ -189,7 +226,9 @@ impl Page {
 
     fn schema(&mut self, heading: &str, schema: Option<&Schema>) {
         match schema {
-            Some(Schema::Columns(columns)) => self.many(heading, columns.columns().iter().map(ToString::to_string)),
+            Some(Schema::Columns(columns)) => {
+                self.many(heading, columns.columns().iter().map(ToString::to_string))
+            }
             Some(Schema::Tensors(tensors)) => self.many(heading, tensors.iter().map(ToString::to_string)),
             None => self.one(heading, "not declared"),
         }
@@ -233,7 +272,12 @@ fn value_json(value: &Value) -> Json {
         Value::Float(value) => json!(value),
         Value::Str(text) => json!(text),
         Value::List(items) => items.iter().map(value_json).collect(),
-        Value::Map(entries) => Json::Object(entries.iter().map(|(k, v)| (k.to_string(), value_json(v))).collect()),
+        Value::Map(entries) => Json::Object(
+            entries
+                .iter()
+                .map(|(k, v)| (k.to_string(), value_json(v)))
+                .collect(),
+        ),
     }
 }
 
@@ -268,7 +312,10 @@ mod tests {
     }
 
     fn report() -> Report {
-        let port = Port { name: "X".into(), kind: "float32[-1, 4]".into() };
+        let port = Port {
+            name: "X".into(),
+            kind: "float32[-1, 4]".into(),
+        };
         Report {
             flavor: "onnx".into(),
             engine: "onnxruntime 1.31.1".into(),
@@ -299,17 +346,27 @@ mod tests {
     #[test]
     fn json_has_the_same() {
         let page: Json = serde_json::from_str(&inspection(Ok(report())).render_json()).unwrap();
-        assert_eq!(page["signature"]["inputs"][1], json!({"name": "s", "type": "string", "required": true}));
+        assert_eq!(
+            page["signature"]["inputs"][1],
+            json!({"name": "s", "type": "string", "required": true})
+        );
         assert_eq!(page["signature"]["outputs"][0]["shape"], json!([-1, 3]));
         assert_eq!(page["signature"]["params"][0]["default"], json!([2]));
-        assert_eq!((&page["version"], &page["engine"]), (&json!("2"), &json!("onnxruntime 1.31.1")));
+        assert_eq!(
+            (&page["version"], &page["engine"]),
+            (&json!("2"), &json!("onnxruntime 1.31.1"))
+        );
         assert_eq!(page["load_error"], Json::Null);
     }
 
     #[test]
     fn a_model_that_cannot_be_loaded_is_shown_with_the_reason() {
         let inspection = inspection(Err("no engine"));
-        assert!(inspection.render_text().contains("engine       cannot load the model: no engine\n"));
+        assert!(
+            inspection
+                .render_text()
+                .contains("engine       cannot load the model: no engine\n")
+        );
         assert!(inspection.render_json().contains("\"load_error\": \"no engine\""));
     }
 }

@@ -15,7 +15,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 
-use crate::config::{Args, Command, Env, InspectArgs, LogConfig, OfflineConfig, Problems, ServeConfig};
+use crate::config::{
+    Args, Command, Env, InspectArgs, LogConfig, OfflineConfig, Problems, RegistryCommand, ServeConfig,
+};
 use crate::protocol::Media;
 use crate::telemetry::log;
 
@@ -68,7 +70,7 @@ fn install_log(config: &LogConfig) -> anyhow::Result<()> {
         .context("cannot start the log")
 }
 
-fn change_registry(command: registry::RegistryCommand, folder: &Path) -> anyhow::Result<()> {
+fn change_registry(command: RegistryCommand, folder: &Path) -> anyhow::Result<()> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .context("the clock stands before 1970")?;
@@ -87,9 +89,14 @@ fn print_inspection(config: &OfflineConfig, args: &InspectArgs) -> anyhow::Resul
         dir: dir.path(),
         mlmodel: dir.mlmodel(),
     };
-    let loaded = crate::flavor::load(&loaders, source, NonZeroUsize::MIN)
-        .with_context(|| format!("cannot load `{}`", resolved.id))?;
-    let inspection = inspect::Inspection::new(&config.model, &resolved, &dir, &loaded.report)?;
+    // A model that cannot be loaded is the one that people look at most closely.
+    let inspection = match crate::flavor::load(&loaders, source, NonZeroUsize::MIN) {
+        Ok(loaded) => inspect::Inspection::new(&config.model, &resolved, &dir, &loaded.report)?,
+        Err(error) => {
+            let problem = format!("{:#}", anyhow::Error::new(error));
+            inspect::Inspection::not_loaded(&config.model, &resolved, &dir, &problem)?
+        }
+    };
     let text = if args.json {
         inspection.render_json()
     } else {

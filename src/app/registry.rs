@@ -1,82 +1,15 @@
 //! `modelsd registry`: looks into the registry folder and changes it.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value as Json, json};
 
 use super::text::{moment, plain, table};
 use crate::artifact::ArtifactDir;
+use crate::config::RegistryCommand;
 use crate::model::stage::Stage;
 use crate::registry::{ModelEntry, NewVersion, RegistryError, embedded};
-
-/// Looks into the registry folder, or changes it.
-///
-/// The folder holds one model directory a version, `<name>/<version>/`, and what MLflow keeps in its database in
-/// `<name>/registry.yaml`. Changes are atomic; a server that follows the folder sees them at once.
-#[derive(Debug, Clone, PartialEq, clap::Subcommand)]
-pub enum RegistryCommand {
-    /// Lists the models with their versions, stages and aliases.
-    List {
-        /// Write JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Shows the versions of one model.
-    Show {
-        /// Registered name.
-        name: String,
-        /// Write JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Copies a model directory into the registry as the next version of a model.
-    ///
-    /// The directory must be one that MLflow writes, with an `MLmodel` file. The first version makes the model.
-    Register {
-        /// Registered name.
-        name: String,
-        /// The model directory.
-        dir: PathBuf,
-        /// Stage of the new version: None, Staging, Production or Archived, in any case.
-        #[arg(long, default_value = "None")]
-        stage: Stage,
-        /// Alias that shall point to the new version.
-        #[arg(long)]
-        alias: Option<String>,
-    },
-    /// Moves a version to another stage.
-    ///
-    /// `models:/NAME/STAGE` means the highest version in the stage. To go back to a lower one, archive the others:
-    /// `modelsd registry transition iris 1 Production --archive-existing`.
-    Transition {
-        /// Registered name.
-        name: String,
-        /// Version number.
-        version: u64,
-        /// None, Staging, Production or Archived, in any case.
-        stage: Stage,
-        /// Move every other version of that stage to Archived; for Staging and Production.
-        #[arg(long)]
-        archive_existing: bool,
-    },
-    /// Points an alias to a version; `models:/NAME@ALIAS` then means that version.
-    Alias {
-        /// Registered name.
-        name: String,
-        /// The alias, case-sensitive: letters, digits, `_` and `-`; not `latest`, not `v` and a number.
-        alias: String,
-        /// Version number.
-        version: u64,
-    },
-    /// Takes an alias away.
-    DeleteAlias {
-        /// Registered name.
-        name: String,
-        /// The alias, case-sensitive.
-        alias: String,
-    },
-}
 
 /// Carries out a command on the registry in `registry_dir`; the answer goes to `out`.
 ///
@@ -96,10 +29,21 @@ pub fn run(
         RegistryCommand::List { json: false } => list(&registry.list()?, registry_dir),
         RegistryCommand::Show { name, json: true } => pretty(&model_json(&registry.show(&name)?)),
         RegistryCommand::Show { name, json: false } => show(&registry.show(&name)?),
-        RegistryCommand::Register { name, dir, stage, alias } => {
-            let files = |source| RegistryError::Files { name: name.clone(), source: Box::new(source) };
+        RegistryCommand::Register {
+            name,
+            dir,
+            stage,
+            alias,
+        } => {
+            let files = |source| RegistryError::Files {
+                name: name.clone(),
+                source: Box::new(source),
+            };
             let artifact = ArtifactDir::open(&dir).map_err(files)?;
-            let new = NewVersion { stage, alias: alias.as_deref() };
+            let new = NewVersion {
+                stage,
+                alias: alias.as_deref(),
+            };
             let version = registry.register(&name, &new, now_ms, |into| {
                 artifact.copy_to(into)?;
                 // What is registered is what was copied, whoever wrote to the source meanwhile.
@@ -109,15 +53,25 @@ pub fn run(
             let alias = alias.map(|alias| format!(", alias {alias}")).unwrap_or_default();
             format!("registered version {version} of {name}: stage {stage}{alias}\n")
         }
-        RegistryCommand::Transition { name, version, stage, archive_existing } => {
+        RegistryCommand::Transition {
+            name,
+            version,
+            stage,
+            archive_existing,
+        } => {
             let archived = registry.transition(&name, version, stage, archive_existing, now_ms)?;
-            let archived: String = archived.iter().map(|other| format!("version {other} of {name}: Archived\n")).collect();
+            let archived: String = archived
+                .iter()
+                .map(|other| format!("version {other} of {name}: Archived\n"))
+                .collect();
             format!("version {version} of {name}: {stage}\n{archived}")
         }
-        RegistryCommand::Alias { name, alias, version } => match registry.set_alias(&name, &alias, version)? {
-            Some(before) => format!("{name}@{alias}: version {version}, before {before}\n"),
-            None => format!("{name}@{alias}: version {version}\n"),
-        },
+        RegistryCommand::Alias { name, alias, version } => {
+            match registry.set_alias(&name, &alias, version)? {
+                Some(before) => format!("{name}@{alias}: version {version}, before {before}\n"),
+                None => format!("{name}@{alias}: version {version}\n"),
+            }
+        }
         RegistryCommand::DeleteAlias { name, alias } => {
             let version = registry.delete_alias(&name, &alias)?;
             format!("{name}@{alias} is gone; it was version {version}\n")
@@ -134,14 +88,26 @@ fn list(models: &[ModelEntry], registry_dir: &Path) -> String {
             registry_dir.display()
         );
     }
-    let mut rows = vec![row(["NAME", "VERSIONS", "PRODUCTION", "STAGING", "ALIASES", "DESCRIPTION"])];
+    let mut rows = vec![row([
+        "NAME",
+        "VERSIONS",
+        "PRODUCTION",
+        "STAGING",
+        "ALIASES",
+        "DESCRIPTION",
+    ])];
     for model in models {
         rows.push(row([
             &plain(&model.name),
             &numbers(model, |_| true),
             &numbers(model, |stage| stage == Stage::Production),
             &numbers(model, |stage| stage == Stage::Staging),
-            &model.aliases.iter().map(|(alias, version)| format!("{alias}={version}")).collect::<Vec<_>>().join(" "),
+            &model
+                .aliases
+                .iter()
+                .map(|(alias, version)| format!("{alias}={version}"))
+                .collect::<Vec<_>>()
+                .join(" "),
             &plain(&model.description),
         ]));
     }
@@ -150,7 +116,10 @@ fn list(models: &[ModelEntry], registry_dir: &Path) -> String {
 
 fn numbers(model: &ModelEntry, wanted: impl Fn(Stage) -> bool) -> String {
     let in_stage = model.versions.iter().filter(|(_, version)| wanted(version.stage));
-    in_stage.map(|(number, _)| number.to_string()).collect::<Vec<_>>().join(" ")
+    in_stage
+        .map(|(number, _)| number.to_string())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn show(model: &ModelEntry) -> String {
@@ -161,7 +130,14 @@ fn show(model: &ModelEntry) -> String {
     if !model.tags.is_empty() {
         text.push_str(&format!("tags: {}\n", tags(&model.tags)));
     }
-    let mut rows = vec![row(["VERSION", "STAGE", "ALIASES", "CHANGED", "DESCRIPTION", "TAGS"])];
+    let mut rows = vec![row([
+        "VERSION",
+        "STAGE",
+        "ALIASES",
+        "CHANGED",
+        "DESCRIPTION",
+        "TAGS",
+    ])];
     for (number, version) in &model.versions {
         rows.push(row([
             &number.to_string(),
@@ -182,7 +158,10 @@ fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
 }
 
 fn tags(tags: &[(String, String)]) -> String {
-    tags.iter().map(|(key, value)| format!("{}={}", plain(key), plain(value))).collect::<Vec<_>>().join(", ")
+    tags.iter()
+        .map(|(key, value)| format!("{}={}", plain(key), plain(value)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn model_json(model: &ModelEntry) -> Json {
@@ -210,7 +189,9 @@ fn model_json(model: &ModelEntry) -> Json {
 
 /// A JSON object of texts; version numbers are texts in MLflow's answers too.
 fn pairs<V: ToString>(pairs: &[(String, V)]) -> Json {
-    let pairs = pairs.iter().map(|(key, value)| (key.clone(), Json::String(value.to_string())));
+    let pairs = pairs
+        .iter()
+        .map(|(key, value)| (key.clone(), Json::String(value.to_string())));
     Json::Object(pairs.collect::<Map<_, _>>())
 }
 

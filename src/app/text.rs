@@ -6,7 +6,11 @@ use std::fmt::Write as _;
 pub(super) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut out = String::new();
@@ -23,7 +27,13 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
 
 /// The text on one line, control characters escaped: a description must not drive the terminal.
 pub(super) fn plain(text: &str) -> String {
-    let escaped = text.trim().chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() });
+    let escaped = text.trim().chars().map(|c| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    });
     escaped.collect()
 }
 
@@ -32,7 +42,11 @@ pub(super) fn bytes(count: u64) -> String {
     let mut value = count as f64;
     for unit in ["bytes", "kB", "MB", "GB"] {
         if value < 1000.0 {
-            return if unit == "bytes" { format!("{count} bytes") } else { format!("{value:.1} {unit}") };
+            return if unit == "bytes" {
+                format!("{count} bytes")
+            } else {
+                format!("{value:.1} {unit}")
+            };
         }
         value /= 1000.0;
     }
@@ -64,7 +78,10 @@ mod tests {
 
     #[test]
     fn sizes_and_moments_are_for_people() {
-        assert_eq!((bytes(999).as_str(), bytes(1_400_000).as_str()), ("999 bytes", "1.4 MB"));
+        assert_eq!(
+            (bytes(999).as_str(), bytes(1_400_000).as_str()),
+            ("999 bytes", "1.4 MB")
+        );
         assert_eq!(bytes(u64::MAX), "18446744.1 TB");
         assert_eq!(moment(1_767_225_600_500), "2026-01-01T00:00:00Z");
     }

@@ -17,7 +17,10 @@ pub(super) struct Listing {
 /// Lists every file under `root`.
 pub(super) fn list(root: &Path) -> Result<Listing, ArtifactError> {
     let real_root = fs::canonicalize(root).map_err(reading(root))?;
-    let mut listing = Listing { files: Vec::new(), folder_links: Vec::new() };
+    let mut listing = Listing {
+        files: Vec::new(),
+        folder_links: Vec::new(),
+    };
     let mut entries = 0;
     let mut pending = vec![(root.to_path_buf(), String::new(), 0)];
     while let Some((folder, prefix, depth)) = pending.pop() {
@@ -28,7 +31,10 @@ pub(super) fn list(root: &Path) -> Result<Listing, ArtifactError> {
             let path = entry.map_err(reading(&folder))?.path();
             entries += 1;
             if entries > MAX_FILES {
-                return Err(refused(root.into(), format!("it has more than {MAX_FILES} files and folders")));
+                return Err(refused(
+                    root.into(),
+                    format!("it has more than {MAX_FILES} files and folders"),
+                ));
             }
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
                 return Err(refused(path, "its name is not UTF-8".into()));
@@ -38,7 +44,10 @@ pub(super) fn list(root: &Path) -> Result<Listing, ArtifactError> {
             let is_link = kind.is_symlink();
             let kind = if is_link { follow(&path, &real_root)? } else { kind };
             if kind.is_file() {
-                listing.files.push(FileEntry { path: relative, bytes: kind.len() });
+                listing.files.push(FileEntry {
+                    path: relative,
+                    bytes: kind.len(),
+                });
             } else if !kind.is_dir() {
                 return Err(refused(path, "it is neither file nor folder".into()));
             } else if is_link {
@@ -57,7 +66,10 @@ pub(super) fn list(root: &Path) -> Result<Listing, ArtifactError> {
 fn follow(link: &Path, real_root: &Path) -> Result<fs::Metadata, ArtifactError> {
     let target = fs::canonicalize(link).map_err(reading(link))?;
     if !target.starts_with(real_root) {
-        return Err(refused(link.into(), format!("it is a link out of the model, to `{}`", target.display())));
+        return Err(refused(
+            link.into(),
+            format!("it is a link out of the model, to `{}`", target.display()),
+        ));
     }
     fs::metadata(&target).map_err(reading(link))
 }

@@ -114,40 +114,87 @@ impl ArtifactDir {
     /// When there is no model, `MLmodel` is bad, or an entry is neither file nor folder, leads out, or is one too many.
     pub fn open(path: &Path) -> Result<ArtifactDir, ArtifactError> {
         let kind = fs::metadata(path).map_err(reading(path))?;
-        if kind.is_file() { ArtifactDir::bare(path, kind.len()) } else { ArtifactDir::directory(path, &kind) }
+        if kind.is_file() {
+            ArtifactDir::bare(path, kind.len())
+        } else {
+            ArtifactDir::directory(path, &kind)
+        }
     }
 
     fn bare(path: &Path, bytes: u64) -> Result<ArtifactDir, ArtifactError> {
-        let no_model = |problem: &str| ArtifactError::NoModel { path: path.into(), problem: problem.into() };
+        let no_model = |problem: &str| ArtifactError::NoModel {
+            path: path.into(),
+            problem: problem.into(),
+        };
         if path.file_name().is_some_and(|name| name == "MLmodel") {
             return Err(no_model("name the folder that holds this `MLmodel`"));
         }
-        if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")) {
-            return Err(no_model("it is a file, and of files only `.onnx` is served without an `MLmodel`"));
+        if !path
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
+        {
+            return Err(no_model(
+                "it is a file, and of files only `.onnx` is served without an `MLmodel`",
+            ));
         }
-        let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| no_model("its name is not UTF-8"))?;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mlmodel = MlModel { flavors: vec![("onnx".into(), json!({ "data": name }))], ..MlModel::default() };
-        let files = vec![FileEntry { path: name.into(), bytes }];
-        Ok(ArtifactDir { root: parent.into(), mlmodel, files, folder_links: Vec::new(), bare: true })
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .ok_or_else(|| no_model("its name is not UTF-8"))?;
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let mlmodel = MlModel {
+            flavors: vec![("onnx".into(), json!({ "data": name }))],
+            ..MlModel::default()
+        };
+        let files = vec![FileEntry {
+            path: name.into(),
+            bytes,
+        }];
+        Ok(ArtifactDir {
+            root: parent.into(),
+            mlmodel,
+            files,
+            folder_links: Vec::new(),
+            bare: true,
+        })
     }
 
     fn directory(path: &Path, kind: &fs::Metadata) -> Result<ArtifactDir, ArtifactError> {
         if !kind.is_dir() {
-            return Err(ArtifactError::NoModel { path: path.into(), problem: "it is neither file nor folder".into() });
+            return Err(ArtifactError::NoModel {
+                path: path.into(),
+                problem: "it is neither file nor folder".into(),
+            });
         }
         // Entries are looked at before any is opened: opening a pipe would wait for a writer that never comes.
         let listing = dir::list(path)?;
         let Some(entry) = listing.files.iter().find(|file| file.path == "MLmodel") else {
-            return Err(ArtifactError::NoModel { path: path.into(), problem: no_mlmodel(&listing.files) });
+            return Err(ArtifactError::NoModel {
+                path: path.into(),
+                problem: no_mlmodel(&listing.files),
+            });
         };
-        let bad = |source| ArtifactError::MlModel { path: path.into(), source };
+        let bad = |source| ArtifactError::MlModel {
+            path: path.into(),
+            source,
+        };
         if entry.bytes > MAX_BYTES as u64 {
-            return Err(bad(MlModelError::TooLong(usize::try_from(entry.bytes).unwrap_or(usize::MAX))));
+            return Err(bad(MlModelError::TooLong(
+                usize::try_from(entry.bytes).unwrap_or(usize::MAX),
+            )));
         }
         let mlmodel = MlModel::parse(&read_text(&path.join("MLmodel"))?).map_err(bad)?;
         let dir::Listing { files, folder_links } = listing;
-        Ok(ArtifactDir { root: path.into(), mlmodel, files, folder_links, bare: false })
+        Ok(ArtifactDir {
+            root: path.into(),
+            mlmodel,
+            files,
+            folder_links,
+            bare: false,
+        })
     }
 
     /// The model directory; of a bare file, the folder it lies in.
@@ -173,7 +220,9 @@ impl ArtifactDir {
 
     /// Bytes of all files together.
     pub fn size_bytes(&self) -> u64 {
-        self.files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.bytes))
+        self.files
+            .iter()
+            .fold(0, |sum: u64, file| sum.saturating_add(file.bytes))
     }
 
     /// Hashes every file. Blocking; reads everything.
@@ -202,8 +251,14 @@ impl ArtifactDir {
     /// When a file cannot be read or written; when the model is a bare file or has links to folders.
     pub fn copy_to(&self, into: &Path) -> Result<(), ArtifactError> {
         if self.bare {
-            let path = self.files.first().map_or(self.root.clone(), |file| self.root.join(&file.path));
-            return Err(ArtifactError::NoModel { path, problem: "a bare file has no `MLmodel` to copy".into() });
+            let path = self
+                .files
+                .first()
+                .map_or(self.root.clone(), |file| self.root.join(&file.path));
+            return Err(ArtifactError::NoModel {
+                path,
+                problem: "a bare file has no `MLmodel` to copy".into(),
+            });
         }
         if let Some(link) = self.folder_links.first() {
             return Err(ArtifactError::Refused {
@@ -213,7 +268,10 @@ impl ArtifactDir {
         }
         for file in &self.files {
             let target = into.join(&file.path);
-            let writing = |source| ArtifactError::Write { path: target.clone(), source };
+            let writing = |source| ArtifactError::Write {
+                path: target.clone(),
+                source,
+            };
             if let Some(parent) = target.parent() {
                 fs::create_dir_all(parent).map_err(writing)?;
             }
@@ -245,7 +303,10 @@ impl ArtifactDir {
             take(buffer.get(..got).unwrap_or_default())?;
         }
         if seen != file.bytes {
-            return Err(ArtifactError::Refused { path, problem: "it changed while it was read".into() });
+            return Err(ArtifactError::Refused {
+                path,
+                problem: "it changed while it was read".into(),
+            });
         }
         Ok(())
     }
@@ -253,24 +314,36 @@ impl ArtifactDir {
 
 fn reading(path: &Path) -> impl Fn(io::Error) -> ArtifactError {
     let path = path.to_path_buf();
-    move |source| ArtifactError::Read { path: path.clone(), source }
+    move |source| ArtifactError::Read {
+        path: path.clone(),
+        source,
+    }
 }
 
 fn read_text(path: &Path) -> Result<String, ArtifactError> {
     let mut bytes = Vec::new();
     let file = dir::open_file(path)?;
-    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(reading(path))?;
-    String::from_utf8(bytes)
-        .map_err(|_| ArtifactError::Refused { path: path.into(), problem: "it is not UTF-8 text".into() })
+    file.take(MAX_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(reading(path))?;
+    String::from_utf8(bytes).map_err(|_| ArtifactError::Refused {
+        path: path.into(),
+        problem: "it is not UTF-8 text".into(),
+    })
 }
 
 /// Says what the folder has instead of an `MLmodel`, for that is usually a folder up or down.
 fn no_mlmodel(files: &[FileEntry]) -> String {
     let below = files.iter().find_map(|file| file.path.strip_suffix("/MLmodel"));
-    let graph = files.iter().find(|file| file.path.to_ascii_lowercase().ends_with(".onnx"));
+    let graph = files
+        .iter()
+        .find(|file| file.path.to_ascii_lowercase().ends_with(".onnx"));
     match (below, graph) {
         (Some(folder), _) => format!("it has no `MLmodel`, but its folder `{folder}` has"),
-        (None, Some(graph)) => format!("it has no `MLmodel`; name the file `{}` itself to serve it", graph.path),
+        (None, Some(graph)) => format!(
+            "it has no `MLmodel`; name the file `{}` itself to serve it",
+            graph.path
+        ),
         (None, None) => "it has no `MLmodel`".into(),
     }
 }

@@ -70,7 +70,13 @@ fn a_file_that_changes_is_noticed() {
     let dir = model();
     let artifact = ArtifactDir::open(dir.path()).unwrap();
     fs::write(dir.path().join("model.onnx"), b"another graph").unwrap();
-    assert!(artifact.digest().unwrap_err().to_string().contains("changed while it was read"));
+    assert!(
+        artifact
+            .digest()
+            .unwrap_err()
+            .to_string()
+            .contains("changed while it was read")
+    );
 }
 
 #[test]
@@ -78,8 +84,17 @@ fn a_bare_onnx_file_is_a_model_of_one_file() {
     let dir = model();
     let artifact = ArtifactDir::open(&dir.path().join("model.onnx")).unwrap();
     assert_eq!(artifact.path(), dir.path());
-    assert_eq!(artifact.files(), [FileEntry { path: "model.onnx".into(), bytes: 5 }]);
-    assert_eq!(artifact.mlmodel().flavor("onnx"), Some(&json!({"data": "model.onnx"})));
+    assert_eq!(
+        artifact.files(),
+        [FileEntry {
+            path: "model.onnx".into(),
+            bytes: 5
+        }]
+    );
+    assert_eq!(
+        artifact.mlmodel().flavor("onnx"),
+        Some(&json!({"data": "model.onnx"}))
+    );
     assert!(artifact.is_bare() && artifact.mlmodel().signature.inputs.is_none());
 }
 
@@ -91,8 +106,12 @@ fn what_is_no_model_says_what_is_there() {
     assert!(open("data/w.bin").contains("only `.onnx`"));
     assert!(open("nowhere").contains("cannot read"));
     assert!(open("data").ends_with("it has no `MLmodel`"));
-    check("name the file `model.onnx` itself", |dir| fs::remove_file(dir.join("MLmodel")).unwrap());
-    check("its folder `data` has", |dir| fs::rename(dir.join("MLmodel"), dir.join("data/MLmodel")).unwrap());
+    check("name the file `model.onnx` itself", |dir| {
+        fs::remove_file(dir.join("MLmodel")).unwrap()
+    });
+    check("its folder `data` has", |dir| {
+        fs::rename(dir.join("MLmodel"), dir.join("data/MLmodel")).unwrap()
+    });
 }
 
 #[test]
@@ -106,7 +125,10 @@ fn a_bad_mlmodel_is_refused() {
     check("cannot be read", set(b"[["));
     check("at most", |dir| {
         // Ten gigabytes that take no room.
-        File::create(dir.join("MLmodel")).unwrap().set_len(10 << 30).unwrap();
+        File::create(dir.join("MLmodel"))
+            .unwrap()
+            .set_len(10 << 30)
+            .unwrap();
     });
 }
 
@@ -118,19 +140,34 @@ fn what_is_neither_file_nor_folder_is_refused_without_waiting() {
         pipe(dir.join("MLmodel"));
     });
     check("neither file nor folder", |dir| pipe(dir.join("data/pipe")));
-    check("neither file nor folder", |dir| drop(UnixListener::bind(dir.join("socket")).unwrap()));
-    check("it is a link out of the model, to `/dev/zero`", |dir| symlink("/dev/zero", dir.join("w.bin")).unwrap());
+    check("neither file nor folder", |dir| {
+        drop(UnixListener::bind(dir.join("socket")).unwrap())
+    });
+    check("it is a link out of the model, to `/dev/zero`", |dir| {
+        symlink("/dev/zero", dir.join("w.bin")).unwrap()
+    });
     let dir = model();
     let path = dir.path().join("graph.onnx");
     pipe(path.clone());
-    assert!(ArtifactDir::open(&path).unwrap_err().to_string().contains("neither file nor folder"));
+    assert!(
+        ArtifactDir::open(&path)
+            .unwrap_err()
+            .to_string()
+            .contains("neither file nor folder")
+    );
 }
 
 #[test]
 fn links_that_lead_out_are_refused() {
-    check("a link out of the model", |dir| symlink("/etc/passwd", dir.join("data/x")).unwrap());
-    check("a link out of the model", |dir| symlink("..", dir.join("up")).unwrap());
-    check("cannot read", |dir| symlink("nowhere", dir.join("broken")).unwrap());
+    check("a link out of the model", |dir| {
+        symlink("/etc/passwd", dir.join("data/x")).unwrap()
+    });
+    check("a link out of the model", |dir| {
+        symlink("..", dir.join("up")).unwrap()
+    });
+    check("cannot read", |dir| {
+        symlink("nowhere", dir.join("broken")).unwrap()
+    });
     check("cannot read", |dir| symlink("loop", dir.join("loop")).unwrap());
     check("a link out of the model", |dir| {
         fs::remove_file(dir.join("MLmodel")).unwrap();
@@ -152,7 +189,9 @@ fn links_within_are_files_and_circles_end() {
 
 #[test]
 fn depth_and_number_have_bounds() {
-    check("nest deeper than 32", |dir| fs::create_dir_all(dir.join("a/".repeat(40))).unwrap());
+    check("nest deeper than 32", |dir| {
+        fs::create_dir_all(dir.join("a/".repeat(40))).unwrap()
+    });
     check("more than 10000", |dir| {
         for number in 0..MAX_FILES {
             File::create(dir.join(number.to_string())).unwrap();
@@ -176,6 +215,13 @@ fn a_copy_is_the_same_model() {
     artifact.copy_to(into.path()).unwrap();
     let copy = ArtifactDir::open(into.path()).unwrap();
     assert_eq!(copy.digest().unwrap(), artifact.digest().unwrap());
-    assert!(!fs::symlink_metadata(into.path().join("alias.onnx")).unwrap().is_symlink());
-    assert!(matches!(artifact.copy_to(into.path()).unwrap_err(), ArtifactError::Write { .. }));
+    assert!(
+        !fs::symlink_metadata(into.path().join("alias.onnx"))
+            .unwrap()
+            .is_symlink()
+    );
+    assert!(matches!(
+        artifact.copy_to(into.path()).unwrap_err(),
+        ArtifactError::Write { .. }
+    ));
 }

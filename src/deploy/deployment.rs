@@ -10,7 +10,7 @@ use crate::model::version::VersionId;
 
 /// The timed stages of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum RequestStage {
     /// Bytes to batch.
     Decode,
     /// Waiting for a predictor.
@@ -21,17 +21,22 @@ pub enum Stage {
     Encode,
 }
 
-impl Stage {
+impl RequestStage {
     /// Every stage, in order; the position is `stage as usize`.
-    pub const ALL: [Stage; 4] = [Stage::Decode, Stage::Queue, Stage::Predict, Stage::Encode];
+    pub const ALL: [RequestStage; 4] = [
+        RequestStage::Decode,
+        RequestStage::Queue,
+        RequestStage::Predict,
+        RequestStage::Encode,
+    ];
 
     /// Label in metrics.
     pub fn label(self) -> &'static str {
         match self {
-            Stage::Decode => "decode",
-            Stage::Queue => "queue",
-            Stage::Predict => "predict",
-            Stage::Encode => "encode",
+            RequestStage::Decode => "decode",
+            RequestStage::Queue => "queue",
+            RequestStage::Predict => "predict",
+            RequestStage::Encode => "encode",
         }
     }
 }

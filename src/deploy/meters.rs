@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Histogram};
 
-use super::deployment::Stage;
+use super::deployment::RequestStage;
 use crate::model::version::VersionId;
 use crate::telemetry::names;
 
@@ -15,7 +15,7 @@ pub struct Meters {
     total: Histogram,
     requests: Counter,
     rows: Counter,
-    stages: [Histogram; Stage::ALL.len()],
+    stages: [Histogram; RequestStage::ALL.len()],
 }
 
 impl Meters {
@@ -31,7 +31,7 @@ impl Meters {
             total: metrics::histogram!(names::PREDICTION_SECONDS, ok.clone()),
             requests: metrics::counter!(names::REQUESTS_TOTAL, ok.clone()),
             rows: metrics::counter!(names::ROWS_TOTAL, ok),
-            stages: Stage::ALL.map(|stage| {
+            stages: RequestStage::ALL.map(|stage| {
                 let mut labels = labels.to_vec();
                 labels.push(metrics::Label::new(names::STAGE, stage.label()));
                 metrics::histogram!(names::STAGE_SECONDS, labels)
@@ -47,7 +47,7 @@ impl Meters {
         failure: Option<&'static str>,
         rows: usize,
         total: Duration,
-        stages: &[Option<Duration>; Stage::ALL.len()],
+        stages: &[Option<Duration>; RequestStage::ALL.len()],
     ) {
         for (histogram, time) in self.stages.iter().zip(stages) {
             if let Some(time) = time {

@@ -11,7 +11,7 @@ use axum::http::header::CONTENT_TYPE;
 use super::body::BodyError;
 use super::request_id::{REQUEST_ID, request_id};
 use super::{App, answer, body, unrouted};
-use crate::deploy::deployment::Stage;
+use crate::deploy::deployment::RequestStage;
 use crate::protocol;
 use crate::serve::call::Call;
 use crate::serve::error::{Error, Kind};
@@ -75,14 +75,14 @@ async fn predict(app: &App, call: &mut Call, request: Request) -> Result<Respons
     let codec = app.codecs.of(media);
     let limits = app.config.limits;
     let decoded = aside(body.len() >= LARGE_BODY, || {
-        call.stage(Stage::Decode, |deployment| {
+        call.stage(RequestStage::Decode, |deployment| {
             codec.decode(&body, deployment.signature(), limits)
         })
     })?;
     let reply = decoded.reply;
     let output = call.predict(decoded.batch).await?;
     let encoded = aside(output.rows() >= LARGE_ANSWER_ROWS, || {
-        call.stage(Stage::Encode, |_| {
+        call.stage(RequestStage::Encode, |_| {
             let mut out = Vec::new();
             codec.encode(&output, reply, &mut out).map(|()| out)
         })

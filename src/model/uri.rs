@@ -12,6 +12,9 @@ use std::sync::Arc;
 use crate::model::location::{file_path, path_text, scheme};
 use crate::model::stage::Stage;
 
+/// A URI may be this long: what paths may be on Linux.
+const MAX_BYTES: usize = 4096;
+
 /// What to serve; parsed once, and `Display` writes a text that reads back as the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ModelUri {
@@ -116,6 +119,9 @@ impl fmt::Display for ModelUri {
 fn parse(text: &str) -> Result<ModelUri, String> {
     if text.trim().is_empty() {
         return Err("it is empty".into());
+    }
+    if text.len() > MAX_BYTES {
+        return Err(format!("it is longer than {MAX_BYTES} bytes"));
     }
     if text.chars().any(char::is_control) {
         return Err("it has control characters".into());
@@ -377,7 +383,7 @@ mod tests {
         let message = format!("models:/{}", "é".repeat(100_000))
             .parse::<ModelUri>()
             .unwrap_err();
-        assert!(message.uri.chars().count() < 300);
+        assert!(message.uri.chars().count() < 300 && message.problem == "it is longer than 4096 bytes");
     }
 
     proptest! {

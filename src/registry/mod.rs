@@ -191,20 +191,29 @@ pub enum RegistryError {
 /// When the text names a kind of registry that is not built in.
 pub fn open(spec: &str) -> Result<Box<dyn Registry>, RegistryError> {
     // The address itself may hold a password, so it is not repeated.
-    if ["http://", "https://"].iter().any(|scheme| starts_with_ignoring_case(spec, scheme)) {
+    if ["http://", "https://"]
+        .iter()
+        .any(|scheme| starts_with_ignoring_case(spec, scheme))
+    {
         return Err(RegistryError::Unsupported(
             "the MLflow registry client is not built into this version: name a registry folder (`--registry ./models`), \
             or download the model and serve its directory (`-m ./model`)"
                 .into(),
         ));
     }
-    if let Some((scheme, _)) = spec.split_once("://").filter(|(scheme, _)| !scheme.eq_ignore_ascii_case("file")) {
+    if let Some((scheme, _)) = spec
+        .split_once("://")
+        .filter(|(scheme, _)| !scheme.eq_ignore_ascii_case("file"))
+    {
         return Err(RegistryError::Unsupported(format!(
             "no kind of registry is called `{scheme}://`; a registry is a folder, such as ./models"
         )));
     }
-    let path = ArtifactUri::new(spec).local_path().filter(|path| !path.as_os_str().is_empty());
-    let path = path.ok_or_else(|| RegistryError::Unsupported(format!("`{spec}` names no registry folder")))?;
+    let path = ArtifactUri::new(spec)
+        .local_path()
+        .filter(|path| !path.as_os_str().is_empty());
+    let path =
+        path.ok_or_else(|| RegistryError::Unsupported(format!("`{spec}` names no registry folder")))?;
     Ok(Box::new(WithLocal(embedded(&path))))
 }
 
@@ -214,7 +223,8 @@ pub fn embedded(path: &Path) -> dir::DirRegistry {
 }
 
 fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
-    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    text.get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 /// Answers for local URIs, so that no registry needs to.
@@ -235,7 +245,10 @@ impl<R: Registry> Registry for WithLocal<R> {
 fn local(uri: &ModelUri) -> Option<Resolved> {
     let (path, name) = match uri {
         ModelUri::Directory(path) => (path, own_name(path)),
-        ModelUri::OnnxFile(path) => (path, path.file_stem().map(|stem| stem.to_string_lossy().into_owned())),
+        ModelUri::OnnxFile(path) => (
+            path,
+            path.file_stem().map(|stem| stem.to_string_lossy().into_owned()),
+        ),
         _ => return None,
     };
     Some(Resolved {
@@ -272,8 +285,13 @@ mod tests {
     fn local_models_mean_themselves() {
         let here = std::env::current_dir().unwrap();
         let here = here.file_name().unwrap().to_str().unwrap();
-        for (uri, name) in [("/srv/iris", "iris"), ("a/b/graph.onnx", "graph"), (".", here), ("src/..", here), ("/", "model")]
-        {
+        for (uri, name) in [
+            ("/srv/iris", "iris"),
+            ("a/b/graph.onnx", "graph"),
+            (".", here),
+            ("src/..", here),
+            ("/", "model"),
+        ] {
             let resolved = resolve(uri);
             assert_eq!(resolved.id, VersionId::unversioned(name), "{uri}");
             assert_eq!(resolved.location.local_path(), Some(PathBuf::from(uri)));
@@ -283,13 +301,22 @@ mod tests {
     #[test]
     fn registries_that_are_not_built_in_are_refused_by_name() {
         for (spec, wanted) in [
-            ("http://me:secret@host:5000", "the MLflow registry client is not built into this version"),
-            ("HTTPS://host", "the MLflow registry client is not built into this version"),
+            (
+                "http://me:secret@host:5000",
+                "the MLflow registry client is not built into this version",
+            ),
+            (
+                "HTTPS://host",
+                "the MLflow registry client is not built into this version",
+            ),
             ("sqlite:///x.db", "`sqlite://`"),
             ("", "names no registry folder"),
         ] {
             let message = open(spec).err().unwrap().to_string();
-            assert!(message.contains(wanted) && !message.contains("secret"), "{message}");
+            assert!(
+                message.contains(wanted) && !message.contains("secret"),
+                "{message}"
+            );
         }
         assert!(open("./nowhere").is_ok() && open("file:///srv/models").is_ok());
     }

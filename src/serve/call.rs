@@ -7,7 +7,7 @@ use super::admission::Permit;
 use super::endpoint::reject;
 use super::error::{Error, Kind};
 use crate::batching::pool::RunError;
-use crate::deploy::deployment::{Deployment, Stage};
+use crate::deploy::deployment::{Deployment, RequestStage};
 use crate::model::batch::Batch;
 
 /// One request. Holds the snapshot that answers it; its drop records it once, also when the client left.
@@ -16,7 +16,7 @@ pub struct Call {
     _permit: Permit,
     began: Instant,
     deadline: Instant,
-    stages: [Option<Duration>; Stage::ALL.len()],
+    stages: [Option<Duration>; RequestStage::ALL.len()],
     rows: usize,
     outcome: Outcome,
 }
@@ -48,7 +48,7 @@ impl Call {
             _permit: permit,
             began: now,
             deadline: now + timeout,
-            stages: [None; Stage::ALL.len()],
+            stages: [None; RequestStage::ALL.len()],
             rows: 0,
             outcome: Outcome::Abandoned,
         }
@@ -70,7 +70,7 @@ impl Call {
     /// Those of `work`; [`Kind::Deadline`] when the time limit has passed meanwhile.
     pub fn stage<T>(
         &mut self,
-        stage: Stage,
+        stage: RequestStage,
         work: impl FnOnce(&Deployment) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let start = Instant::now();
@@ -93,8 +93,8 @@ impl Call {
         let deployment = Arc::clone(&self.deployment);
         match deployment.pool().run(batch, self.deadline).await {
             Ok(run) => {
-                self.note(Stage::Queue, run.queue);
-                self.note(Stage::Predict, run.predict);
+                self.note(RequestStage::Queue, run.queue);
+                self.note(RequestStage::Predict, run.predict);
                 Ok(run.output)
             }
             Err(RunError::Predict(error)) => Err(self.fail(model_failed(&error.to_string()))),
@@ -121,13 +121,13 @@ impl Call {
     /// Where the time went until now.
     pub fn timing(&self) -> Timing {
         Timing {
-            queue: self.stages[Stage::Queue as usize].unwrap_or_default(),
-            predict: self.stages[Stage::Predict as usize].unwrap_or_default(),
+            queue: self.stages[RequestStage::Queue as usize].unwrap_or_default(),
+            predict: self.stages[RequestStage::Predict as usize].unwrap_or_default(),
             total: self.began.elapsed(),
         }
     }
 
-    fn note(&mut self, stage: Stage, time: Duration) {
+    fn note(&mut self, stage: RequestStage, time: Duration) {
         self.stages[stage as usize] = Some(time);
     }
 }

@@ -9,5 +9,7 @@ mod conformance;
 mod echo;
 mod engines;
 mod http;
+mod mlmodel;
 mod registry;
+mod registry_writers;
 mod support;

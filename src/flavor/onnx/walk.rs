@@ -2,7 +2,7 @@
 //!
 //! An ONNX file can name other files to read tensors from. Engines follow such names, so they are collected here
 //! first, by a reader that looks at nothing else: it skips every field it has no use for, descends at most
-//! [`MAX_DEPTH`] levels, and visits each byte of the file at most once a level.
+//! 64 levels, and visits each byte of the file at most once a level.
 
 /// Deepest nesting of messages that is followed; real models stay below 20.
 const MAX_DEPTH: usize = 64;

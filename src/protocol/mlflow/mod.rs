@@ -9,6 +9,7 @@ pub mod json;
 pub mod media;
 mod number;
 pub(crate) mod params;
+pub mod parquet;
 pub(crate) mod python;
 
 use super::Codec;
@@ -19,16 +20,23 @@ use media::Media;
 pub struct Codecs {
     json: json::JsonCodec,
     csv: csv::CsvCodec,
+    parquet: parquet::ParquetCodec,
 }
 
 impl Codecs {
     /// Codecs that name the schema in their errors, unless told not to.
     pub fn new(disable_schema_details: bool) -> Codecs {
         Codecs {
+<<<<<<< HEAD
             json: json::JsonCodec {
                 disable_schema_details,
             },
             csv: csv::CsvCodec,
+=======
+            json: json::JsonCodec { disable_schema_details },
+            csv: csv::CsvCodec { disable_schema_details },
+            parquet: parquet::ParquetCodec { disable_schema_details },
+>>>>>>> main
         }
     }
 
@@ -37,7 +45,7 @@ impl Codecs {
         match media {
             Media::Json => &self.json,
             Media::Csv => &self.csv,
-            Media::Parquet => &self.csv,
+            Media::Parquet => &self.parquet,
         }
     }
 }

@@ -34,14 +34,18 @@ pub(super) fn parse(name: &str, text: &str) -> Result<ModelEntry, String> {
         ..ModelEntry::default()
     };
     for (alias, version) in take_texts(&mut root, "aliases")? {
-        let version = version_number(&version).ok_or_else(|| format!("alias `{alias}` points to `{version}`"))?;
+        let version =
+            version_number(&version).ok_or_else(|| format!("alias `{alias}` points to `{version}`"))?;
         entry.aliases.push((alias, version));
     }
     entry.versions = take_map(&mut root, "versions")?
         .into_iter()
         .map(|(key, value)| {
             let number = version_number(&key).ok_or_else(|| format!("`{key}` is no version number"))?;
-            Ok((number, version(value).map_err(|problem| format!("version {number}: {problem}"))?))
+            Ok((
+                number,
+                version(value).map_err(|problem| format!("version {number}: {problem}"))?,
+            ))
         })
         .collect::<Result<BTreeMap<_, _>, String>>()?;
     entry.extra = root.into_iter().collect();
@@ -56,7 +60,11 @@ fn version(value: Json) -> Result<VersionEntry, String> {
     };
     let stage = take_text(&mut map, "current_stage")?;
     Ok(VersionEntry {
-        stage: if stage.is_empty() { Stage::None } else { stage.parse::<Stage>().map_err(|error| error.to_string())? },
+        stage: if stage.is_empty() {
+            Stage::None
+        } else {
+            stage.parse::<Stage>().map_err(|error| error.to_string())?
+        },
         description: take_text(&mut map, "description")?,
         created_ms: take_integer(&mut map, "creation_timestamp")?,
         updated_ms: take_integer(&mut map, "last_updated_timestamp")?,
@@ -67,7 +75,9 @@ fn version(value: Json) -> Result<VersionEntry, String> {
 
 /// A version number in its only spelling: `1`, not `01` or `+1`.
 pub(super) fn version_number(text: &str) -> Option<u64> {
-    text.parse().ok().filter(|number: &u64| number.to_string() == text)
+    text.parse()
+        .ok()
+        .filter(|number: &u64| number.to_string() == text)
 }
 
 fn take_map(map: &mut Map<String, Json>, key: &str) -> Result<Map<String, Json>, String> {
@@ -88,13 +98,18 @@ fn take_texts(map: &mut Map<String, Json>, key: &str) -> Result<Vec<(String, Str
 }
 
 fn take_text(map: &mut Map<String, Json>, key: &str) -> Result<String, String> {
-    map.shift_remove(key).map_or(Ok(String::new()), |value| text(value).ok_or_else(|| format!("`{key}` is no text")))
+    map.shift_remove(key).map_or(Ok(String::new()), |value| {
+        text(value).ok_or_else(|| format!("`{key}` is no text"))
+    })
 }
 
 fn take_integer(map: &mut Map<String, Json>, key: &str) -> Result<Option<i64>, String> {
     match map.shift_remove(key) {
         None | Some(Json::Null) => Ok(None),
-        Some(value) => value.as_i64().map(Some).ok_or_else(|| format!("`{key}` is no whole number")),
+        Some(value) => value
+            .as_i64()
+            .map(Some)
+            .ok_or_else(|| format!("`{key}` is no whole number")),
     }
 }
 
@@ -113,8 +128,17 @@ fn text(value: Json) -> Option<String> {
 pub(super) fn write(entry: &ModelEntry) -> String {
     let mut out = Output(String::new());
     out.line("", "name", &quoted(&entry.name));
-    out.common("", &entry.description, entry.created_ms, entry.updated_ms, &entry.tags);
-    let aliases = entry.aliases.iter().map(|(alias, version)| (alias.clone(), version.to_string()));
+    out.common(
+        "",
+        &entry.description,
+        entry.created_ms,
+        entry.updated_ms,
+        &entry.tags,
+    );
+    let aliases = entry
+        .aliases
+        .iter()
+        .map(|(alias, version)| (alias.clone(), version.to_string()));
     out.line("", "aliases", &flow_texts(&aliases.collect::<Vec<_>>()));
     out.extra("", &entry.extra);
     if entry.versions.is_empty() {
@@ -125,7 +149,13 @@ pub(super) fn write(entry: &ModelEntry) -> String {
     for (number, version) in &entry.versions {
         let _ = writeln!(out.0, "  \"{number}\":");
         out.line("    ", "current_stage", &quoted(version.stage.name()));
-        out.common("    ", &version.description, version.created_ms, version.updated_ms, &version.tags);
+        out.common(
+            "    ",
+            &version.description,
+            version.created_ms,
+            version.updated_ms,
+            &version.tags,
+        );
         out.extra("    ", &version.extra);
     }
     out.0
@@ -147,7 +177,10 @@ impl Output {
         tags: &[(String, String)],
     ) {
         self.line(indent, "description", &quoted(description));
-        for (key, value) in [("creation_timestamp", created_ms), ("last_updated_timestamp", updated_ms)] {
+        for (key, value) in [
+            ("creation_timestamp", created_ms),
+            ("last_updated_timestamp", updated_ms),
+        ] {
             if let Some(value) = value {
                 self.line(indent, key, &value.to_string());
             }
@@ -163,7 +196,10 @@ impl Output {
 }
 
 fn flow_texts(pairs: &[(String, String)]) -> String {
-    let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{}: {}", quoted(key), quoted(value))).collect();
+    let pairs: Vec<String> = pairs
+        .iter()
+        .map(|(key, value)| format!("{}: {}", quoted(key), quoted(value)))
+        .collect();
     format!("{{{}}}", pairs.join(", "))
 }
 
@@ -172,7 +208,10 @@ fn flow(value: &Json) -> String {
         Json::String(text) => quoted(text),
         Json::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
         Json::Object(map) => {
-            let pairs: Vec<String> = map.iter().map(|(key, value)| format!("{}: {}", quoted(key), flow(value))).collect();
+            let pairs: Vec<String> = map
+                .iter()
+                .map(|(key, value)| format!("{}: {}", quoted(key), flow(value)))
+                .collect();
             format!("{{{}}}", pairs.join(", "))
         }
         scalar => scalar.to_string(),
@@ -241,13 +280,22 @@ versions:
                     2: {current_stage: staging, run: abc}\n";
         let entry = parse("iris", text).unwrap();
         assert_eq!(entry.aliases, [("champion".into(), 1)]);
-        assert_eq!(entry.tags, [("good".into(), "true".into()), ("empty".into(), String::new())]);
+        assert_eq!(
+            entry.tags,
+            [("good".into(), "true".into()), ("empty".into(), String::new())]
+        );
         assert_eq!(entry.versions[&1], VersionEntry::default());
         assert_eq!(entry.versions[&2].stage, Stage::Staging);
         let written = write(&entry);
-        assert!(written.contains(r#""owner": {"team": ["a", 1]}"#) && written.contains(r#""run": "abc""#), "{written}");
+        assert!(
+            written.contains(r#""owner": {"team": ["a", 1]}"#) && written.contains(r#""run": "abc""#),
+            "{written}"
+        );
         assert_eq!(parse("iris", &written), Ok(entry));
-        assert_eq!(parse("iris", "# nothing\n").map(|entry| entry.versions.len()), Ok(0));
+        assert_eq!(
+            parse("iris", "# nothing\n").map(|entry| entry.versions.len()),
+            Ok(0)
+        );
     }
 
     #[test]
@@ -257,8 +305,14 @@ versions:
             ("versions: [1]", "`versions` is no mapping"),
             ("versions: {one: {}}", "`one` is no version number"),
             ("versions: {\"01\": {}}", "`01` is no version number"),
-            ("versions: {1: {current_stage: Prod}}", "version 1: `Prod` is no stage"),
-            ("versions: {1: {creation_timestamp: now}}", "version 1: `creation_timestamp` is no whole number"),
+            (
+                "versions: {1: {current_stage: Prod}}",
+                "version 1: `Prod` is no stage",
+            ),
+            (
+                "versions: {1: {creation_timestamp: now}}",
+                "version 1: `creation_timestamp` is no whole number",
+            ),
             ("aliases: {a: b}", "alias `a` points to `b`"),
             ("tags: {a: [1]}", "`a` in `tags` is no text"),
             ("a: [", "line"),

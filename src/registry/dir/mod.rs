@@ -44,7 +44,11 @@ impl Registry for DirRegistry {
         let version = rules::pick(&entry, uri)?;
         let path = self.root.join(name).join(version.to_string());
         if !fs::metadata(&path).is_ok_and(|kind| kind.is_dir()) {
-            return Err(RegistryError::NoFiles { name: name.to_owned(), version, path });
+            return Err(RegistryError::NoFiles {
+                name: name.to_owned(),
+                version,
+                path,
+            });
         }
         let details = entry.versions.get(&version).cloned().unwrap_or_default();
         Ok(Resolved {
@@ -60,7 +64,9 @@ impl Registry for DirRegistry {
 
 impl DirRegistry {
     pub(super) fn new(root: &Path) -> DirRegistry {
-        DirRegistry { root: root.to_path_buf() }
+        DirRegistry {
+            root: root.to_path_buf(),
+        }
     }
 
     /// Every model, by name.
@@ -77,7 +83,11 @@ impl DirRegistry {
     /// When there is no such model, or its file cannot be read.
     pub fn show(&self, name: &str) -> Result<ModelEntry, RegistryError> {
         rules::check_name(name)?;
-        if self.has_model(name)? { self.read(name) } else { Err(self.no_model(name)) }
+        if self.has_model(name)? {
+            self.read(name)
+        } else {
+            Err(self.no_model(name))
+        }
     }
 
     /// Adds a version of a model, which may be new, and gives its number: one more than the highest there is. `fill`
@@ -97,9 +107,15 @@ impl DirRegistry {
         fs::create_dir_all(&self.root).map_err(writing(&self.root))?;
         // Outside the lock, for copying can take long; beside the models, for a rename cannot leave its disk.
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".new-").suffix(".tmp").permissions(Permissions::from_mode(0o777));
+        builder
+            .prefix(".new-")
+            .suffix(".tmp")
+            .permissions(Permissions::from_mode(0o777));
         let temporary = builder.tempdir_in(&self.root).map_err(writing(&self.root))?;
-        fill(temporary.path()).map_err(|source| RegistryError::Files { name: name.to_owned(), source })?;
+        fill(temporary.path()).map_err(|source| RegistryError::Files {
+            name: name.to_owned(),
+            source,
+        })?;
         sync_folder(temporary.path())?;
 
         let _lock = self.lock()?;
@@ -132,7 +148,9 @@ impl DirRegistry {
         archive_existing: bool,
         now_ms: i64,
     ) -> Result<Vec<u64>, RegistryError> {
-        self.change(name, |entry| rules::transition(entry, version, stage, archive_existing, now_ms))
+        self.change(name, |entry| {
+            rules::transition(entry, version, stage, archive_existing, now_ms)
+        })
     }
 
     /// Points an alias to a version; gives the version it pointed to before.
@@ -167,7 +185,12 @@ impl DirRegistry {
     /// Waits for the lock; it is let go when the file is dropped, or its process ends.
     fn lock(&self) -> Result<File, RegistryError> {
         let path = self.root.join(LOCK);
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(writing(&path))?;
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(writing(&path))?;
         file.lock().map_err(writing(&path))?;
         Ok(file)
     }
@@ -200,12 +223,18 @@ impl DirRegistry {
 
     fn no_model(&self, name: &str) -> RegistryError {
         let known = match self.names() {
-            Ok(names) if names.is_empty() => "it has no models; `modelsd registry register NAME DIR` adds one".into(),
+            Ok(names) if names.is_empty() => {
+                "it has no models; `modelsd registry register NAME DIR` adds one".into()
+            }
             Ok(names) => format!("it has {}", rules::listed(&names, false)),
             Err(RegistryError::Read { source, .. }) => format!("the folder cannot be read: {source}"),
             Err(error) => error.to_string(),
         };
-        RegistryError::NoModel { registry: self.root.display().to_string(), name: name.to_owned(), known }
+        RegistryError::NoModel {
+            registry: self.root.display().to_string(),
+            name: name.to_owned(),
+            known,
+        }
     }
 
     /// Numbers of the version folders.
@@ -228,7 +257,10 @@ impl DirRegistry {
     /// What the file says, and in stage None every version folder that it does not mention.
     fn read(&self, name: &str) -> Result<ModelEntry, RegistryError> {
         let path = self.root.join(name).join(FILE);
-        let damaged = |problem| RegistryError::Damaged { path: path.clone(), problem };
+        let damaged = |problem| RegistryError::Damaged {
+            path: path.clone(),
+            problem,
+        };
         let text = match fs::metadata(&path) {
             Ok(kind) if !kind.is_file() => return Err(damaged("it is no file".into())),
             Ok(_) => read_text(&path)?,
@@ -239,9 +271,15 @@ impl DirRegistry {
             Some(text) if text.len() > file::MAX_BYTES => {
                 return Err(damaged(format!("it has more than {} bytes", file::MAX_BYTES)));
             }
-            Some(text) => file::parse(name, &String::from_utf8(text).map_err(|_| damaged("it is not UTF-8".into()))?)
-                .map_err(damaged)?,
-            None => ModelEntry { name: name.to_owned(), ..ModelEntry::default() },
+            Some(text) => file::parse(
+                name,
+                &String::from_utf8(text).map_err(|_| damaged("it is not UTF-8".into()))?,
+            )
+            .map_err(damaged)?,
+            None => ModelEntry {
+                name: name.to_owned(),
+                ..ModelEntry::default()
+            },
         };
         for number in self.folders(name)? {
             entry.versions.entry(number).or_default();
@@ -256,11 +294,17 @@ impl DirRegistry {
         let text = file::write(entry);
         // Better no change than a file that nobody can read.
         if text.len() > file::MAX_BYTES || file::parse(&entry.name, &text).as_ref() != Ok(entry) {
-            return Err(RegistryError::Refused(format!("the change does not fit into `{}`", path.display())));
+            return Err(RegistryError::Refused(format!(
+                "the change does not fit into `{}`",
+                path.display()
+            )));
         }
         let mode = fs::metadata(&path).ok().map(|old| old.permissions());
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".registry-").suffix(".tmp").permissions(Permissions::from_mode(0o666));
+        builder
+            .prefix(".registry-")
+            .suffix(".tmp")
+            .permissions(Permissions::from_mode(0o666));
         let put = || -> io::Result<()> {
             let mut file = builder.tempfile_in(&folder)?;
             file.write_all(text.as_bytes())?;
@@ -284,21 +328,31 @@ fn read_text(path: &Path) -> Result<Option<Vec<u8>>, RegistryError> {
         Err(error) => return Err(reading(path)(error)),
     };
     let mut bytes = Vec::new();
-    file.take(file::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(reading(path))?;
+    file.take(file::MAX_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(reading(path))?;
     Ok(Some(bytes))
 }
 
 /// Makes renames within the folder last through a power cut.
 fn sync_folder(path: &Path) -> Result<(), RegistryError> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(writing(path))
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(writing(path))
 }
 
 fn reading(path: &Path) -> impl Fn(io::Error) -> RegistryError {
     let path = path.to_path_buf();
-    move |source| RegistryError::Read { path: path.clone(), source }
+    move |source| RegistryError::Read {
+        path: path.clone(),
+        source,
+    }
 }
 
 fn writing(path: &Path) -> impl Fn(io::Error) -> RegistryError {
     let path = path.to_path_buf();
-    move |source| RegistryError::Write { path: path.clone(), source }
+    move |source| RegistryError::Write {
+        path: path.clone(),
+        source,
+    }
 }
