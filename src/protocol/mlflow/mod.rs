@@ -27,16 +27,9 @@ impl Codecs {
     /// Codecs that name the schema in their errors, unless told not to.
     pub fn new(disable_schema_details: bool) -> Codecs {
         Codecs {
-<<<<<<< HEAD
-            json: json::JsonCodec {
-                disable_schema_details,
-            },
-            csv: csv::CsvCodec,
-=======
             json: json::JsonCodec { disable_schema_details },
             csv: csv::CsvCodec { disable_schema_details },
             parquet: parquet::ParquetCodec { disable_schema_details },
->>>>>>> main
         }
     }
 

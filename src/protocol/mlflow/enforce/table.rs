@@ -166,17 +166,10 @@ fn from_columns(members: Vec<(Box<str>, Piece)>) -> Result<Table, String> {
             },
             Piece::Plain(Value::List(items)) => infer::pandas(items),
             Piece::Plain(Value::Map(entries)) => {
-<<<<<<< HEAD
                 let cell = |key: &str| {
                     let found = entries
                         .iter()
                         .find(|(name, _)| **name == *key)
-=======
-                let cell = |key: &Box<str>| {
-                    let found = entries
-                        .iter()
-                        .find(|(name, _)| name == key)
->>>>>>> main
                         .map(|(_, value)| value.clone());
                     found.unwrap_or(Value::Float(f64::NAN))
                 };
