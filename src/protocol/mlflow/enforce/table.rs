@@ -166,14 +166,14 @@ fn from_columns(members: Vec<(Box<str>, Piece)>) -> Result<Table, String> {
             },
             Piece::Plain(Value::List(items)) => infer::pandas(items),
             Piece::Plain(Value::Map(entries)) => {
-                let cell = |key: &Box<str>| {
+                let cell = |key: &str| {
                     let found = entries
                         .iter()
-                        .find(|(name, _)| name == key)
+                        .find(|(name, _)| **name == *key)
                         .map(|(_, value)| value.clone());
                     found.unwrap_or(Value::Float(f64::NAN))
                 };
-                infer::pandas(keyed.iter().flatten().map(cell).collect())
+                infer::pandas(keyed.iter().flatten().map(|key| cell(key)).collect())
             }
             Piece::Plain(Value::Tensor(scalar)) if scalar.dtype() == DType::Datetime => {
                 let time = match scalar.elements() {
