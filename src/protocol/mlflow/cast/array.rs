@@ -43,7 +43,7 @@ fn ascii(text: &str) -> Result<Vec<u8>, Raised> {
     let what = match text.chars().nth(start).map(u32::from) {
         Some(code) if foreign == 1 => match code {
             ..=0xff => format!("character '\\x{code:02x}' in position {start}"),
-            ..=0xffff => format!("character '\\u{code:04x}' in position {start}"),
+            0x100..=0xffff => format!("character '\\u{code:04x}' in position {start}"),
             _ => format!("character '\\U{code:08x}' in position {start}"),
         },
         _ => format!("characters in position {start}-{}", start + foreign - 1),

@@ -74,7 +74,7 @@ fn positions(width: usize) -> Vec<Name> {
 }
 
 /// Refuses tables that are mostly filling: `sent` cells must not make us build many times as many.
-fn bounded(rows: usize, width: usize, sent: usize) -> Result<(), String> {
+pub(crate) fn bounded(rows: usize, width: usize, sent: usize) -> Result<(), String> {
     if rows.saturating_mul(width) > sent.saturating_mul(FILL).saturating_add(MAX_CELLS) {
         return Err(format!(
             "a table of {rows} rows and {width} columns is larger than is read"

@@ -7,7 +7,7 @@ use crate::model::signature::text::Tuple;
 use crate::model::signature::{ColumnSchema, ColumnType};
 use crate::model::tensor::{DType, Elements, Tensor};
 use crate::model::value::Value;
-use crate::protocol::mlflow::cast::frame::{records, split};
+use crate::protocol::mlflow::cast::frame::{bounded, records, split};
 use crate::protocol::mlflow::cast::{Column, Input, Piece, Table, infer, nested, series};
 
 /// Makes a table of the input; the message is what follows `Error: `.
@@ -157,6 +157,16 @@ fn from_columns(members: Vec<(Box<str>, Piece)>) -> Result<Table, String> {
     let Some(rows) = rows.or(keyed.as_ref().map(Vec::len)) else {
         return Err("If using all scalar values, you must pass an index".into());
     };
+    let repeated = |piece: &Piece| match piece {
+        Piece::Array(tensor) => tensor.shape().is_empty(),
+        Piece::Plain(value) => !matches!(value, Value::List(_) | Value::Map(_)),
+    };
+    let sent = members
+        .iter()
+        .filter(|(_, piece)| !repeated(piece))
+        .count()
+        .saturating_mul(rows);
+    bounded(rows, members.len(), sent)?;
     let column = |(name, piece): (Box<str>, Piece)| {
         let values = match piece {
             Piece::Array(tensor) if tensor.shape().len() == 1 => {
@@ -213,6 +223,16 @@ fn keep_object(values: &[Value]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn repeated_values_do_not_build_huge_tables() {
+        let long = Tensor::vector(Elements::Bool(vec![true; 10_000]));
+        let single = Tensor::new(crate::model::tensor::Shape::new(), Elements::I64(vec![1])).unwrap();
+        let mut members = vec![("a".into(), Piece::Array(long))];
+        members.extend((0..10_000).map(|key| (format!("k{key}").into(), Piece::Array(single.clone()))));
+        let message = from_columns(members).unwrap_err();
+        assert!(message.contains("larger than is read"), "{message}");
+    }
 
     #[test]
     fn an_array_is_cut_into_columns() {
