@@ -132,7 +132,7 @@ fn cell() -> impl Strategy<Value = String> {
         2 => any::<bool>().prop_map(|x| x.to_string()),
         2 => "[a-z0-9 .é]{0,4}".prop_map(|text| format!("\"{text}\"")),
         1 => Just(r#""\u00e9\n\u0000""#.to_owned()),
-        1 => Just("NaN".to_owned()),
+        1 => prop_oneof![Just("NaN"), Just("Infinity"), Just("-Infinity")].prop_map(str::to_owned),
         1 => Just("9223372036854775808".to_owned()),
         1 => Just("[1]".to_owned()),
     ]
@@ -141,8 +141,9 @@ fn cell() -> impl Strategy<Value = String> {
 /// Cells of one kind mostly, so that columns are regular often enough.
 fn cells(count: usize) -> impl Strategy<Value = Vec<String>> {
     let numbers = prop_oneof![
-        any::<i32>().prop_map(|x| x.to_string()),
-        any::<f32>().prop_filter_map("finite", |x| x.is_finite().then(|| format!("{x:?}")))
+        1 => prop_oneof![Just("NaN".to_owned()), Just("null".to_owned())],
+        4 => any::<i32>().prop_map(|x| x.to_string()),
+        4 => any::<f32>().prop_filter_map("finite", |x| x.is_finite().then(|| format!("{x:?}")))
     ];
     prop_oneof![
         3 => proptest::collection::vec(any::<i64>().prop_map(|x| x.to_string()), count),

@@ -39,6 +39,10 @@ const DELIBERATE: &[(&str, &str)] = &[
         "MLflow does not convert whole numbers for a float graph",
     ),
     (
+        "onnx_cols_long/ints",
+        "MLflow does not convert whole numbers for a float graph",
+    ),
+    (
         "onnx_cols_unnamed/ints",
         "MLflow does not convert whole numbers for a float graph",
     ),

@@ -6,6 +6,7 @@ mod codec_json;
 mod codec_json_fast;
 mod codec_output;
 mod conformance;
+mod echo;
 mod engines;
 mod http;
 mod mlmodel;

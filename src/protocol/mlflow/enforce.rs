@@ -11,6 +11,7 @@ use crate::model::signature::{ColumnSchema, Schema, Signature};
 use crate::model::tensor::{Elements, Tensor};
 use crate::model::value::Value;
 use crate::protocol::mlflow::cast::{Input, Piece, Table, assemble, series};
+use crate::protocol::mlflow::python::bounded;
 use crate::protocol::{Decoded, Reply};
 use crate::serve::error::{Error, Kind};
 
@@ -60,6 +61,7 @@ pub(crate) fn enforce(input: Input, signature: &Signature, details: Details) -> 
         Schema::Tensors(tensors) => tensors::enforce(input, tensors, details),
     };
     body.map_err(|problem| {
+        let problem = bounded(problem);
         let problem = if details.hidden {
             "Failed to enforce model input schema. Please check your input data.".to_owned()
         } else {
@@ -181,6 +183,16 @@ impl Piece {
         match self {
             Piece::Array(tensor) => Value::Tensor(Box::new(tensor)),
             Piece::Plain(value) => value,
+        }
+    }
+
+    /// The same as a value in a cell of a table, where an array without axes is no NumPy scalar: it is wrapped.
+    pub(crate) fn into_cell(self) -> Value {
+        match self {
+            Piece::Array(tensor) if tensor.shape().is_empty() => {
+                series::scalar(Elements::Object(series::objects(tensor.elements())))
+            }
+            other => other.into_value(),
         }
     }
 

@@ -4,7 +4,7 @@ use crate::model::batch::Params;
 use crate::model::signature::{ColumnType, DataType, ParamSpec, Signature};
 use crate::model::value::Value;
 use crate::protocol::mlflow::cast::{array, nested, number};
-use crate::protocol::mlflow::python::{glimpse, repr_text, text_of};
+use crate::protocol::mlflow::python::{bounded, glimpse, repr_text, text_of};
 use crate::serve::error::{Error, Kind};
 
 /// The parameters a model is handed: those sent, and defaults for the others; none without a parameter schema.
@@ -16,6 +16,7 @@ pub(crate) fn resolve(sent: Option<Value>, signature: &Signature) -> Result<Para
         return Ok(Params::new());
     };
     let refused = |problem: String| {
+        let problem = bounded(problem);
         Err(Error::new(
             Kind::InvalidParams,
             format!("Failed to predict data '<input>'. \nError: {problem}"),

@@ -101,6 +101,20 @@ pub(crate) fn repr_float(value: f64) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
+/// A message of bearable length: names and values of a request are echoed, and may be of any length.
+pub(crate) fn bounded(mut message: String) -> String {
+    const LIMIT: usize = 16 << 10;
+    if message.len() > LIMIT {
+        let end = (0..=LIMIT)
+            .rev()
+            .find(|&end| message.is_char_boundary(end))
+            .unwrap_or(0);
+        message.truncate(end);
+        message.push('…');
+    }
+    message
+}
+
 /// A short description of a value for messages, whose exact wording nobody can rely on.
 pub(crate) fn glimpse(text: &str) -> String {
     const LIMIT: usize = 120;

@@ -4,7 +4,7 @@ use super::{infer, number};
 use crate::model::signature::text::Tuple;
 use crate::model::tensor::{DType, Elements, Shape, Tensor};
 use crate::model::value::Value;
-use crate::protocol::mlflow::python::Raised;
+use crate::protocol::mlflow::python::{Raised, text_of};
 
 /// `np.array(value)`: shape and type as found.
 pub(crate) fn infer(value: &Value) -> Result<Tensor, Raised> {
@@ -21,15 +21,35 @@ pub(crate) fn cast(value: &Value, dtype: DType) -> Result<Tensor, Raised> {
     )
 }
 
-/// `np.array(value, 'bytes')`: every element's text in UTF-8, as a Python object each.
+/// `np.array(value, 'bytes')`: the text of every element, which must be ASCII, as a Python object each.
 pub(crate) fn bytes(value: &Value) -> Result<Tensor, Raised> {
     let shape = discover(value, false)?;
     let encode = |value: &&Value| match value {
-        Value::Bytes(bytes) => Value::Bytes(bytes.clone()),
-        other => Value::Bytes(crate::protocol::mlflow::python::text_of(other).into_bytes()),
+        Value::Bytes(bytes) => Ok(Value::Bytes(bytes.clone())),
+        other => ascii(&text_of(other)).map(Value::Bytes),
     };
-    let elements = leaves(value, shape.len()).iter().map(encode).collect();
+    let elements = leaves(value, shape.len())
+        .iter()
+        .map(encode)
+        .collect::<Result<_, Raised>>()?;
     tensor(&shape, Elements::Object(elements))
+}
+
+fn ascii(text: &str) -> Result<Vec<u8>, Raised> {
+    let Some(start) = text.chars().position(|c| !c.is_ascii()) else {
+        return Ok(text.as_bytes().to_vec());
+    };
+    let foreign = text.chars().skip(start).take_while(|c| !c.is_ascii()).count();
+    let what = match text.chars().nth(start).map(u32::from) {
+        Some(code) if foreign == 1 => match code {
+            ..=0xff => format!("character '\\x{code:02x}' in position {start}"),
+            0x100..=0xffff => format!("character '\\u{code:04x}' in position {start}"),
+            _ => format!("character '\\U{code:08x}' in position {start}"),
+        },
+        _ => format!("characters in position {start}-{}", start + foreign - 1),
+    };
+    let message = format!("'ascii' codec can't encode {what}: ordinal not in range(128)");
+    Err(Raised::new("UnicodeEncodeError", message))
 }
 
 /// An array of this shape.

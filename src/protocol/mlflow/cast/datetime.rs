@@ -73,14 +73,7 @@ pub(crate) fn pandas_times(column: &mut Column) -> Result<(), Raised> {
         Elements::Str(values) => texts(values.iter().map(|text| Some(text.as_str())))?,
         Elements::Object(values) => return objects(values).map(|times| set(column, times)),
         Elements::U64(values) => {
-            let one = |&value: &u64| {
-                i64::try_from(value).map_err(|_| {
-                    Raised::new(
-                        "OutOfBoundsDatetime",
-                        format!("cannot convert input {value} with the unit 'ns'"),
-                    )
-                })
-            };
+            let one = |&value: &u64| i64::try_from(value).map_err(|_| out_of_bounds(value));
             Times {
                 values: values.iter().map(one).collect::<Result<_, _>>()?,
                 zoned: false,
@@ -108,6 +101,11 @@ struct Times {
     zoned: bool,
 }
 
+fn out_of_bounds(number: impl std::fmt::Display) -> Raised {
+    let message = format!("cannot convert input {number} with the unit 'ns'");
+    Raised::new("OutOfBoundsDatetime", message)
+}
+
 fn set(column: &mut Column, times: Times) {
     column.values = Elements::Datetime(times.values);
     column.zoned = times.zoned;
@@ -133,6 +131,7 @@ fn objects(values: &[Value]) -> Result<Times, Raised> {
         value if is_missing(value) => Ok(NAT),
         Value::Int(integer) => Ok(*integer),
         Value::Float(float) => Ok(float_time(*float)),
+        Value::BigInt(digits) => Err(out_of_bounds(digits)),
         Value::Str(text) => Ok(texts([Some(&**text)].into_iter())?
             .values
             .first()
@@ -144,10 +143,18 @@ fn objects(values: &[Value]) -> Result<Times, Raised> {
                 _ => Ok(NAT),
             }
         }
-        other => Err(Raised::new(
-            "TypeError",
-            format!("<class '{}'> is not convertible to datetime", other.python_type()),
-        )),
+        other => {
+            let module = if matches!(other, Value::Tensor(_)) {
+                "numpy."
+            } else {
+                ""
+            };
+            let message = format!(
+                "<class '{module}{}'> is not convertible to datetime",
+                other.python_type()
+            );
+            Err(Raised::new("TypeError", message))
+        }
     };
     Ok(Times {
         values: values.iter().map(one).collect::<Result<_, Raised>>()?,

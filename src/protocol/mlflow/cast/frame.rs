@@ -74,7 +74,7 @@ fn positions(width: usize) -> Vec<Name> {
 }
 
 /// Refuses tables that are mostly filling: `sent` cells must not make us build many times as many.
-fn bounded(rows: usize, width: usize, sent: usize) -> Result<(), String> {
+pub(crate) fn bounded(rows: usize, width: usize, sent: usize) -> Result<(), String> {
     if rows.saturating_mul(width) > sent.saturating_mul(FILL).saturating_add(MAX_CELLS) {
         return Err(format!(
             "a table of {rows} rows and {width} columns is larger than is read"
@@ -104,9 +104,11 @@ fn from_list(data: Vec<Value>, columns: Option<Vec<Name>>, rows: Option<usize>) 
         None => return empty(columns, rows),
         Some(Value::Map(_)) => from_records(data, columns)?,
         Some(Value::List(_)) => from_rows(data, columns)?,
-        Some(_) => from_scalars(data, columns)?,
+        Some(_) => from_scalars(data, columns, rows)?,
     };
     match rows {
+        // Without columns only the labels of rows count.
+        Some(rows) if table.columns.is_empty() => Ok(Table { rows, ..table }),
         Some(rows) if rows != found => Err(format!(
             "Length of values ({found}) does not match length of index ({rows})"
         )),
@@ -123,7 +125,6 @@ fn from_rows(data: Vec<Value>, columns: Option<Vec<Name>>) -> Result<Table, Stri
             // pandas takes the letters of a text and the keys of an object for the row.
             Value::Str(text) => text.chars().count(),
             Value::Map(entries) => entries.len(),
-            Value::Null => 1,
             other => return Err(format!("object of type '{}' has no len()", other.python_type())),
         };
         width = width.max(cells);
@@ -163,6 +164,24 @@ fn from_rows(data: Vec<Value>, columns: Option<Vec<Name>>) -> Result<Table, Stri
     })
 }
 
+/// What Python's `dict` says of what is neither an object nor empty.
+fn no_record(value: &Value) -> String {
+    let length = match value {
+        Value::Str(text) if !text.is_empty() => Some(1),
+        Value::List(items) => match items.first() {
+            Some(Value::List(pair)) => Some(pair.len()),
+            Some(Value::Str(pair)) => Some(pair.chars().count()),
+            Some(Value::Map(pair)) => Some(pair.len()),
+            _ => None,
+        },
+        other => return format!("'{}' object is not iterable", other.python_type()),
+    };
+    match length {
+        Some(length) => format!("dictionary update sequence element #0 has length {length}; 2 is required"),
+        None => "cannot convert dictionary update sequence element #0 to a sequence".into(),
+    }
+}
+
 fn from_records(data: Vec<Value>, columns: Option<Vec<Name>>) -> Result<Table, String> {
     let rows = data.len();
     let entries = |record: &Value| {
@@ -187,11 +206,11 @@ fn from_records(data: Vec<Value>, columns: Option<Vec<Name>>) -> Result<Table, S
     }
     let mut cells: Vec<Vec<Value>> = vec![Vec::new(); names.len()];
     for (row, record) in data.into_iter().enumerate() {
-        let Value::Map(entries) = record else {
-            return Err(match record {
-                Value::List(_) => "cannot convert dictionary update sequence element #0 to a sequence".into(),
-                other => format!("'{}' object is not iterable", other.python_type()),
-            });
+        let entries = match record {
+            Value::Map(entries) => entries,
+            // As Python makes a dictionary of an empty list.
+            Value::List(items) if items.is_empty() => Vec::new(),
+            other => return Err(no_record(&other)),
         };
         for (key, value) in entries {
             if !fixed && !positions.contains_key(&key) {
@@ -220,15 +239,25 @@ fn from_records(data: Vec<Value>, columns: Option<Vec<Name>>) -> Result<Table, S
 }
 
 /// A list of single values is one column.
-fn from_scalars(data: Vec<Value>, columns: Option<Vec<Name>>) -> Result<Table, String> {
+fn from_scalars(
+    data: Vec<Value>,
+    columns: Option<Vec<Name>>,
+    labels: Option<usize>,
+) -> Result<Table, String> {
     let rows = data.len();
     let names = columns.unwrap_or_else(|| positions(1));
+    let labels = labels.unwrap_or(rows);
     let [name] = names.as_slice() else {
+        let width = names.len();
         return Err(format!(
-            "Shape of passed values is ({rows}, 1), indices imply ({rows}, {})",
-            names.len()
+            "Shape of passed values is ({rows}, 1), indices imply ({labels}, {width})"
         ));
     };
+    if labels != rows {
+        return Err(format!(
+            "Shape of passed values is ({rows}, 1), indices imply ({labels}, 1)"
+        ));
+    }
     Ok(Table {
         rows,
         columns: vec![Column::new(name.clone(), infer::pandas(data))],

@@ -91,7 +91,7 @@ fn pandas_scalars(values: Vec<Value>) -> Elements {
     let plain: Option<Vec<Value>> = values
         .iter()
         .map(|value| match value {
-            Value::Tensor(tensor) if tensor.shape().is_empty() => {
+            Value::Tensor(tensor) if tensor.shape().is_empty() && tensor.dtype() != DType::Object => {
                 super::series::value_at(tensor.elements(), 0)
             }
             Value::Bytes(_) | Value::Tensor(_) | Value::List(_) | Value::Map(_) => None,

@@ -2,6 +2,7 @@
 
 use super::{infer, series};
 use crate::model::batch::Name;
+use crate::model::signature::text::Tuple;
 use crate::model::signature::{ColumnType, DataType, Property};
 use crate::model::tensor::{DType, Elements, Tensor};
 use crate::model::value::Value;
@@ -94,6 +95,17 @@ fn enforce_array(value: Value, items: &ColumnType, required: bool) -> Result<Val
     if empty && (!required || *items == ColumnType::Any) {
         return Ok(value);
     }
+    if empty && matches!(items, ColumnType::Scalar(_)) && value != Value::Null {
+        return Ok(value);
+    }
+    if let (Value::Tensor(tensor), ColumnType::Scalar(_)) = (&value, items)
+        && tensor.shape().len() > 1
+    {
+        let shape = Tuple(tensor.shape());
+        return Err(format!(
+            "Data must be 1-dimensional, got ndarray of shape {shape} instead"
+        ));
+    }
     let (values, was_list) = match value {
         Value::List(values) => (values, true),
         Value::Tensor(tensor) if !tensor.shape().is_empty() => (rows(&tensor), false),
@@ -115,10 +127,15 @@ fn enforce_array(value: Value, items: &ColumnType, required: bool) -> Result<Val
             stack(values)
         });
     };
-    if values.is_empty() {
-        return Ok(Value::List(values));
-    }
     let enforced = enforce_scalar(super::Column::new(Name::from(""), infer::pandas(values)), *scalar)?.values;
+    let is_sequence = |value: &Value| match value {
+        Value::List(_) => true,
+        Value::Tensor(tensor) => !tensor.shape().is_empty(),
+        _ => false,
+    };
+    if matches!(&enforced, Elements::Object(values) if values.iter().any(is_sequence)) {
+        return Err("setting an array element with a sequence".into());
+    }
     // As NumPy sees the column: text is text, whatever the objects are.
     let enforced = match (scalar, enforced) {
         (DataType::String, Elements::Object(values)) => Elements::Str(values.iter().map(text_of).collect()),

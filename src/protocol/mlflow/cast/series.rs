@@ -125,6 +125,7 @@ pub(crate) fn convert(values: &Elements, dtype: DType) -> Result<Elements, Raise
     match (values, dtype) {
         (_, DType::Object) => Ok(Elements::Object(objects(values))),
         (Elements::Object(values), _) => number::cast(values.iter(), dtype),
+        (Elements::Bool(_), DType::Str) => number::cast(objects(values).iter(), dtype),
         (Elements::Bool(values), _) => from_integers(values.iter().map(|&value| i64::from(value)), dtype),
         (Elements::I8(values), _) => from_integers(values.iter().map(|&value| value.into()), dtype),
         (Elements::I16(values), _) => from_integers(values.iter().map(|&value| value.into()), dtype),
@@ -180,6 +181,11 @@ fn from_floats(values: impl Iterator<Item = f64> + Clone, dtype: DType) -> Resul
             "Cannot convert non-finite values (NA or inf) to integer. Replace or remove non-finite values or cast to \
              an integer type that supports these values (e.g. 'Int64')",
         ));
+    }
+    let unsigned = matches!(dtype, DType::U8 | DType::U16 | DType::U32 | DType::U64);
+    if unsigned && values.clone().any(|value| value < 0.0) {
+        let message = format!("Cannot losslessly cast from float64 to {dtype}");
+        return Err(Raised::new("ValueError", message));
     }
     Ok(match dtype {
         DType::Bool => Elements::Bool(values.map(|value| value != 0.0).collect()),

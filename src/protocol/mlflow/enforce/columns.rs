@@ -116,6 +116,9 @@ pub(crate) fn enforce_scalar(mut column: Column, kind: DataType) -> Result<Colum
     if is_object(&column) && !matches!(kind, DataType::Binary | DataType::String) {
         let Column { name, values, .. } = column;
         let values = match values {
+            Elements::Object(values) if values.iter().any(is_unsized) => {
+                return Err("len() of unsized object".into());
+            }
             Elements::Object(values) => infer::pandas(values),
             other => other,
         };
@@ -165,6 +168,12 @@ pub(crate) fn enforce_scalar(mut column: Column, kind: DataType) -> Result<Colum
     ))
 }
 
+/// An array without axes in a cell, which is not a NumPy scalar.
+fn is_unsized(value: &Value) -> bool {
+    matches!(value, Value::Tensor(tensor) if tensor.shape().is_empty()
+        && matches!(tensor.elements(), Elements::Object(values) if !matches!(values.first(), Some(Value::Bytes(_)))))
+}
+
 fn object_times(column: Column) -> Result<Column, String> {
     let Elements::Object(values) = &column.values else {
         return Ok(column);
@@ -185,6 +194,8 @@ fn object_doubles(mut column: Column) -> Result<Column, String> {
     let mut numbers = Vec::with_capacity(values.len());
     for (position, value) in values.iter().enumerate() {
         let number = match value {
+            // pandas takes an empty list for a missing value.
+            Value::List(items) if items.is_empty() => Ok(f64::NAN),
             Value::List(_) | Value::Map(_) | Value::Bytes(_) => {
                 return Err(format!("Invalid object type at position {position}"));
             }

@@ -1,12 +1,14 @@
 //! Whatever was parsed, as the table that a signature of columns takes.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::model::batch::Name;
 use crate::model::signature::text::Tuple;
 use crate::model::signature::{ColumnSchema, ColumnType};
 use crate::model::tensor::{DType, Elements, Tensor};
 use crate::model::value::Value;
-use crate::protocol::mlflow::cast::frame::{records, split};
-use crate::protocol::mlflow::cast::{Column, Input, Piece, Table, infer, nested};
+use crate::protocol::mlflow::cast::frame::{bounded, records, split};
+use crate::protocol::mlflow::cast::{Column, Input, Piece, Table, infer, nested, series};
 
 /// Makes a table of the input; the message is what follows `Error: `.
 pub(crate) fn from_input(input: Input, schema: &ColumnSchema) -> Result<Table, String> {
@@ -18,7 +20,7 @@ pub(crate) fn from_input(input: Input, schema: &ColumnSchema) -> Result<Table, S
                 Value::Map(
                     members
                         .into_iter()
-                        .map(|(name, piece)| (name, piece.into_value()))
+                        .map(|(name, piece)| (name, piece.into_cell()))
                         .collect(),
                 )
             };
@@ -27,7 +29,10 @@ pub(crate) fn from_input(input: Input, schema: &ColumnSchema) -> Result<Table, S
         Input::Piece(Piece::Array(tensor)) => from_array(tensor),
         Input::Piece(Piece::Plain(value)) => match value {
             Value::List(_) => split(value, None, None),
-            Value::Map(_) => Err("Expected input to be DataFrame. Found: dict".into()),
+            Value::Map(_) | Value::Null => Err(format!(
+                "Expected input to be DataFrame. Found: {}",
+                value.python_type()
+            )),
             // MLflow makes one row of a single value.
             scalar => split(Value::List(vec![scalar]), None, None),
         },
@@ -112,7 +117,7 @@ fn from_dict(members: Vec<(Box<str>, Piece)>, schema: &ColumnSchema) -> Result<T
 /// `DataFrame([dict])`.
 fn one_row(members: Vec<(Box<str>, Piece)>) -> Table {
     let column = |(name, piece): (Box<str>, Piece)| {
-        Column::new(Name::Text(name.into()), infer::pandas(vec![piece.into_value()]))
+        Column::new(Name::Text(name.into()), infer::pandas(vec![piece.into_cell()]))
     };
     Table {
         rows: 1,
@@ -124,17 +129,17 @@ fn one_row(members: Vec<(Box<str>, Piece)>) -> Table {
 fn from_columns(members: Vec<(Box<str>, Piece)>) -> Result<Table, String> {
     let mut rows = None;
     let mut keyed: Option<Vec<Box<str>>> = None;
+    let mut seen: HashSet<Box<str>> = HashSet::new();
     for (_, piece) in &members {
         let length = match piece {
-            Piece::Array(tensor) if tensor.shape().is_empty() => {
-                return Err("Per-column arrays must each be 1-dimensional".into());
-            }
+            // Repeated, like a single value.
+            Piece::Array(tensor) if tensor.shape().is_empty() => continue,
             Piece::Array(tensor) => tensor.rows(),
             Piece::Plain(Value::List(items)) => items.len(),
             Piece::Plain(Value::Map(entries)) => {
                 let keys = keyed.get_or_insert_with(Vec::new);
                 for (key, _) in entries {
-                    if !keys.contains(key) {
+                    if seen.insert(key.clone()) {
                         keys.push(key.clone());
                     }
                 }
@@ -149,7 +154,19 @@ fn from_columns(members: Vec<(Box<str>, Piece)>) -> Result<Table, String> {
     if rows.is_some() && keyed.is_some() {
         return Err("Mixing dicts with non-Series may lead to ambiguous ordering.".into());
     }
-    let rows = rows.or(keyed.as_ref().map(Vec::len)).unwrap_or(0);
+    let Some(rows) = rows.or(keyed.as_ref().map(Vec::len)) else {
+        return Err("If using all scalar values, you must pass an index".into());
+    };
+    let repeated = |piece: &Piece| match piece {
+        Piece::Array(tensor) => tensor.shape().is_empty(),
+        Piece::Plain(value) => !matches!(value, Value::List(_) | Value::Map(_)),
+    };
+    let sent = members
+        .iter()
+        .filter(|(_, piece)| !repeated(piece))
+        .count()
+        .saturating_mul(rows);
+    bounded(rows, members.len(), sent)?;
     let column = |(name, piece): (Box<str>, Piece)| {
         let values = match piece {
             Piece::Array(tensor) if tensor.shape().len() == 1 => {
@@ -159,6 +176,10 @@ fn from_columns(members: Vec<(Box<str>, Piece)>) -> Result<Table, String> {
                     other => other,
                 }
             }
+            Piece::Array(tensor) if tensor.shape().is_empty() => {
+                let value = series::value_at(tensor.elements(), 0).unwrap_or(Value::Null);
+                infer::pandas(vec![value; rows])
+            }
             // More axes than a column has: the rows become lists.
             Piece::Array(tensor) => match nested::unpack(Value::Tensor(Box::new(tensor))) {
                 Value::List(rows) => infer::pandas(rows),
@@ -166,14 +187,9 @@ fn from_columns(members: Vec<(Box<str>, Piece)>) -> Result<Table, String> {
             },
             Piece::Plain(Value::List(items)) => infer::pandas(items),
             Piece::Plain(Value::Map(entries)) => {
-                let cell = |key: &Box<str>| {
-                    let found = entries
-                        .iter()
-                        .find(|(name, _)| name == key)
-                        .map(|(_, value)| value.clone());
-                    found.unwrap_or(Value::Float(f64::NAN))
-                };
-                infer::pandas(keyed.iter().flatten().map(cell).collect())
+                let mut cells: HashMap<Box<str>, Value> = entries.into_iter().collect();
+                let mut cell = |key: &str| cells.remove(key).unwrap_or(Value::Float(f64::NAN));
+                infer::pandas(keyed.iter().flatten().map(|key| cell(key)).collect())
             }
             Piece::Plain(Value::Tensor(scalar)) if scalar.dtype() == DType::Datetime => {
                 let time = match scalar.elements() {
@@ -207,6 +223,16 @@ fn keep_object(values: &[Value]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn repeated_values_do_not_build_huge_tables() {
+        let long = Tensor::vector(Elements::Bool(vec![true; 10_000]));
+        let single = Tensor::new(crate::model::tensor::Shape::new(), Elements::I64(vec![1])).unwrap();
+        let mut members = vec![("a".into(), Piece::Array(long))];
+        members.extend((0..10_000).map(|key| (format!("k{key}").into(), Piece::Array(single.clone()))));
+        let message = from_columns(members).unwrap_err();
+        assert!(message.contains("larger than is read"), "{message}");
+    }
 
     #[test]
     fn an_array_is_cut_into_columns() {

@@ -75,7 +75,7 @@ fn named(input: Input, specs: &[TensorSpec], details: Details) -> Result<Vec<(Ar
                     .filter(|column| column.name.as_text() == spec.name.as_deref());
                 let Some(column) = columns.next() else { continue };
                 if columns.next().is_some() {
-                    return Err("0".into());
+                    return Err(OTHER_CELLS.into());
                 }
                 tensors.push((name(spec), reshape(Some(&name(spec)), column, spec)?));
             }
@@ -154,6 +154,11 @@ fn is_scalar(value: &Value) -> bool {
     }
 }
 
+/// Cells that make no tensor; a column that is there twice is no cell either.
+const OTHER_CELLS: &str = "Because the model signature requires tensor spec input, the input pandas dataframe values \
+                           should be either scalar value, python list containing scalar values or numpy array \
+                           containing scalar values, other types are not supported.";
+
 /// The cells of one column as a tensor: single values for a vector, lists reshaped to what the signature says.
 fn reshape(name: Option<&str>, column: &Column, spec: &TensorSpec) -> Result<Tensor, String> {
     if spec.shape.first() != Some(&-1) || spec.shape.iter().skip(1).any(|&extent| extent == -1) {
@@ -189,10 +194,7 @@ fn reshape(name: Option<&str>, column: &Column, spec: &TensorSpec) -> Result<Ten
         Value::List(items) if items.is_empty() => return Err("list index out of range".into()),
         Value::Tensor(_) => {}
         _ => {
-            return Err("Because the model signature requires tensor spec input, the input pandas dataframe values should \
-                        be either scalar value, python list containing scalar values or numpy array containing scalar \
-                        values, other types are not supported."
-                .into());
+            return Err(OTHER_CELLS.into());
         }
     }
     let refused = || {
@@ -201,7 +203,11 @@ fn reshape(name: Option<&str>, column: &Column, spec: &TensorSpec) -> Result<Ten
              Ensure that each of the input list elements are of uniform length and that the data can be coerced to the \
              tensor type '{}'",
             Tuple(&spec.shape),
-            spec.dtype
+            if spec.dtype == DType::Str {
+                "<U0"
+            } else {
+                spec.dtype.numpy_name()
+            }
         )
     };
     let lists = Value::List(series::objects(&column.values));

@@ -8,6 +8,8 @@ use crate::model::value::Value;
 
 /// Python refuses to convert more digits than this.
 const MAX_DIGITS: usize = 4300;
+/// Whatever the limit: reading is recursive, and stacks are finite.
+const MAX_DEPTH: usize = 512;
 /// Objects with more keys find duplicates by hashing.
 const SCAN_KEYS: usize = 12;
 
@@ -22,7 +24,7 @@ pub(crate) fn read(text: &str, depth: usize) -> Result<Value, Refusal> {
         at: 0,
     };
     reader.skip_space();
-    let value = reader.value(depth)?;
+    let value = reader.value(depth.min(MAX_DEPTH))?;
     reader.skip_space();
     if reader.at != text.len() {
         return Err(reader.error("Extra data", reader.at));

@@ -2,13 +2,16 @@
 
 mod cells;
 
+use std::collections::{HashMap, HashSet};
+
 use super::{read, text};
+use crate::model::batch::Name;
 use crate::model::signature::{ColumnSchema, ColumnType, DataType, Schema, Signature};
 use crate::model::tensor::DType;
 use crate::model::value::Value;
 use crate::protocol::mlflow::cast::{Column, Input, Table, frame, nested, series};
 use crate::protocol::mlflow::enforce::{self, Details};
-use crate::protocol::mlflow::python::{Raised, repr_bytes, repr_text};
+use crate::protocol::mlflow::python::{Raised, bounded, repr_bytes, repr_text};
 use crate::protocol::{Decoded, Limits, Reply};
 use crate::serve::error::{Error, Kind};
 
@@ -23,9 +26,12 @@ const PROTOCOL_CHANGE: &str = "IMPORTANT: The MLflow Model scoring protocol has 
      request format. For more information about the updated MLflow Model scoring protocol in MLflow 2.0, see \
      https://mlflow.org/docs/latest/models.html#deploy-mlflow-models.";
 
+/// Several columns of one label are a table in pandas, and a table has no type.
+const NO_DTYPE: &str = "'DataFrame' object has no attribute 'dtype'";
+
 /// A request that cannot be read, or whose values cannot be cast.
 fn invalid(message: impl std::fmt::Display) -> Error {
-    Error::new(Kind::InvalidInput, format!("Invalid input. {message}"))
+    Error::new(Kind::InvalidInput, bounded(format!("Invalid input. {message}")))
 }
 
 /// Decodes a request of any shape.
@@ -178,10 +184,18 @@ fn table(mut table: Table, schema: Option<&Schema>) -> Result<Input, Error> {
         None => {}
         Some(Schema::Columns(schema)) => cast_columns(&mut table, schema)?,
         Some(Schema::Tensors(specs)) => {
+            let repeats = repeated_names(&table);
             for spec in specs {
                 let named = spec.name.as_deref();
                 for column in &mut table.columns {
                     if named.is_none() || column.name.as_text() == named {
+                        if repeats.contains(&column.name)
+                            && !column.values.is_empty()
+                            && matches!(spec.dtype, DType::Str | DType::Object)
+                        {
+                            let raised = Raised::new("AttributeError", NO_DTYPE);
+                            return Err(incompatible(&column.name, tensor_name(spec.dtype), &raised));
+                        }
                         cast_tensor(column, spec.dtype)?;
                     }
                 }
@@ -191,23 +205,28 @@ fn table(mut table: Table, schema: Option<&Schema>) -> Result<Input, Error> {
     Ok(Input::Table(table))
 }
 
-fn incompatible(column: &Column, kind: &str, raised: &Raised) -> Error {
+fn incompatible(column: impl std::fmt::Display, kind: &str, raised: &Raised) -> Error {
     invalid(format_args!(
-        "Data is not compatible with model signature. Failed to convert column {} to type '{kind}'. Error: '{}'",
-        column.name,
+        "Data is not compatible with model signature. Failed to convert column {column} to type '{kind}'. Error: '{}'",
         raised.repr()
     ))
 }
 
 fn cast_columns(table: &mut Table, schema: &ColumnSchema) -> Result<(), Error> {
     if !schema.named() {
+        let repeats = repeated_names(table);
         for (column, spec) in table.columns.iter_mut().zip(schema.columns()) {
+            if repeats.contains(&column.name)
+                && let Some(raised) = repeated(&spec.kind)
+            {
+                return Err(incompatible(&column.name, &kind_name(&spec.kind), &raised));
+            }
             cast_column(column, &spec.kind, spec.required)?;
         }
         return Ok(());
     }
     // Columns are found by name in one pass over each; the order of the signature decides which error is first.
-    let mut by_name: std::collections::HashMap<String, Vec<usize>> = std::collections::HashMap::new();
+    let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
     for (position, column) in table.columns.iter().enumerate() {
         if let Some(name) = column.name.as_text() {
             by_name.entry(name.to_owned()).or_default().push(position);
@@ -215,13 +234,50 @@ fn cast_columns(table: &mut Table, schema: &ColumnSchema) -> Result<(), Error> {
     }
     for spec in schema.columns() {
         let name = spec.name.as_deref().unwrap_or_default();
-        for &position in by_name.get(name).into_iter().flatten() {
+        let positions = by_name.get(name).map_or(&[][..], Vec::as_slice);
+        if positions.len() > 1
+            && let Some(raised) = repeated(&spec.kind)
+        {
+            return Err(incompatible(name, &kind_name(&spec.kind), &raised));
+        }
+        for &position in positions {
             if let Some(column) = table.columns.get_mut(position) {
                 cast_column(column, &spec.kind, spec.required)?;
             }
         }
     }
     Ok(())
+}
+
+/// Labels that stand for several columns.
+fn repeated_names(table: &Table) -> HashSet<Name> {
+    let mut seen = HashSet::new();
+    let names = table.columns.iter().map(|column| &column.name);
+    names.filter(|&name| !seen.insert(name)).cloned().collect()
+}
+
+/// What pandas raises for a label that stands for several columns, in casts that need one.
+fn repeated(kind: &ColumnType) -> Option<Raised> {
+    Some(match kind {
+        ColumnType::Scalar(DataType::Boolean) => Raised::new(
+            "ValueError",
+            "The truth value of a Series is ambiguous. Use a.empty, a.item(), a.any() or a.all().",
+        ),
+        ColumnType::Scalar(DataType::String) => Raised::new("AttributeError", NO_DTYPE),
+        ColumnType::Scalar(DataType::Datetime) => {
+            Raised::new("ValueError", "cannot assemble with duplicate keys")
+        }
+        _ => return None,
+    })
+}
+
+/// The type as pandas names it.
+fn kind_name(kind: &ColumnType) -> String {
+    match kind {
+        ColumnType::Scalar(DataType::String | DataType::Binary) => "<class 'object'>".to_owned(),
+        ColumnType::Scalar(scalar) => scalar.dtype().numpy_name().to_owned(),
+        nested => nested.to_string(),
+    }
 }
 
 fn cast_column(column: &mut Column, kind: &ColumnType, required: bool) -> Result<(), Error> {
@@ -236,14 +292,16 @@ fn cast_column(column: &mut Column, kind: &ColumnType, required: bool) -> Result
             Err(message) => Err(Raised::new("MlflowException", message)),
         },
     };
-    done.map_err(|raised| {
-        let name = match kind {
-            ColumnType::Scalar(DataType::String | DataType::Binary) => "<class 'object'>".to_owned(),
-            ColumnType::Scalar(scalar) => scalar.dtype().numpy_name().to_owned(),
-            nested => nested.to_string(),
-        };
-        incompatible(column, &name, &raised)
-    })
+    done.map_err(|raised| incompatible(&column.name, &kind_name(kind), &raised))
+}
+
+/// The type as NumPy names it.
+fn tensor_name(dtype: DType) -> &'static str {
+    if dtype == DType::Str {
+        "<U0"
+    } else {
+        dtype.numpy_name()
+    }
 }
 
 /// Columns of lists are left to enforcement, which knows the shape.
@@ -268,7 +326,7 @@ fn cast_tensor(column: &mut Column, dtype: DType) -> Result<(), Error> {
             } else {
                 dtype.numpy_name()
             };
-            Err(incompatible(column, name, &raised))
+            Err(incompatible(&column.name, name, &raised))
         }
     }
 }

@@ -114,6 +114,8 @@ impl<'a> Cursor<'a> {
             b'n' => self.word(b"null", Token::Null),
             b't' => self.word(b"true", Token::Bool(true)),
             b'f' => self.word(b"false", Token::Bool(false)),
+            b'N' => self.word(b"NaN", Token::Float(f64::NAN)),
+            b'I' => self.word(b"Infinity", Token::Float(f64::INFINITY)),
             _ => None,
         }
     }
@@ -135,6 +137,9 @@ impl<'a> Cursor<'a> {
         let mut at = start;
         let negative = *bytes.get(at)? == b'-';
         at += usize::from(negative);
+        if negative && bytes.get(at) == Some(&b'I') {
+            return self.word(b"-Infinity", Token::Float(f64::NEG_INFINITY));
+        }
         let first = at;
         let mut mantissa = 0u64;
         // Digits beyond 19 may wrap; such numbers take the long way.
@@ -265,6 +270,7 @@ mod tests {
             };
             assert_eq!(float.to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
         }
+        assert_eq!(number("-Infinity"), Some(Token::Float(f64::NEG_INFINITY)));
         assert_eq!(number("-0"), Some(Token::Int(0)));
         assert_eq!(number("9223372036854775807"), Some(Token::Int(i64::MAX)));
         assert_eq!(number("-9223372036854775808"), Some(Token::Int(i64::MIN)));
@@ -280,8 +286,8 @@ mod tests {
             "-",
             "1e",
             "+1",
-            "NaN",
-            "Infinity",
+            "Nan",
+            "-Inf",
             "tru",
             "[",
             "\"a\n\"",
