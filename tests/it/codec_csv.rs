@@ -293,9 +293,18 @@ fn parquet_pairs_match() {
 /// What pandas reads and we refuse, by name.
 #[cfg(feature = "parquet")]
 const PARQUET_REFUSED: [(&str, &str); 10] = [
-    ("bomb-cells", "5000000 rows of 1 columns are more than a body may hold"),
-    ("bomb-text", "the text of the columns is longer than a body may be"),
-    ("bomb-page", "the columns unpack to more bytes than a body may hold"),
+    (
+        "bomb-cells",
+        "5000000 rows of 1 columns are more than a body may hold",
+    ),
+    (
+        "bomb-text",
+        "the text of the columns is longer than a body may be",
+    ),
+    (
+        "bomb-page",
+        "the columns unpack to more bytes than a body may hold",
+    ),
     ("delta", "DELTA_BYTE_ARRAY, is not supported"),
     (
         "pandas-date",
