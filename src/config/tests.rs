@@ -95,3 +95,26 @@ fn no_model_is_a_problem_with_an_example() {
     let Problems(problems) = serve(&[], &[]).unwrap_err();
     assert!(problems[0].contains("models:/iris/Production"), "{problems:?}");
 }
+
+#[test]
+fn the_readme_has_every_flag_of_serve_with_its_variable_and_no_other() {
+    let readme = include_str!("../../README.md");
+    let table: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `--")).collect();
+    let command = Args::command();
+    let serve = command.find_subcommand("serve").unwrap();
+    let mut flags = 0;
+    for arg in serve
+        .get_arguments()
+        .filter(|arg| !matches!(arg.get_id().as_str(), "help" | "version"))
+    {
+        let flag = format!("| `--{}`", arg.get_long().unwrap());
+        let row = table
+            .iter()
+            .find(|row| row.starts_with(&flag))
+            .unwrap_or_else(|| panic!("no row {flag}"));
+        let variable = format!("`{}`", arg.get_env().unwrap().to_str().unwrap());
+        assert!(row.contains(&variable), "{row} does not name {variable}");
+        flags += 1;
+    }
+    assert_eq!(table.len(), flags, "rows of flags that do not exist");
+}

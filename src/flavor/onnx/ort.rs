@@ -90,6 +90,8 @@ fn session_builder(
     builder = plain(builder.with_inter_threads(options.inter_op_threads.unwrap_or(1)))?;
     builder = plain(builder.with_intra_op_spinning(false))?;
     builder = plain(builder.with_inter_op_spinning(false))?;
+    // A pattern is kept for each shape ever seen, so clients could make memory grow; a call is no faster with one.
+    builder = plain(builder.with_memory_pattern(false))?;
     if let Some(parallel) = options.parallel {
         builder = plain(builder.with_parallel_execution(parallel))?;
     }

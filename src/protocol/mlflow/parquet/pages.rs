@@ -1,28 +1,61 @@
-//! How many bytes the pages of a column become, read from their headers before anything is unpacked.
+//! What the pages of a column claim, read from their headers before anything is unpacked.
 //!
-//! The reader takes the size a page header claims as the size of a buffer; a body of a few bytes could claim
-//! gigabytes. The headers are Thrift structs in the compact protocol, of which only the two sizes matter here.
+//! The reader believes a page header: the size it names is the size of a buffer, the number of its values the length of
+//! a vector. A body of a few bytes could so take gigabytes. The headers are Thrift structs in the compact protocol, of
+//! which only a few fields matter here.
 
 /// Structs in a page header nest this deep at most.
 const MAX_DEPTH: usize = 8;
 
-/// Sum of the sizes, unpacked, that the pages of a column chunk claim; `None` when a header is malformed or a page is
-/// longer than the chunk.
-pub(super) fn unpacked_bytes(chunk: &[u8]) -> Option<u64> {
+/// Values of a dictionary; writers stop at a megabyte, and a value may become much longer than it is in the page.
+const MAX_DICTIONARY: u64 = 1 << 20;
+
+/// Why the pages of a column are not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PageError {
+    /// A header is malformed, or a page is longer than its column.
+    #[error("a page header cannot be read")]
+    Malformed,
+    /// A dictionary claims more values than it has bytes, or than [`MAX_DICTIONARY`].
+    #[error("a dictionary claims more values than it can have")]
+    Dictionary,
+    /// Text that is encoded as differences carries the number of its values within the page, unchecked by the reader.
+    #[error("the encoding of a column, {0}, is not supported")]
+    Encoding(&'static str),
+}
+
+/// Sum of the sizes, unpacked, that the pages of a column chunk claim.
+///
+/// # Errors
+/// When the reader could be led to reserve more than that.
+pub(super) fn unpacked_bytes(chunk: &[u8]) -> Result<u64, PageError> {
     let mut rest = chunk;
     let mut total: u64 = 0;
     while !rest.is_empty() {
         let mut cursor = Cursor { rest };
-        let header = cursor.page_header()?;
-        total = total.checked_add(header.unpacked.max(header.packed))?;
-        rest = cursor.rest.get(usize::try_from(header.packed).ok()?..)?;
+        let header = cursor.page_header().ok_or(PageError::Malformed)?;
+        if header.dictionary_values > header.unpacked.min(MAX_DICTIONARY) {
+            return Err(PageError::Dictionary);
+        }
+        match header.encoding {
+            6 => return Err(PageError::Encoding("DELTA_LENGTH_BYTE_ARRAY")),
+            7 => return Err(PageError::Encoding("DELTA_BYTE_ARRAY")),
+            _ => {}
+        }
+        total = total.saturating_add(header.unpacked.max(header.packed));
+        let packed = usize::try_from(header.packed).map_err(|_| PageError::Malformed)?;
+        rest = cursor.rest.get(packed..).ok_or(PageError::Malformed)?;
     }
-    Some(total)
+    Ok(total)
 }
 
+#[derive(Default)]
 struct PageHeader {
     unpacked: u64,
     packed: u64,
+    dictionary_values: u64,
+    /// As Parquet numbers encodings; 0 where the page has no data.
+    encoding: u64,
 }
 
 struct Cursor<'a> {
@@ -30,20 +63,48 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
+    /// Reads a header; `None` when it is malformed, has no sizes, or names anything twice, since then nobody knows which
+    /// of the two the reader takes.
     fn page_header(&mut self) -> Option<PageHeader> {
-        let (mut unpacked, mut packed) = (None, None);
+        let mut header = PageHeader::default();
+        let mut seen: u64 = 0;
         let mut field: i64 = 0;
         while let Some(kind) = self.field(&mut field)? {
+            let bit = u32::try_from(field)
+                .ok()
+                .and_then(|field| 1u64.checked_shl(field))?;
+            if seen & bit != 0 {
+                return None;
+            }
+            seen |= bit;
             match (field, kind) {
-                (2, 5) => unpacked = Some(u64::try_from(self.zigzag()?).ok()?),
-                (3, 5) => packed = Some(u64::try_from(self.zigzag()?).ok()?),
+                (2, 5) => header.unpacked = u64::try_from(self.zigzag()?).ok()?,
+                (3, 5) => header.packed = u64::try_from(self.zigzag()?).ok()?,
+                // Data page: its encoding is the second field, in the second version the fourth.
+                (5, 12) => header.encoding = self.member(2)?,
+                (8, 12) => header.encoding = header.encoding.max(self.member(4)?),
+                (7, 12) => header.dictionary_values = self.member(1)?,
+                (2 | 3 | 5 | 7 | 8, _) => return None,
                 _ => self.skip(kind, 0)?,
             }
         }
-        Some(PageHeader {
-            unpacked: unpacked?,
-            packed: packed?,
-        })
+        (seen & 0b1100 == 0b1100).then_some(header)
+    }
+
+    /// Steps over a struct and gives one of its fields, a 32-bit number that is not negative; 0 where it is absent.
+    fn member(&mut self, wanted: i64) -> Option<u64> {
+        let mut value = None;
+        let mut field = 0;
+        while let Some(kind) = self.field(&mut field)? {
+            if field != wanted {
+                self.skip(kind, 1)?;
+            } else if kind == 5 && value.is_none() {
+                value = Some(u64::try_from(self.zigzag()?).ok()?);
+            } else {
+                return None;
+            }
+        }
+        Some(value.unwrap_or(0))
     }
 
     /// Reads a field's head: sets its number and gives its type, `Some(None)` at the end of the struct.
@@ -140,23 +201,57 @@ impl Cursor<'_> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn claimed_sizes_are_summed() {
-        // type 0, unpacked 8, packed 2, an empty struct, end; then two bytes of page.
-        let page = [0x15, 0, 0x15, 16, 0x15, 4, 0x2c, 0, 0, 1, 2];
-        assert_eq!(unpacked_bytes(&page), Some(8));
-        assert_eq!(unpacked_bytes(&page.repeat(3)), Some(24));
-        assert_eq!(unpacked_bytes(&[]), Some(0));
+    /// type 0, unpacked 8, packed 2, a struct, end; then two bytes of page.
+    fn page(field: u8, members: &[u8]) -> Vec<u8> {
+        let mut page = vec![0x15, 0, 0x15, 16, 0x15, 4, (field - 3) << 4 | 0xc];
+        page.extend(members);
+        page.extend([0, 0, 1, 2]);
+        page
     }
 
     #[test]
-    fn malformed_headers_are_none() {
-        let page = [0x15, 0, 0x15, 16, 0x15, 4, 0x2c, 0, 0, 1, 2];
+    fn claimed_sizes_are_summed() {
+        let page = page(5, &[0x15, 2, 0x15, 0]);
+        assert_eq!(unpacked_bytes(&page), Ok(8));
+        assert_eq!(unpacked_bytes(&page.repeat(3)), Ok(24));
+        assert_eq!(unpacked_bytes(&[]), Ok(0));
+    }
+
+    #[test]
+    fn malformed_headers_are_refused() {
+        let page = page(5, &[0x15, 2, 0x15, 0]);
         for end in 1..page.len() {
-            assert_eq!(unpacked_bytes(page.get(..end).unwrap()), None, "{end}");
+            assert_eq!(
+                unpacked_bytes(page.get(..end).unwrap()),
+                Err(PageError::Malformed),
+                "{end}"
+            );
         }
-        // A negative size, and structs without end.
-        assert_eq!(unpacked_bytes(&[0x15, 0, 0x15, 1, 0x15, 4, 0]), None);
-        assert_eq!(unpacked_bytes(&[0x1c; 100]), None);
+        // A negative size; structs without end; no sizes; a size twice.
+        assert_eq!(
+            unpacked_bytes(&[0x15, 0, 0x15, 1, 0x15, 4, 0]),
+            Err(PageError::Malformed)
+        );
+        assert_eq!(unpacked_bytes(&[0x1c; 100]), Err(PageError::Malformed));
+        assert_eq!(unpacked_bytes(&[0x15, 0, 0]), Err(PageError::Malformed));
+        assert_eq!(
+            unpacked_bytes(&[0x25, 2, 0x15, 0, 0x05, 4, 2, 0]),
+            Err(PageError::Malformed)
+        );
+    }
+
+    #[test]
+    fn what_the_reader_would_believe_is_checked() {
+        assert_eq!(unpacked_bytes(&page(7, &[0x15, 16])), Ok(8));
+        assert_eq!(unpacked_bytes(&page(7, &[0x15, 18])), Err(PageError::Dictionary));
+        let encoded = |page: Vec<u8>| unpacked_bytes(&page);
+        assert_eq!(
+            encoded(page(5, &[0x15, 2, 0x15, 12])),
+            Err(PageError::Encoding("DELTA_LENGTH_BYTE_ARRAY"))
+        );
+        assert_eq!(
+            encoded(page(8, &[0x15, 2, 0x35, 14])),
+            Err(PageError::Encoding("DELTA_BYTE_ARRAY"))
+        );
     }
 }

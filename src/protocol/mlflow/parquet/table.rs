@@ -18,11 +18,12 @@ use super::column::{Meaning, Stored, meaning};
 use super::pages::unpacked_bytes;
 use super::pandas::Notes;
 
-/// Cells of a table: a file of a few bytes can repeat a value as often as it likes.
-const MAX_CELLS: usize = 32 << 20;
+/// A file of a few bytes can repeat a value as often as it likes: how many cells any body may hold, and how many more
+/// for each of its bytes.
+const CELLS: (usize, usize) = (4 << 20, 16);
 
-/// Bytes that the pages of a body may become, and again the bytes of its texts.
-const MAX_UNPACKED: usize = 256 << 20;
+/// The same for the bytes that the pages of a body may become, and again for the bytes of its texts.
+const UNPACKED: (usize, usize) = (64 << 20, 16);
 
 /// Reads the columns a model with this schema wants; of others only the names.
 pub(super) fn read(body: &[u8], schema: Option<&Schema>) -> Result<Table, Raised> {
@@ -98,13 +99,14 @@ fn read_table(body: Bytes, schema: Option<&Schema>) -> Result<Table, ParquetErro
             .ok_or_else(|| general("a row group has no row count"))?;
     }
     let fields = descriptor.root_schema().get_fields();
-    if rows.saturating_mul(fields.len()) > MAX_CELLS {
+    if rows.saturating_mul(fields.len()) > allowance(CELLS, &body) {
         return Err(general(format!(
             "{rows} rows of {} columns are more than a body may hold",
             fields.len()
         )));
     }
-    let (mut unpacked, mut text) = (MAX_UNPACKED, MAX_UNPACKED);
+    let mut unpacked = allowance(UNPACKED, &body);
+    let mut text = unpacked;
     let mut columns = Vec::with_capacity(fields.len());
     for (root, field) in fields.iter().enumerate() {
         let Some(name) = notes.name(field.name()) else {
@@ -170,6 +172,10 @@ fn read_table(body: Bytes, schema: Option<&Schema>) -> Result<Table, ParquetErro
     Ok(Table { rows, columns })
 }
 
+fn allowance((any, per_byte): (usize, usize), body: &Bytes) -> usize {
+    body.len().saturating_mul(per_byte).saturating_add(any)
+}
+
 /// Whether the schema looks at the values of a column: named columns are picked by name, others by position.
 fn wanted(schema: Option<&Schema>, name: &str) -> bool {
     match schema {
@@ -191,11 +197,11 @@ fn check_chunk(
         body.get(start..start.checked_add(length)?)
     });
     let bytes = bytes.ok_or_else(|| general("a column is not within the file"))?;
-    let claimed = unpacked_bytes(bytes).ok_or_else(|| general("a page header cannot be read"))?;
+    let claimed = unpacked_bytes(bytes).map_err(|error| general(error.to_string()))?;
     let rest = usize::try_from(claimed)
         .ok()
         .and_then(|claimed| left.checked_sub(claimed));
-    *left = rest.ok_or_else(|| general(format!("the columns unpack to more than {MAX_UNPACKED} bytes")))?;
+    *left = rest.ok_or_else(|| general("the columns unpack to more bytes than a body may hold"))?;
     Ok(())
 }
 
