@@ -108,7 +108,8 @@ fn element(elements: &Elements, index: usize) -> String {
     }
 }
 
-fn repr(value: &Value) -> String {
+/// Python's `repr` of a value.
+pub fn repr(value: &Value) -> String {
     let join = |items: Vec<String>| items.join(", ");
     match value {
         Value::Null => "None".into(),
