@@ -312,6 +312,13 @@ impl Check<'_> {
                 EngineChoice::Auto
             }
         };
+        if let Some(given) = args.onnxruntime.as_deref().filter(|given| !given.is_file()) {
+            self.problems.push(format!(
+                "--onnxruntime (or ORT_DYLIB_PATH) is `{}`: there is no such file; unset it, or run \
+                 scripts/fetch-onnxruntime.sh",
+                given.display()
+            ));
+        }
         flavor::Config {
             engine,
             onnxruntime: onnxruntime_places(args.onnxruntime.clone()),

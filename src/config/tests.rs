@@ -82,6 +82,21 @@ fn every_problem_is_reported_at_once() {
 }
 
 #[test]
+fn a_library_that_is_not_there_is_a_problem() {
+    let words = [
+        "-m",
+        "models:/iris/1",
+        "--onnxruntime",
+        "/nowhere/libonnxruntime.so",
+    ];
+    let Problems(problems) = serve(&words, &[]).unwrap_err();
+    assert!(
+        problems[0].contains("`/nowhere/libonnxruntime.so`"),
+        "{problems:?}"
+    );
+}
+
+#[test]
 fn a_problem_from_the_environment_names_the_variable() {
     let Problems(problems) = serve(&["-m", "models:/iris/1"], &[("MLFLOW_PORT", "x")]).unwrap_err();
     assert_eq!(

@@ -263,6 +263,25 @@ fn csv_is_read_as_pandas_reads_it() {
     );
 }
 
+/// MLflow refuses CSV for models that take tensors; a table of numbers has one reading only.
+#[test]
+fn a_table_of_numbers_is_a_tensor() {
+    let tensor = |text: &str| {
+        CsvCodec::default().decode(text.as_bytes(), &signature("onnx_tensor"), Limits::default())
+    };
+    let decoded = tensor("x0,x1,x2,x3\n5.8,2.8,5.1,2.4\n6,2,4,1\n").unwrap();
+    let elements = Elements::F32(vec![5.8, 2.8, 5.1, 2.4, 6.0, 2.0, 4.0, 1.0]);
+    assert_eq!(
+        decoded.batch.body,
+        Body::Array(Tensor::new([2, 4].as_slice(), elements).unwrap())
+    );
+    assert_eq!(tensor("a,b\n1,2\n").unwrap_err().kind(), Kind::SchemaViolation);
+    assert_eq!(
+        tensor("a,b,c,d\n1,2,3,x\n").unwrap_err().kind(),
+        Kind::InvalidInput
+    );
+}
+
 /// A text column is `object` to pandas when its type was forced, else `str`; a batch does not tell the two apart.
 fn without_text_types(mut described: Json) -> Json {
     for column in described["columns"].as_array_mut().unwrap() {
@@ -293,9 +312,18 @@ fn parquet_pairs_match() {
 /// What pandas reads and we refuse, by name.
 #[cfg(feature = "parquet")]
 const PARQUET_REFUSED: [(&str, &str); 10] = [
-    ("bomb-cells", "5000000 rows of 1 columns are more than a body may hold"),
-    ("bomb-text", "the text of the columns is longer than a body may be"),
-    ("bomb-page", "the columns unpack to more bytes than a body may hold"),
+    (
+        "bomb-cells",
+        "5000000 rows of 1 columns are more than a body may hold",
+    ),
+    (
+        "bomb-text",
+        "the text of the columns is longer than a body may be",
+    ),
+    (
+        "bomb-page",
+        "the columns unpack to more bytes than a body may hold",
+    ),
     ("delta", "DELTA_BYTE_ARRAY, is not supported"),
     (
         "pandas-date",

@@ -82,7 +82,7 @@ impl Plans {
             return Ok(plan);
         }
         // Compiled outside the lock: others go on meanwhile, and two that compile the same do no harm.
-        let plan = compile(model, shapes)?;
+        let plan = quiet(|| compile(model, shapes))?;
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT {
             kept.remove(0);
