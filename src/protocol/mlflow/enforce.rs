@@ -26,8 +26,6 @@ pub(crate) struct Details {
 ///
 /// # Errors
 /// `SchemaViolation` when the table does not satisfy the signature, `InvalidParams` when a default does not.
-// why: the CSV and Parquet decoders call this
-#[allow(dead_code)]
 pub(crate) fn finish_table(table: Table, signature: &Signature, details: Details) -> Result<Decoded, Error> {
     finish(Input::Table(table), None, Reply::Wrapped, signature, details)
 }

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use super::buffer::{Buffer, Cell, Rules, is_number, is_regular, with_cell};
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Token};
 use crate::model::batch::{Columns, Frame, Name};
 use crate::model::signature::{ColumnSchema, ColumnType, DataType, TensorSpec};
 use crate::model::tensor::{DType, Elements, Shape, Tensor};
-use crate::protocol::mlflow::enforce::frame;
+use crate::protocol::mlflow::cast::assemble;
 
 /// Comparisons of names that a request may cost before it counts as irregular.
 const MAX_COMPARISONS: usize = 1 << 16;
@@ -227,7 +227,7 @@ fn matrix_frame(rows: usize, elements: Elements, schema: &ColumnSchema) -> Optio
 fn separate(cursor: &mut Cursor<'_>, layout: &Layout, schema: &ColumnSchema) -> Option<Frame> {
     let mut buffers = buffers(schema)?;
     let rows = push_rows(cursor, &layout.targets, &mut buffers)?;
-    finish(rows, schema.names().to_vec(), buffers, Some(schema))
+    assembled(rows, schema, buffers)
 }
 
 fn push_rows(cursor: &mut Cursor<'_>, targets: &[Option<usize>], buffers: &mut [Buffer]) -> Option<usize> {
@@ -252,14 +252,16 @@ fn push_rows(cursor: &mut Cursor<'_>, targets: &[Option<usize>], buffers: &mut [
     }
 }
 
-fn finish(
-    rows: usize,
-    names: Vec<Name>,
-    buffers: Vec<Buffer>,
-    schema: Option<&ColumnSchema>,
-) -> Option<Frame> {
-    let columns: Vec<Elements> = buffers.into_iter().map(Buffer::finish).collect::<Option<_>>()?;
-    frame(rows, names, columns, schema)
+/// The frame of columns that are in the order of the signature.
+fn assembled(rows: usize, schema: &ColumnSchema, buffers: Vec<Buffer>) -> Option<Frame> {
+    let columns: Option<Vec<Elements>> = buffers.into_iter().map(Buffer::finish).collect();
+    assemble(rows, schema.names().clone(), columns?)
+}
+
+/// The frame of columns as they were sent.
+fn finish(rows: usize, names: Vec<Name>, buffers: Vec<Buffer>) -> Option<Frame> {
+    let columns: Option<Vec<Elements>> = buffers.into_iter().map(Buffer::finish).collect();
+    assemble(rows, names.into(), columns?)
 }
 
 /// Reads `dataframe_split` without a signature.
@@ -271,7 +273,7 @@ pub(super) fn split_inferred(cursor: &mut Cursor<'_>) -> Option<Frame> {
     let rows = push_rows(cursor, &targets, &mut buffers)?;
     let names = names.iter().map(|name| Name::from(&**name)).collect();
     split_tail(cursor, &split, rows)?;
-    finish(rows, names, buffers, None)
+    finish(rows, names, buffers)
 }
 
 /// Reads `dataframe_split` for one tensor without a name, `(-1, columns)`.
@@ -299,11 +301,44 @@ pub(super) fn split_tensor(cursor: &mut Cursor<'_>, spec: &TensorSpec) -> Option
 
 /// Reads a list of objects for a signature of named columns; every object must have every column.
 pub(super) fn records_columns(cursor: &mut Cursor<'_>, schema: &ColumnSchema, rules: Rules) -> Option<Frame> {
+    if let Some(dtype) = common(schema) {
+        return with_cell!(dtype, T => records_matrix::<T>(cursor, schema, rules));
+    }
+    let mut buffers = buffers(schema)?;
+    let rows = records(cursor, schema, |_, target, token| {
+        buffers.get_mut(target)?.push(token, rules)
+    })?;
+    assembled(rows, schema, buffers)
+}
+
+fn records_matrix<T: Cell>(cursor: &mut Cursor<'_>, schema: &ColumnSchema, rules: Rules) -> Option<Frame> {
+    let width = schema.columns().len();
+    let mut values: Vec<T> = Vec::new();
+    let rows = records(cursor, schema, |row, target, token| {
+        let at = row * width + target;
+        if at == values.len() {
+            values.push(T::read(token, rules)?);
+            return Some(());
+        }
+        if values.len() < (row + 1) * width {
+            values.resize((row + 1) * width, T::default());
+        }
+        *values.get_mut(at)? = T::read(token, rules)?;
+        Some(())
+    })?;
+    matrix_frame(rows, T::elements(values), schema)
+}
+
+/// Visits the cells of a list of objects with their row and the position of their column; counts the rows.
+fn records<'a>(
+    cursor: &mut Cursor<'a>,
+    schema: &ColumnSchema,
+    mut cell: impl FnMut(usize, usize, Token<'a>) -> Option<()>,
+) -> Option<usize> {
     if !schema.named() {
         return None;
     }
-    let mut buffers = buffers(schema)?;
-    let width = buffers.len();
+    let width = schema.columns().len();
     let mut budget = MAX_COMPARISONS;
     let mut rows = 0usize;
     // The row in which each column was last seen, counted from 1.
@@ -330,7 +365,7 @@ pub(super) fn records_columns(cursor: &mut Cursor<'_>, schema: &ColumnSchema, ru
                 return None;
             }
             found += 1;
-            buffers.get_mut(target)?.push(cursor.token()?, rules)?;
+            cell(rows - 1, target, cursor.token()?)?;
             if !cursor.more(b'}')? {
                 break;
             }
@@ -339,10 +374,9 @@ pub(super) fn records_columns(cursor: &mut Cursor<'_>, schema: &ColumnSchema, ru
             return None;
         }
         if !cursor.more(b']')? {
-            break;
+            return Some(rows);
         }
     }
-    finish(rows, schema.names().to_vec(), buffers, Some(schema))
 }
 
 /// Reads a list of objects without a signature; all must have the keys of the first, in its order.
@@ -385,7 +419,6 @@ pub(super) fn records_inferred(cursor: &mut Cursor<'_>) -> Option<Frame> {
         rows,
         names.iter().map(|name| Name::from(&**name)).collect(),
         buffers,
-        None,
     )
 }
 
@@ -425,7 +458,7 @@ pub(super) fn columns(cursor: &mut Cursor<'_>, schema: &ColumnSchema) -> Option<
         }
     }
     let columns: Vec<Elements> = columns.into_iter().collect::<Option<_>>()?;
-    frame(rows?, schema.names().to_vec(), columns, Some(schema))
+    assemble(rows?, schema.names().clone(), columns)
 }
 
 fn list<T: Cell>(cursor: &mut Cursor<'_>) -> Option<Vec<T>> {
@@ -445,7 +478,7 @@ pub(super) fn list_columns(cursor: &mut Cursor<'_>, schema: &ColumnSchema) -> Op
         let [only] = schema.columns() else { return None };
         let kind = scalar(&only.kind)?;
         let column = with_cell!(kind.dtype(), T => list::<T>(cursor).map(T::elements))?;
-        return frame(column.len(), schema.names().to_vec(), vec![column], Some(schema));
+        return assemble(column.len(), schema.names().clone(), vec![column]);
     }
     let tensor = super::array::typed(cursor, common(schema)?)?;
     let [rows, width] = *tensor.shape() else {
