@@ -210,7 +210,7 @@ impl ServeConfig {
                 },
             },
             disable_schema_details: check.schema_details(),
-            log: check.log(&args.log),
+            log: check.log(&args.log, "info"),
         };
         check.done(config)
     }
@@ -237,7 +237,7 @@ impl OfflineConfig {
             registry: registry.to_string(),
             flavor: check.flavor(engine),
             disable_schema_details: check.schema_details(),
-            log: check.log(log),
+            log: check.log(log, "warn"),
         };
         check.done(config)
     }
@@ -339,7 +339,7 @@ impl Check<'_> {
         }
     }
 
-    fn log(&mut self, args: &LogArgs) -> LogConfig {
+    fn log(&mut self, args: &LogArgs, default: &str) -> LogConfig {
         let format = match args.log_format.as_str() {
             "text" => log::Format::Text,
             "json" => log::Format::Json,
@@ -349,7 +349,7 @@ impl Check<'_> {
                 log::Format::Text
             }
         };
-        let filter = self.text(&args.log_level, &["RUST_LOG"], "info");
+        let filter = self.text(&args.log_level, &["RUST_LOG"], default);
         if let Err(problem) = log::check(&filter) {
             self.problems
                 .push(format!("--log-level is `{filter}`: {problem}"));

@@ -9,8 +9,8 @@ use clap::Args;
 /// Flags of `modelsd serve`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
-    /// Model to serve: models:/<name>/<version>, models:/<name>/<stage>, models:/<name>@<alias>,
-    /// models:/<name>/latest, a model directory, or an .onnx file
+    /// Model to serve: models:/NAME/VERSION, models:/NAME/STAGE, models:/NAME@ALIAS,
+    /// models:/NAME/latest, a model directory, or an .onnx file
     #[arg(short, long, env = "MODELSD_MODEL_URI", value_name = "URI")]
     pub model_uri: Option<String>,
     /// Registry that knows the model: the folder of an embedded registry
@@ -83,8 +83,8 @@ pub struct LogArgs {
     /// Form of a log line: text or json
     #[arg(long, env = "MODELSD_LOG_FORMAT", default_value = "text", value_name = "FORM")]
     pub log_format: String,
-    /// What is logged: error, warn, info, debug, trace, or directives such as modelsd=debug [default: info; also
-    /// RUST_LOG]
+    /// What is logged: error, warn, info, debug, trace, or directives such as modelsd=debug [default: info when
+    /// serving, else warn; also RUST_LOG]
     #[arg(long, env = "MODELSD_LOG_LEVEL", value_name = "LEVEL")]
     pub log_level: Option<String>,
 }

@@ -1,5 +1,7 @@
 //! The log: one line an event on standard error.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
@@ -21,7 +23,10 @@ pub fn install(format: Format, filter: &str) -> Result<(), String> {
     let filter = EnvFilter::builder()
         .parse(filter)
         .map_err(|error| error.to_string())?;
+    // Colours are for terminals; in a file they are noise.
+    let colours = std::io::stderr().is_terminal();
     let builder = fmt()
+        .with_ansi(colours)
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false);

@@ -1,7 +1,7 @@
 //! `application/json` bodies.
 //!
-//! Two decoders agree on every answer. [`fast`] reads regular numeric requests straight into typed buffers and declines
-//! everything else; what it declines, and every error, is decided by [`request`], which builds the whole value first
+//! Two decoders agree on every answer. `fast` reads regular numeric requests straight into typed buffers and declines
+//! everything else; what it declines, and every error, is decided by `request`, which builds the whole value first
 //! and follows Python, NumPy and pandas step by step.
 
 pub(crate) mod fast;
