@@ -6,6 +6,7 @@
 mod parse;
 pub mod text;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::model::batch::{Name, Names};
@@ -40,6 +41,8 @@ pub struct ColumnSchema {
     columns: Vec<ColumnSpec>,
     names: Names,
     named: bool,
+    /// Position of the first column of each name; a table may have thousands.
+    positions: HashMap<Arc<str>, usize>,
 }
 
 impl ColumnSchema {
@@ -54,10 +57,17 @@ impl ColumnSchema {
                 None => Name::Index(position as i64),
             })
             .collect();
+        let mut positions = HashMap::with_capacity(columns.len());
+        for (position, column) in columns.iter().enumerate() {
+            if let Some(name) = &column.name {
+                positions.entry(name.clone()).or_insert(position);
+            }
+        }
         ColumnSchema {
             columns,
             names,
             named,
+            positions,
         }
     }
 
@@ -78,9 +88,7 @@ impl ColumnSchema {
 
     /// Position of the column with this name.
     pub fn position(&self, name: &str) -> Option<usize> {
-        self.columns
-            .iter()
-            .position(|column| column.name.as_deref() == Some(name))
+        self.positions.get(name).copied()
     }
 }
 

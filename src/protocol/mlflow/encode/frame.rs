@@ -1,6 +1,8 @@
 //! Tables: a list of one object a row.
 
-use crate::model::batch::{Columns, Frame, Names};
+use std::collections::HashMap;
+
+use crate::model::batch::{Columns, Frame, Name, Names};
 use crate::model::tensor::{Elements, Tensor, each_elements};
 use crate::model::value::Value;
 use crate::protocol::mlflow::number;
@@ -32,17 +34,19 @@ struct Keys {
 impl Keys {
     /// A name that occurs twice is one key of a Python `dict`: the first place, the last value.
     fn new(names: &Names) -> Keys {
-        let mut cells = Vec::with_capacity(names.len());
+        let mut cells: Vec<(usize, Vec<u8>)> = Vec::with_capacity(names.len());
+        let mut places: HashMap<&Name, usize> = HashMap::with_capacity(names.len());
         for (position, name) in names.iter().enumerate() {
-            if names.iter().take(position).any(|earlier| earlier == name) {
+            let place = *places.entry(name).or_insert(cells.len());
+            if let Some((column, _)) = cells.get_mut(place) {
+                *column = position;
                 continue;
             }
-            let column = names.iter().rposition(|other| other == name).unwrap_or(position);
             let mut key = Vec::new();
             key.extend_from_slice(if cells.is_empty() { b"{" } else { b", " });
             text::write_str(&mut key, &name.to_string());
             key.extend_from_slice(b": ");
-            cells.push((column, key));
+            cells.push((position, key));
         }
         Keys { cells }
     }
