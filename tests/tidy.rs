@@ -18,8 +18,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("flavor", &["model"]),
     ("routing", &["model"]),
-    ("registry", &["model", "telemetry"]),
-    ("artifact", &["model", "telemetry"]),
+    ("client", &["model", "telemetry"]),
+    ("registry", &["model", "telemetry", "client"]),
+    ("artifact", &["model", "telemetry", "client"]),
     ("predlog", &["model", "telemetry"]),
     ("batching", &["model", "flavor", "telemetry"]),
     (

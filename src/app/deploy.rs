@@ -30,8 +30,7 @@ pub(super) struct Target<'a> {
 /// When the registry, the version or its files are missing or bad.
 pub(super) async fn resolve(uri: &ModelUri, registry: &str) -> anyhow::Result<(Resolved, ArtifactDir)> {
     let registry = registry::open(registry)?;
-    let resolved = registry
-        .resolve(uri)
+    let resolved = registry::resolve(registry.as_ref(), uri)
         .await
         .with_context(|| format!("cannot resolve `{uri}`"))?;
     let path = resolved.location.local_path().with_context(|| {

@@ -300,6 +300,7 @@ mod tests {
             stage: Some(Stage::Staging),
             aliases: vec!["challenger".into()],
             location: ArtifactUri::new("models/iris/2"),
+            in_place: true,
             tags: vec![("algorithm".into(), "forest\u{1b}".into())],
             description: "Species".into(),
         };

@@ -5,9 +5,12 @@
 
 pub mod dir;
 
+mod files;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -16,14 +19,87 @@ use crate::model::stage::{Stage, UnknownStage};
 use crate::model::uri::ModelUri;
 use crate::model::version::VersionId;
 
-/// Says which version a URI means now.
+/// Says which versions URIs mean now, and where the files of a version are. Nothing here polls; all of it is
+/// cancel-safe.
 #[async_trait]
 pub trait Registry: Send + Sync {
-    /// The version that the URI means at this moment. Asks once, does not poll. Cancel-safe.
+    /// What people call it: the folder, or the address without credentials. Part of the keys under which the cache
+    /// keeps versions.
+    fn name(&self) -> &str;
+
+    /// The version that each URI means at this moment, in the order of the URIs. URIs of one registered model cost one
+    /// request together.
     ///
     /// # Errors
-    /// When there is no such model or version, or the registry cannot be read.
-    async fn resolve(&self, uri: &ModelUri) -> Result<Resolved, RegistryError>;
+    /// For each URI: when there is no such model or version, or the registry cannot be read.
+    async fn wanted(&self, uris: &[ModelUri]) -> Vec<Result<Wanted, RegistryError>>;
+
+    /// The version of every registered model that has one in this stage or under this alias, by name.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    async fn all(&self, selector: &Selector) -> Result<Vec<Wanted>, RegistryError>;
+
+    /// Where the files of a version are, and what else the registry says of it. The URI is the one that led to it.
+    ///
+    /// # Errors
+    /// When the version has gone, or the registry cannot be read.
+    async fn locate(&self, uri: &ModelUri, wanted: &Wanted) -> Result<Resolved, RegistryError>;
+
+    /// The folder whose changes are changes of the registry, for one that lies on this machine.
+    fn folder(&self) -> Option<&Path>;
+}
+
+/// The version that a URI means now, and where its files are: both steps for one URI.
+///
+/// # Errors
+/// As [`Registry::wanted`] and [`Registry::locate`].
+pub async fn resolve(registry: &dyn Registry, uri: &ModelUri) -> Result<Resolved, RegistryError> {
+    let wanted = registry.wanted(std::slice::from_ref(uri)).await.pop();
+    let wanted =
+        wanted.unwrap_or_else(|| Err(RegistryError::Unsupported(format!("`{uri}` got no answer"))))?;
+    registry.locate(uri, &wanted).await
+}
+
+/// A version that should be served.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Wanted {
+    /// Name and version.
+    pub id: VersionId,
+    /// Opaque; differs when the same name and version stand for other files: a model deleted and registered anew, a
+    /// folder written over.
+    pub revision: Arc<str>,
+}
+
+/// Picks a version of any registered model.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Selector {
+    /// The highest version in that stage.
+    Stage(Stage),
+    /// The version under that alias.
+    Alias(Arc<str>),
+}
+
+impl Selector {
+    /// A stage in any case, `@alias`, or else an alias.
+    pub fn parse(text: &str) -> Selector {
+        match text.parse() {
+            Ok(stage) => Selector::Stage(stage),
+            Err(_) => Selector::Alias(text.strip_prefix('@').unwrap_or(text).into()),
+        }
+    }
+
+    /// What it means for the model of that name.
+    pub fn of(&self, name: &str) -> ModelUri {
+        let name = name.into();
+        match self {
+            Selector::Stage(stage) => ModelUri::Stage { name, stage: *stage },
+            Selector::Alias(alias) => ModelUri::Alias {
+                name,
+                alias: Arc::clone(alias),
+            },
+        }
+    }
 }
 
 /// What a URI means.
@@ -37,6 +113,9 @@ pub struct Resolved {
     pub aliases: Vec<String>,
     /// Where the model directory is.
     pub location: ArtifactUri,
+    /// Whether it may be loaded from where it is: it lies on this machine and belongs to whoever started us. Else it
+    /// goes through the cache.
+    pub in_place: bool,
     /// Tags of the version.
     pub tags: Vec<(String, String)>,
     /// Description of the version; empty when it has none.
@@ -233,16 +312,54 @@ struct WithLocal<R>(R);
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl<R: Registry> Registry for WithLocal<R> {
-    async fn resolve(&self, uri: &ModelUri) -> Result<Resolved, RegistryError> {
-        match local(uri) {
-            Some(resolved) => Ok(resolved),
-            None => self.0.resolve(uri).await,
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    async fn wanted(&self, uris: &[ModelUri]) -> Vec<Result<Wanted, RegistryError>> {
+        let registered: Vec<ModelUri> = uris.iter().filter(|uri| local(uri).is_none()).cloned().collect();
+        let mut answers = match registered[..] {
+            [] => Vec::new(),
+            _ => self.0.wanted(&registered).await,
         }
+        .into_iter();
+        let unanswered = |uri| Err(RegistryError::Unsupported(format!("`{uri}` got no answer")));
+        let answer = |uri: &ModelUri| match local(uri) {
+            Some((id, path)) => Ok(Wanted {
+                id,
+                revision: files::revision(path).into(),
+            }),
+            None => answers.next().unwrap_or_else(|| unanswered(uri)),
+        };
+        uris.iter().map(answer).collect()
+    }
+
+    async fn all(&self, selector: &Selector) -> Result<Vec<Wanted>, RegistryError> {
+        self.0.all(selector).await
+    }
+
+    async fn locate(&self, uri: &ModelUri, wanted: &Wanted) -> Result<Resolved, RegistryError> {
+        match local(uri) {
+            Some((id, path)) => Ok(Resolved {
+                id,
+                stage: None,
+                aliases: Vec::new(),
+                location: ArtifactUri::local(path),
+                in_place: true,
+                tags: Vec::new(),
+                description: String::new(),
+            }),
+            None => self.0.locate(uri, wanted).await,
+        }
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        self.0.folder()
     }
 }
 
 /// What a local URI means: itself, under the name of its folder or file.
-fn local(uri: &ModelUri) -> Option<Resolved> {
+fn local(uri: &ModelUri) -> Option<(VersionId, &Path)> {
     let (path, name) = match uri {
         ModelUri::Directory(path) => (path, own_name(path)),
         ModelUri::OnnxFile(path) => (
@@ -251,14 +368,7 @@ fn local(uri: &ModelUri) -> Option<Resolved> {
         ),
         _ => return None,
     };
-    Some(Resolved {
-        id: VersionId::unversioned(name.as_deref().unwrap_or("model")),
-        stage: None,
-        aliases: Vec::new(),
-        location: ArtifactUri::local(path),
-        tags: Vec::new(),
-        description: String::new(),
-    })
+    Some((VersionId::unversioned(name.as_deref().unwrap_or("model")), path))
 }
 
 /// The last part of the path; of `.` and `..`, the name of the folder they lead to.
@@ -277,10 +387,6 @@ fn own_name(path: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn resolve(uri: &str) -> Resolved {
-        local(&uri.parse().unwrap()).unwrap()
-    }
-
     #[test]
     fn local_models_mean_themselves() {
         let here = std::env::current_dir().unwrap();
@@ -292,9 +398,12 @@ mod tests {
             ("src/..", here),
             ("/", "model"),
         ] {
-            let resolved = resolve(uri);
-            assert_eq!(resolved.id, VersionId::unversioned(name), "{uri}");
-            assert_eq!(resolved.location.local_path(), Some(PathBuf::from(uri)));
+            let parsed = uri.parse().unwrap();
+            assert_eq!(
+                local(&parsed),
+                Some((VersionId::unversioned(name), Path::new(uri))),
+                "{uri}"
+            );
         }
     }
 

@@ -42,7 +42,10 @@ fn refused(registry: &Path, command: &str, wanted: &str) {
 fn resolve(registry: &Path, uri: &str) -> Result<Resolved, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let registry = open(registry.to_str().unwrap()).unwrap();
-    let resolved = runtime.block_on(registry.resolve(&uri.parse().unwrap()));
+    let resolved = runtime.block_on(modelsd::registry::resolve(
+        registry.as_ref(),
+        &uri.parse().unwrap(),
+    ));
     resolved.map_err(|error| error.to_string())
 }
 

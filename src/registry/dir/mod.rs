@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::{ModelEntry, NewVersion, Registry, RegistryError, Resolved};
+use super::{ModelEntry, NewVersion, Registry, RegistryError, Resolved, Selector, Wanted};
 use crate::model::location::ArtifactUri;
 use crate::model::stage::Stage;
 use crate::model::uri::ModelUri;
@@ -27,12 +27,74 @@ const LOCK: &str = ".lock";
 #[derive(Debug, Clone)]
 pub struct DirRegistry {
     root: PathBuf,
+    name: String,
 }
 
+/// Reads small files of a local disk in place: a thread hop would cost more than it saves.
 #[async_trait]
 impl Registry for DirRegistry {
-    /// Reads one small file of a local disk in place: a thread hop would cost more than it saves.
-    async fn resolve(&self, uri: &ModelUri) -> Result<Resolved, RegistryError> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn wanted(&self, uris: &[ModelUri]) -> Vec<Result<Wanted, RegistryError>> {
+        uris.iter().map(|uri| self.version_of(uri)).collect()
+    }
+
+    async fn all(&self, selector: &Selector) -> Result<Vec<Wanted>, RegistryError> {
+        let mut found = Vec::new();
+        for name in self.names()? {
+            match self.version_of(&selector.of(&name)) {
+                Ok(wanted) => found.push(wanted),
+                Err(RegistryError::NoVersion { .. } | RegistryError::NoFiles { .. }) => {}
+                // One damaged model must not hide the others.
+                Err(error) => tracing::warn!(model = %name, %error, "a registered model is left out"),
+            }
+        }
+        Ok(found)
+    }
+
+    async fn locate(&self, uri: &ModelUri, wanted: &Wanted) -> Result<Resolved, RegistryError> {
+        let (name, version) = (&*wanted.id.name, wanted.id.version_label());
+        let entry = self.show(name)?;
+        let version = rules::pick(&entry, &number_uri(uri, name, version))?;
+        let details = entry.versions.get(&version).cloned().unwrap_or_default();
+        Ok(Resolved {
+            id: wanted.id.clone(),
+            stage: Some(details.stage),
+            aliases: entry.aliases_of(version),
+            location: ArtifactUri::local(&self.version_folder(name, version)?),
+            in_place: true,
+            tags: details.tags,
+            description: details.description,
+        })
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        Some(&self.root)
+    }
+}
+
+/// The URI of one version by number; the URI that led to it where that is no number.
+fn number_uri(uri: &ModelUri, name: &str, version: &str) -> ModelUri {
+    version.parse().map_or_else(
+        |_| uri.clone(),
+        |version| ModelUri::Version {
+            name: name.into(),
+            version,
+        },
+    )
+}
+
+impl DirRegistry {
+    pub(super) fn new(root: &Path) -> DirRegistry {
+        DirRegistry {
+            name: root.display().to_string(),
+            root: root.to_path_buf(),
+        }
+    }
+
+    fn version_of(&self, uri: &ModelUri) -> Result<Wanted, RegistryError> {
         let Some(name) = uri.name() else {
             return Err(RegistryError::Unsupported(format!(
                 "`{uri}` is known to an MLflow server only, and the registry is the folder `{}`; serve a registered \
@@ -40,33 +102,24 @@ impl Registry for DirRegistry {
                 self.root.display()
             )));
         };
-        let entry = self.show(name)?;
-        let version = rules::pick(&entry, uri)?;
-        let path = self.root.join(name).join(version.to_string());
-        if !fs::metadata(&path).is_ok_and(|kind| kind.is_dir()) {
-            return Err(RegistryError::NoFiles {
-                name: name.to_owned(),
-                version,
-                path,
-            });
-        }
-        let details = entry.versions.get(&version).cloned().unwrap_or_default();
-        Ok(Resolved {
+        let version = rules::pick(&self.show(name)?, uri)?;
+        let folder = self.version_folder(name, version)?;
+        Ok(Wanted {
             id: VersionId::registered(name, &version.to_string()),
-            stage: Some(details.stage),
-            aliases: entry.aliases_of(version),
-            location: ArtifactUri::local(&path),
-            tags: details.tags,
-            description: details.description,
+            revision: super::files::revision(&folder).into(),
         })
     }
-}
 
-impl DirRegistry {
-    pub(super) fn new(root: &Path) -> DirRegistry {
-        DirRegistry {
-            root: root.to_path_buf(),
+    fn version_folder(&self, name: &str, version: u64) -> Result<PathBuf, RegistryError> {
+        let path = self.root.join(name).join(version.to_string());
+        if fs::metadata(&path).is_ok_and(|kind| kind.is_dir()) {
+            return Ok(path);
         }
+        Err(RegistryError::NoFiles {
+            name: name.to_owned(),
+            version,
+            path,
+        })
     }
 
     /// Every model, by name.
