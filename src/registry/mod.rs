@@ -323,7 +323,7 @@ impl<R: Registry> Registry for WithLocal<R> {
             _ => self.0.wanted(&registered).await,
         }
         .into_iter();
-        let unanswered = |uri| Err(RegistryError::Unsupported(format!("`{uri}` got no answer")));
+        let unanswered = |uri: &ModelUri| Err(RegistryError::Unsupported(format!("`{uri}` got no answer")));
         let answer = |uri: &ModelUri| match local(uri) {
             Some((id, path)) => Ok(Wanted {
                 id,
