@@ -44,7 +44,9 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// Folders of interchangeable kinds: siblings do not know each other, and outsiders know only the folder.
 const EXTENSION_FOLDERS: &[&str] = &["registry", "artifact", "flavor", "protocol", "predlog"];
 /// Modules of an extension folder that its kinds share.
-const SHARED: &[&str] = &["forest", "error"];
+const SHARED: &[&str] = &[
+    "cache", "error", "fetch", "files", "forest", "pick", "progress", "store",
+];
 
 const MAX_LINES: usize = 500;
 
