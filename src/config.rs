@@ -16,10 +16,12 @@ use crate::serve::endpoint;
 use crate::telemetry::log;
 
 mod args;
+mod follow;
 mod registry_command;
 mod units;
 
 pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs};
+pub use follow::{FollowArgs, FollowConfig, SlotConfig};
 pub use registry_command::RegistryCommand;
 
 /// Serves the models of an MLflow registry: answers `POST /invocations` as `mlflow models serve` does, without Python.
@@ -82,9 +84,9 @@ impl Env for ProcessEnv {
 /// What the server runs with.
 #[derive(Debug, Clone)]
 pub struct ServeConfig {
-    /// What to serve.
-    pub model: ModelUri,
-    /// The registry that knows it.
+    /// What is served, and how the registry is followed.
+    pub follow: FollowConfig,
+    /// The registry that knows the models.
     pub registry: String,
     /// Address to listen on.
     pub host: String,
@@ -113,6 +115,8 @@ pub struct OfflineConfig {
     pub model: ModelUri,
     /// The registry that knows it.
     pub registry: String,
+    /// Where fetched models lie.
+    pub cache_dir: PathBuf,
     /// Engines.
     pub flavor: flavor::Config,
     /// Whether schema errors leave out the schema.
@@ -154,7 +158,7 @@ impl ServeConfig {
             units::seconds,
         );
         let config = ServeConfig {
-            model: check.model(args.model_uri.as_deref()),
+            follow: check.follow(&args.model_uri, &args.follow),
             registry: args.registry.clone(),
             host: check.text(&args.host, &["MLFLOW_HOST"], "127.0.0.1"),
             port: check.parsed("--port", &args.port, &["MLFLOW_PORT"], "5001", units::port),
@@ -235,6 +239,7 @@ impl OfflineConfig {
         let config = OfflineConfig {
             model: check.model(model_uri),
             registry: registry.to_string(),
+            cache_dir: check.cache_dir(check.env.get("MODELSD_CACHE_DIR").map(PathBuf::from)),
             flavor: check.flavor(engine),
             disable_schema_details: check.schema_details(),
             log: check.log(log, "warn"),

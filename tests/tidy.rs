@@ -7,39 +7,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use layer_table::LAYERS;
 use source::{Source, absolute_paths, root, sources};
 
+#[path = "tidy/layers.rs"]
+mod layer_table;
 #[path = "tidy/source.rs"]
 mod source;
-
-/// What each top-level module may use of ours; the table of `src/ARCHITECTURE.md`.
-const LAYERS: &[(&str, &[&str])] = &[
-    ("model", &[]),
-    ("telemetry", &[]),
-    ("flavor", &["model"]),
-    ("routing", &["model"]),
-    ("client", &["model", "telemetry"]),
-    ("registry", &["model", "telemetry", "client"]),
-    ("artifact", &["model", "telemetry", "client"]),
-    ("predlog", &["model", "telemetry"]),
-    ("batching", &["model", "flavor", "telemetry"]),
-    (
-        "deploy",
-        &["model", "registry", "artifact", "flavor", "batching", "telemetry"],
-    ),
-    (
-        "serve",
-        &["model", "routing", "deploy", "batching", "predlog", "telemetry"],
-    ),
-    ("protocol", &["model", "serve"]),
-    ("http", &["protocol", "serve", "deploy", "telemetry"]),
-    (
-        "config",
-        &["model", "telemetry", "flavor", "protocol", "serve", "http"],
-    ), // what it configures
-    ("app", &["*"]),
-    ("main", &["app", "config"]),
-];
 
 /// Folders of interchangeable kinds: siblings do not know each other, and outsiders know only the folder.
 const EXTENSION_FOLDERS: &[&str] = &["registry", "artifact", "flavor", "protocol", "predlog"];
@@ -330,7 +304,7 @@ fn the_layer_rule_sees_every_way_to_name_a_module() {
     );
     finds(1, layers, "src/http.rs", "use crate::Reexported;");
     finds(1, layers, "src/new_folder/mod.rs", "");
-    finds(1, layers, "src/config.rs", "use crate::deploy::slot::Slot;");
+    finds(1, layers, "src/config.rs", "use crate::batching::pool::Pool;");
     finds(
         0,
         layers,

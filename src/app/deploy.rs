@@ -1,62 +1,81 @@
-//! From a model URI to a deployment: the one path that every command takes.
+//! From a model URI to its files and to a deployment: the path that every command takes.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::artifact::ArtifactDir;
+use crate::artifact::{self, Artifact, Artifacts, Progress};
+use crate::config::OfflineConfig;
 use crate::deploy::deployment::Deployment;
-use crate::deploy::load;
-use crate::flavor;
-use crate::model::uri::ModelUri;
+use crate::deploy::install::{self, Installer};
+use crate::deploy::recent::Recent;
 use crate::registry::{self, Resolved};
 
-/// What to deploy, and with what.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Target<'a> {
-    /// The model.
-    pub(super) uri: &'a ModelUri,
-    /// The registry that knows it.
-    pub(super) registry: &'a str,
-    /// Engines.
-    pub(super) flavor: &'a flavor::Config,
-    /// Predictors of the deployment.
-    pub(super) predictors: NonZeroUsize,
+/// Nobody else waits for an offline command.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The artifacts of a process with this cache folder.
+pub(super) fn artifacts(cache_dir: &Path, max_cache_bytes: u64) -> anyhow::Result<Artifacts> {
+    let config = artifact::Config {
+        cache_dir: cache_dir.to_path_buf(),
+        max_cache_bytes,
+    };
+    Artifacts::new(config).context("cannot set up the artifact cache")
 }
 
-/// Asks the registry which version the URI means, and opens its files.
+fn installer(config: &OfflineConfig) -> anyhow::Result<Arc<Installer>> {
+    let registry = registry::open(&config.registry)?;
+    let artifacts = artifacts(&config.cache_dir, u64::MAX)?;
+    let install = install::Config {
+        flavor: config.flavor.clone(),
+        predictors: NonZeroUsize::MIN,
+        load_timeout: LOAD_TIMEOUT,
+    };
+    Ok(Arc::new(Installer::new(
+        registry.into(),
+        artifacts,
+        install,
+        None,
+    )))
+}
+
+/// Asks the registry which version the URI means, and gets its files.
 ///
 /// # Errors
 /// When the registry, the version or its files are missing or bad.
-pub(super) async fn resolve(uri: &ModelUri, registry: &str) -> anyhow::Result<(Resolved, ArtifactDir)> {
-    let registry = registry::open(registry)?;
-    let resolved = registry::resolve(registry.as_ref(), uri)
+pub(super) async fn resolve(config: &OfflineConfig) -> anyhow::Result<(Resolved, Artifact)> {
+    let installer = installer(config)?;
+    let resolving = || format!("cannot resolve `{}`", config.model);
+    let wanted = registry::wanted(installer.registry().as_ref(), &config.model)
         .await
-        .with_context(|| format!("cannot resolve `{uri}`"))?;
-    let path = resolved.location.local_path().with_context(|| {
-        format!(
-            "the files of `{}` are at `{}`, not on this machine",
-            resolved.id, resolved.location
-        )
-    })?;
-    let dir = tokio::task::spawn_blocking(move || ArtifactDir::open(&path))
+        .with_context(resolving)?;
+    let resolved = installer
+        .registry()
+        .locate(&config.model, &wanted)
         .await
-        .context("reading the model directory was interrupted")?
-        .with_context(|| format!("cannot open the files of `{}`", resolved.id))?;
-    Ok((resolved, dir))
+        .with_context(resolving)?;
+    let artifact = installer
+        .fetch(&config.model, &wanted, &Progress::default(), |_| {})
+        .await?;
+    Ok((resolved, artifact))
 }
 
-/// Resolves, opens and loads.
+/// Resolves, fetches and loads, without proving: who asks for one prediction sees for himself.
 ///
 /// # Errors
 /// As [`resolve`], and when the model cannot be loaded.
-pub(super) async fn deploy(target: Target<'_>) -> anyhow::Result<Deployment> {
-    let (resolved, dir) = resolve(target.uri, target.registry).await?;
-    let flavor = target.flavor.clone();
-    let predictors = target.predictors;
-    let loaded = tokio::task::spawn_blocking(move || {
-        let loaders = flavor::loaders(&flavor);
-        load::load(resolved.id, &dir, &loaders, predictors)
-    });
-    Ok(loaded.await.context("loading the model was interrupted")??)
+pub(super) async fn deploy(config: &OfflineConfig) -> anyhow::Result<Deployment> {
+    let installer = installer(config)?;
+    let wanted = registry::wanted(installer.registry().as_ref(), &config.model)
+        .await
+        .with_context(|| format!("cannot resolve `{}`", config.model))?;
+    let artifact = installer
+        .fetch(&config.model, &wanted, &Progress::default(), |_| {})
+        .await?;
+    Ok(installer
+        .load(&wanted, artifact, Arc::new(Recent::new()), |_| {})
+        .await?)
 }

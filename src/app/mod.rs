@@ -83,7 +83,8 @@ fn print_inspection(config: &OfflineConfig, args: &InspectArgs) -> anyhow::Resul
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let (resolved, dir) = runtime.block_on(deploy::resolve(&config.model, &config.registry))?;
+    let (resolved, artifact) = runtime.block_on(deploy::resolve(config))?;
+    let dir = &artifact.dir;
     let loaders = crate::flavor::loaders(&config.flavor);
     let source = crate::flavor::Source {
         dir: dir.path(),
@@ -91,10 +92,10 @@ fn print_inspection(config: &OfflineConfig, args: &InspectArgs) -> anyhow::Resul
     };
     // A model that cannot be loaded is the one that people look at most closely.
     let inspection = match crate::flavor::load(&loaders, source, NonZeroUsize::MIN) {
-        Ok(loaded) => inspect::Inspection::new(&config.model, &resolved, &dir, &loaded.report)?,
+        Ok(loaded) => inspect::Inspection::new(&config.model, &resolved, dir, &loaded.report)?,
         Err(error) => {
             let problem = format!("{:#}", anyhow::Error::new(error));
-            inspect::Inspection::not_loaded(&config.model, &resolved, &dir, &problem)?
+            inspect::Inspection::not_loaded(&config.model, &resolved, dir, &problem)?
         }
     };
     let text = if args.json {

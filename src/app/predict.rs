@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -31,12 +30,7 @@ pub(super) fn run(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let deployment = runtime.block_on(deploy::deploy(deploy::Target {
-        uri: &config.model,
-        registry: &config.registry,
-        flavor: &config.flavor,
-        predictors: NonZeroUsize::MIN,
-    }))?;
+    let deployment = runtime.block_on(deploy::deploy(config))?;
     let body = read(named(input))?;
     let codecs = Codecs::new(config.disable_schema_details);
     let codec = codecs.of(media);

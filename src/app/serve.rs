@@ -9,11 +9,21 @@ use anyhow::Context;
 use tokio::net::{TcpListener, lookup_host};
 use tokio::signal::unix::{SignalKind, signal};
 
+use metrics_exporter_prometheus::PrometheusHandle;
+
 use super::deploy;
 use crate::config::ServeConfig;
+use crate::deploy::fleet::Fleet;
+use crate::deploy::install::{self, Installer};
+use crate::deploy::journal::Journal;
+use crate::deploy::reconcile::{FirstPass, Reconciler};
+use crate::deploy::sample::ReadBody;
 use crate::deploy::slot::Slot;
+use crate::http::admin::Guard;
+use crate::http::webhook::Verifier;
 use crate::http::{self, App};
-use crate::protocol::Codecs;
+use crate::protocol::{Codecs, Media};
+use crate::registry::{self, Registry};
 use crate::serve::endpoint::Endpoint;
 use crate::telemetry::recorder;
 
@@ -33,51 +43,125 @@ pub(super) fn run(config: &ServeConfig) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let slot = Arc::new(Slot::new("default", config.model.clone()));
-    runtime.block_on(async {
-        let target = deploy::Target {
-            uri: &config.model,
-            registry: &config.registry,
-            flavor: &config.flavor,
-            predictors: config.predictors,
-        };
-        let deployment = Arc::new(deploy::deploy(target).await?);
-        slot.publish(Arc::clone(&deployment));
-        let app = Arc::new(App {
-            endpoint: Endpoint::new(Arc::clone(&slot), &config.endpoint),
-            codecs: Codecs::new(config.disable_schema_details),
-            config: config.http.clone(),
-            metrics: metrics.clone(),
-        });
-        let listener = listen(&config.host, config.port)
-            .await
-            .with_context(|| format!("cannot listen on {}:{}", config.host, config.port))?;
-        let address = listener
-            .local_addr()
-            .context("cannot learn the address listened on")?;
-        // The signal is caught before anybody can know the port, so that none is missed.
-        let stop = stop_signal().context("cannot catch signals")?;
-        tracing::info!(
-            url = %format!("http://{address}"),
-            model = %deployment.id(),
-            engine = deployment.report().engine,
-            startup_ms = start.elapsed().as_millis() as u64,
-            "serving"
-        );
-        let upkeep = tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(recorder::UPKEEP_INTERVAL);
-            loop {
-                ticks.tick().await;
-                metrics.run_upkeep();
-            }
-        });
-        http::listener::serve(listener, http::router(app), &config.http, stop).await;
-        upkeep.abort();
-        anyhow::Ok(())
-    })?;
+    runtime.block_on(follow_and_answer(config, metrics, start))?;
     // A model that is still computing for a client who left must not hold up the end.
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(())
+}
+
+/// Starts the reconciler, listens, and answers until told to stop.
+async fn follow_and_answer(
+    config: &ServeConfig,
+    metrics: PrometheusHandle,
+    start: Instant,
+) -> anyhow::Result<()> {
+    let follow = &config.follow;
+    let codecs = Codecs::new(config.disable_schema_details);
+    let registry: Arc<dyn Registry> = registry::open(&config.registry)?.into();
+    let journal = Journal::new(follow.cache_dir.join("v1").join("state"), registry.name());
+    let install = install::Config {
+        flavor: config.flavor.clone(),
+        predictors: config.predictors,
+        load_timeout: follow.load_timeout,
+    };
+    let artifacts = deploy::artifacts(&follow.cache_dir, follow.max_cache_bytes)?;
+    let read = read_body(config);
+    let installer = Arc::new(Installer::new(registry, artifacts, install, Some(read)));
+    let slots = follow.slots.iter();
+    let slots = slots.map(|slot| Arc::new(Slot::new(Arc::clone(&slot.name), slot.uri.clone())));
+    let default = follow.slots.first().map(|slot| Arc::clone(&slot.name));
+    let fleet = Arc::new(Fleet::new(slots, default));
+    let (reconciler, control, first_pass) =
+        Reconciler::new(installer, Arc::clone(&fleet), journal, follow.reconcile.clone())
+            .context("cannot follow the registry")?;
+
+    let listener = listen(&config.host, config.port)
+        .await
+        .with_context(|| format!("cannot listen on {}:{}", config.host, config.port))?;
+    let address = listener
+        .local_addr()
+        .context("cannot learn the address listened on")?;
+    // The signal is caught before anybody can know the port, so that none is missed.
+    let stop = stop_signal().context("cannot catch signals")?;
+    let guard = Guard::new(follow.admin_token.as_deref(), &[address.ip()]);
+    if guard.is_open() {
+        tracing::info!("no admin token is set: who reaches this loopback address may pin and reload");
+    }
+    let app = Arc::new(App {
+        endpoint: Endpoint::new(Arc::clone(&fleet), &config.endpoint),
+        codecs,
+        config: config.http.clone(),
+        metrics: metrics.clone(),
+        control,
+        guard,
+        webhooks: Verifier::new(follow.webhook_secret.as_deref()),
+    });
+    let following = tokio::spawn(reconciler.run());
+    let upkeep = tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(recorder::UPKEEP_INTERVAL);
+        loop {
+            ticks.tick().await;
+            metrics.run_upkeep();
+        }
+    });
+    let url = format!("http://{address}");
+    tracing::info!(%address, "listening");
+    let answering = http::listener::serve(listener, http::router(app), &config.http, stop);
+    let ready = async {
+        let Ok(pass) = first_pass.await else { return Ok(()) };
+        report(&pass, &url, &fleet, start)
+    };
+    // A server whose models are all bad has nothing to wait for; one whose registry is away has.
+    let answered = async {
+        tokio::pin!(answering);
+        tokio::select! {
+            () = &mut answering => return Ok(()),
+            ready = ready => ready?,
+        }
+        answering.await;
+        anyhow::Ok(())
+    }
+    .await;
+    following.abort();
+    upkeep.abort();
+    answered
+}
+
+/// Says how the first pass over the models ended.
+///
+/// # Errors
+/// When a model that was asked for by name cannot be served, and the registry is not to blame.
+fn report(pass: &FirstPass, url: &str, fleet: &Fleet, start: Instant) -> anyhow::Result<()> {
+    if let [(slot, reason), others @ ..] = &pass.failed[..] {
+        let more = match others.len() {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        anyhow::bail!("cannot serve `{slot}`{more}: {reason}");
+    }
+    for (slot, reason) in &pass.waiting {
+        tracing::warn!(%slot, reason, "nothing to serve yet, trying on; /health/ready answers 503 meanwhile");
+    }
+    let table = fleet.table();
+    let serving: Vec<String> = table
+        .slots()
+        .filter_map(|slot| Some(slot.current()?.id().to_string()))
+        .collect();
+    let startup_ms = start.elapsed().as_millis() as u64;
+    tracing::info!(url, models = serving.join(", "), startup_ms, "serving");
+    Ok(())
+}
+
+/// Reads an input example as the server reads a request.
+fn read_body(config: &ServeConfig) -> ReadBody {
+    let codecs = Codecs::new(config.disable_schema_details);
+    let limits = config.http.limits;
+    Arc::new(move |body, signature| {
+        let decoded = codecs.of(Media::Json).decode(body, signature, limits);
+        decoded
+            .map(|decoded| decoded.batch)
+            .map_err(|error| error.message().to_owned())
+    })
 }
 
 /// Listens on the first address of `host` that can be bound; a port that a stopped server used last is free at once.

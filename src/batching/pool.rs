@@ -86,13 +86,16 @@ struct Job {
 }
 
 impl Pool {
-    /// A pool of these predictors; `name` names the threads.
-    pub fn new(predictors: Vec<Box<dyn Predictor>>, name: &str) -> Pool {
+    /// A pool of these predictors; `name` names the threads. `times` are rows and durations of calls made before, so
+    /// that the first call is handled as the thousandth.
+    pub fn new(predictors: Vec<Box<dyn Predictor>>, name: &str, times: &[(usize, Duration)]) -> Pool {
         let count = predictors.len();
+        let cost = Cost::new();
+        times.iter().for_each(|(rows, took)| cost.learn(*rows, *took));
         let shared = Arc::new(Shared {
             permits: Arc::new(Semaphore::new(count)),
             idle: ArrayQueue::new(count.max(1)),
-            cost: Cost::new(),
+            cost,
         });
         for (lane, predictor) in predictors.into_iter().enumerate() {
             shared.give_back(Slot { predictor, lane });
@@ -251,7 +254,8 @@ fn serve(jobs: &Receiver<Job>) {
     }
 }
 
-fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
+/// What a panic said.
+pub fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload
         .downcast_ref::<&str>()
         .copied()

@@ -6,13 +6,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::follow::FollowArgs;
+
 /// Flags of `modelsd serve`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
     /// Model to serve: models:/NAME/VERSION, models:/NAME/STAGE, models:/NAME@ALIAS,
-    /// models:/NAME/latest, a model directory, or an .onnx file
-    #[arg(short, long, env = "MODELSD_MODEL_URI", value_name = "URI")]
-    pub model_uri: Option<String>,
+    /// models:/NAME/latest, a model directory, or an .onnx file. Repeat it for several: the first is also served at
+    /// /invocations, each at /models/NAME/invocations; NAME=URI gives another name
+    #[arg(short, long, env = "MODELSD_MODEL_URI", value_name = "[NAME=]URI")]
+    pub model_uri: Vec<String>,
     /// Registry that knows the model: the folder of an embedded registry
     #[arg(
         long,
@@ -21,6 +24,9 @@ pub struct ServeArgs {
         value_name = "DIR"
     )]
     pub registry: String,
+    /// How the registry is followed.
+    #[command(flatten)]
+    pub follow: FollowArgs,
     /// Address to listen on [default: 127.0.0.1; also MLFLOW_HOST]
     #[arg(long, env = "MODELSD_HOST", value_name = "ADDRESS")]
     pub host: Option<String>,

@@ -29,6 +29,17 @@ pub(super) fn seconds(text: &str) -> Reading<Duration> {
     }
 }
 
+/// Seconds between two questions; a hundredth at least, so that a slip does not become an attack.
+pub(super) fn interval(text: &str) -> Reading<Duration> {
+    match duration(text) {
+        Some(duration) if duration >= Duration::from_millis(10) => Ok(duration),
+        _ => Err((
+            Duration::from_secs(5),
+            "use a number of seconds from 0.01 on".into(),
+        )),
+    }
+}
+
 /// A number of seconds, zero allowed.
 pub(super) fn grace(text: &str) -> Reading<Duration> {
     duration(text).ok_or((Duration::ZERO, "use a number of seconds".into()))

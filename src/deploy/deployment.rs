@@ -1,12 +1,18 @@
 //! A deployment: one version of a model, loaded, immutable, shared by the requests it answers.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::meters::Meters;
+use super::recent::Recent;
+use crate::artifact::Artifact;
 use crate::batching::pool::Pool;
-use crate::flavor::Report;
+use crate::flavor::{Loaded, Report};
 use crate::model::signature::Signature;
 use crate::model::version::VersionId;
+use crate::registry::Wanted;
 
 /// The timed stages of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,32 +49,58 @@ impl RequestStage {
 
 /// Everything a request needs of a version, under one pointer.
 pub struct Deployment {
-    id: VersionId,
-    signature: Signature,
+    wanted: Wanted,
+    artifact: Artifact,
     pool: Pool,
+    recent: Arc<Recent>,
+    resident_bytes: u64,
     report: Report,
     meters: Meters,
     labels: (Bytes, Bytes),
 }
 
 impl Deployment {
-    pub(super) fn new(id: VersionId, signature: Signature, pool: Pool, report: Report) -> Deployment {
-        let meters = Meters::new(&id);
+    /// `times` are rows and durations of calls, from which the pool learns what a call costs.
+    pub(super) fn new(
+        wanted: Wanted,
+        artifact: Artifact,
+        loaded: Loaded,
+        times: &[(usize, Duration)],
+        resident_bytes: u64,
+        recent: Arc<Recent>,
+    ) -> Deployment {
+        let id = &wanted.id;
         let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-        let labels = (bytes(&id.name), bytes(id.version_label()));
         Deployment {
-            id,
-            signature,
-            pool,
-            report,
-            meters,
-            labels,
+            meters: Meters::new(id),
+            labels: (bytes(&id.name), bytes(id.version_label())),
+            pool: Pool::new(loaded.predictors, &id.name, times),
+            report: loaded.report,
+            recent,
+            resident_bytes,
+            artifact,
+            wanted,
         }
     }
 
     /// Which version this is.
     pub fn id(&self) -> &VersionId {
-        &self.id
+        &self.wanted.id
+    }
+
+    /// Which version this is, in the registry's terms.
+    pub fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
+    /// Its files, held in the cache as long as it lives.
+    pub fn artifact(&self) -> &Artifact {
+        &self.artifact
+    }
+
+    /// Bytes by which the process grew while it was loaded; an estimate, since others used memory at that time.
+    pub fn resident_bytes(&self) -> u64 {
+        self.resident_bytes
     }
 
     /// Name and version as bytes that many answers share.
@@ -78,12 +110,17 @@ impl Deployment {
 
     /// What it takes and gives.
     pub fn signature(&self) -> &Signature {
-        &self.signature
+        &self.artifact.dir.mlmodel().signature
     }
 
     /// Runs it.
     pub fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// Where requests that were answered well are kept for the next version.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// What was loaded, for people.

@@ -1,6 +1,18 @@
-//! Deployments: a version loaded and ready, and the slots that hold them.
+//! Deployments: a version loaded and ready, the slots that hold them, and how the next version gets there.
+//!
+//! `decide` says what a slot should do, `reconcile` carries it out by `install`, `slot` holds what answers.
 
+pub mod budget;
+pub mod decide;
 pub mod deployment;
-pub mod load;
+pub mod fleet;
+pub mod install;
+pub mod journal;
 pub mod meters;
+pub mod prove;
+pub mod recent;
+pub mod reconcile;
+pub mod retire;
+pub mod sample;
 pub mod slot;
+pub mod status;

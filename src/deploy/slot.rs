@@ -1,32 +1,38 @@
 //! A slot: a place that serves whatever version its URI means now.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 
 use super::deployment::Deployment;
+use super::recent::Recent;
+use super::status::Status;
 use crate::model::uri::ModelUri;
 use crate::telemetry::names;
 
-/// Lives as long as the process; its deployment may change under one pointer.
+/// Its deployment may change under one pointer, while requests go on.
 pub struct Slot {
-    name: String,
+    name: Arc<str>,
     uri: ModelUri,
     current: ArcSwapOption<Deployment>,
+    recent: Arc<Recent>,
+    status: Mutex<Status>,
 }
 
 impl Slot {
     /// An empty slot.
-    pub fn new(name: impl Into<String>, uri: ModelUri) -> Slot {
+    pub fn new(name: impl Into<Arc<str>>, uri: ModelUri) -> Slot {
         Slot {
             name: name.into(),
             uri,
             current: ArcSwapOption::empty(),
+            recent: Arc::new(Recent::new()),
+            status: Mutex::default(),
         }
     }
 
     /// Its name.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &Arc<str> {
         &self.name
     }
 
@@ -40,24 +46,34 @@ impl Slot {
         self.current.load_full()
     }
 
-    /// Puts a deployment in place; the requests begun before keep the old one to their end.
-    pub fn publish(&self, deployment: Arc<Deployment>) {
-        let id = deployment.id().clone();
-        let old = self.current.swap(Some(deployment));
+    /// Recent requests, whichever version answered them.
+    pub fn recent(&self) -> &Arc<Recent> {
+        &self.recent
+    }
+
+    /// What it is doing. Never held while anything is waited for, and never asked for by a prediction.
+    pub fn status(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a deployment in place, or none; gives the one that was there. Requests begun before keep theirs to the end.
+    pub(super) fn publish(&self, deployment: Option<Arc<Deployment>>) -> Option<Arc<Deployment>> {
+        let new = deployment.clone();
+        let old = self.current.swap(deployment);
         if let Some(old) = &old {
             self.gauge(old).set(0.0);
         }
-        if let Some(new) = self.current.load().as_deref() {
+        if let Some(new) = &new {
             self.gauge(new).set(1.0);
         }
-        tracing::info!(slot = %self.name, version = %id, "published");
+        old
     }
 
     fn gauge(&self, deployment: &Deployment) -> metrics::Gauge {
         let id = deployment.id();
         metrics::gauge!(
             names::SERVING_VERSION,
-            names::SLOT => self.name.clone(),
+            names::SLOT => self.name.to_string(),
             names::MODEL => id.name.to_string(),
             names::VERSION => id.version_label().to_string()
         )

@@ -1,4 +1,4 @@
-//! `/ping`, `/health`, `/version`, `/metrics`.
+//! `/ping`, `/health`, `/health/live`, `/health/ready`, `/version`, `/metrics`.
 
 use std::sync::Arc;
 
@@ -13,9 +13,16 @@ use super::answer::JSON;
 /// Answers 200 when a request would find a model, else 503.
 pub(super) async fn ping(State(app): State<Arc<App>>) -> Response<Body> {
     let mut response = Response::new(Body::from("\n"));
-    if !app.endpoint.ready() {
+    if !app.endpoint.fleet().ready() {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// Answers 200 as long as the process can answer at all.
+pub(super) async fn live() -> Response<Body> {
+    let mut response = Response::new(Body::from("\n"));
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
 }

@@ -1,10 +1,10 @@
-//! `POST /invocations`: decode, predict, encode, with one snapshot of the deployment.
+//! `POST /invocations` and `POST /models/{name}/invocations`: decode, predict, encode, with one snapshot of the deployment.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::Response;
 use axum::http::header::CONTENT_TYPE;
 
@@ -21,13 +21,26 @@ use crate::serve::error::{Error, Kind};
 const LARGE_BODY: usize = 64 << 10;
 const LARGE_ANSWER_ROWS: usize = 1_000;
 
-/// The route.
+/// `POST /invocations`: the only slot, or the default one.
 pub(super) async fn invocations(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
+    answer_to(&app, None, request).await
+}
+
+/// `POST /models/{name}/invocations`.
+pub(super) async fn named(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    answer_to(&app, Some(&name), request).await
+}
+
+async fn answer_to(app: &App, slot: Option<&str>, request: Request) -> Response<Body> {
     let began = Instant::now();
     let id = request_id(request.headers());
-    let mut response = match app.endpoint.begin(began) {
+    let mut response = match app.endpoint.begin(slot, began) {
         Ok(mut call) => {
-            let mut response = match predict(&app, &mut call, request).await {
+            let mut response = match predict(app, &mut call, request).await {
                 Ok(response) => response,
                 Err(Failure::Answered(error)) => {
                     explain(&error, &call, &id);

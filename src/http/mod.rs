@@ -1,11 +1,14 @@
-//! The HTTP edge: sockets, limits, headers, and the routes of `mlflow models serve` plus `/metrics`.
+//! The HTTP edge: sockets, limits, headers, the routes of `mlflow models serve`, `/metrics`, and the admin API.
 
+pub mod admin;
 pub mod listener;
+pub mod webhook;
 
 mod answer;
 mod body;
 mod health;
 mod invocations;
+mod models;
 mod request_id;
 mod unrouted;
 
@@ -13,9 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::deploy::reconcile::Control;
 use crate::protocol::Codecs;
 use crate::protocol::Limits;
 use crate::serve::endpoint::Endpoint;
@@ -47,12 +51,19 @@ pub struct App {
     pub config: Config,
     /// Renders the metrics.
     pub metrics: PrometheusHandle,
+    /// Speaks to the reconciler.
+    pub control: Control,
+    /// Who may change things.
+    pub guard: admin::Guard,
+    /// Who may say that the registry changed.
+    pub webhooks: webhook::Verifier,
 }
 
 /// The routes.
 pub fn router(app: Arc<App>) -> Router {
     let only_get = || std::future::ready(unrouted::method_not_allowed("GET"));
     let only_post = || std::future::ready(unrouted::method_not_allowed("POST"));
+    let pin_methods = || std::future::ready(unrouted::method_not_allowed("PUT, DELETE"));
     // axum answers HEAD with a GET handler; MLflow's server answers 405, so HEAD is routed by hand.
     let ping = || get(health::ping).head(only_get).fallback(only_get);
     Router::new()
@@ -60,7 +71,30 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/health", ping())
         .route("/version", get(health::version).head(only_get).fallback(only_get))
         .route("/metrics", get(health::metrics).head(only_get).fallback(only_get))
+        .route(
+            "/health/live",
+            get(health::live).head(only_get).fallback(only_get),
+        )
+        .route("/health/ready", ping())
         .route("/invocations", post(invocations::invocations).fallback(only_post))
+        .route(
+            "/models/{name}/invocations",
+            post(invocations::named).fallback(only_post),
+        )
+        .route("/api/models", get(models::list).head(only_get).fallback(only_get))
+        .route(
+            "/api/models/{name}",
+            get(models::show).head(only_get).fallback(only_get),
+        )
+        .route(
+            "/api/models/{name}/pin",
+            put(admin::pin).delete(admin::unpin).fallback(pin_methods),
+        )
+        .route("/api/reload", post(admin::reload).fallback(only_post))
+        .route(
+            "/api/registry/webhook",
+            post(webhook::receive).fallback(only_post),
+        )
         .fallback(unrouted::not_found)
         .with_state(app)
 }

@@ -8,7 +8,18 @@ use axum::http::{HeaderValue, Response, StatusCode};
 use super::answer::JSON;
 
 /// Paths that answer without a trailing slash.
-const ROUTES: &[&str] = &["/ping", "/health", "/version", "/metrics", "/invocations"];
+const ROUTES: &[&str] = &[
+    "/ping",
+    "/health",
+    "/health/live",
+    "/health/ready",
+    "/version",
+    "/metrics",
+    "/invocations",
+    "/api/models",
+    "/api/reload",
+    "/api/registry/webhook",
+];
 
 /// 405 with the one method that the path knows.
 pub(super) fn method_not_allowed(allowed: &'static str) -> Response<Body> {

@@ -86,6 +86,22 @@ impl ModelUri {
             _ => None,
         }
     }
+
+    /// The name under which it is served unless another is given: the registered name, the id of a logged model, the
+    /// last part of a path, without `.onnx`.
+    pub fn slot_name(&self) -> Arc<str> {
+        let path = match self {
+            ModelUri::Version { name, .. }
+            | ModelUri::Stage { name, .. }
+            | ModelUri::Alias { name, .. }
+            | ModelUri::Latest { name } => return Arc::clone(name),
+            ModelUri::LoggedModel { id } => return Arc::clone(id),
+            ModelUri::Run { path, .. } => path.rsplit('/').next().map(str::to_owned),
+            ModelUri::Directory(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
+            ModelUri::OnnxFile(path) => path.file_stem().map(|name| name.to_string_lossy().into_owned()),
+        };
+        path.as_deref().unwrap_or("model").into()
+    }
 }
 
 impl FromStr for ModelUri {
@@ -331,6 +347,21 @@ mod tests {
         check("file:/g.onnx", ModelUri::OnnxFile("/g.onnx".into()));
         check("graph.onnx/", ModelUri::Directory("graph.onnx/".into()));
         check(".onnx", ModelUri::Directory(".onnx".into()));
+    }
+
+    #[test]
+    fn a_slot_is_named_after_its_model() {
+        for (uri, wanted) in [
+            ("models:/a b/3", "a b"),
+            ("models:/n@a", "n"),
+            ("models:/m-74b6", "m-74b6"),
+            ("runs:/abc/path/model", "model"),
+            ("/srv/iris/", "iris"),
+            ("..", "model"),
+            ("a/graph.onnx", "graph"),
+        ] {
+            assert_eq!(&*uri.parse::<ModelUri>().unwrap().slot_name(), wanted, "{uri}");
+        }
     }
 
     #[test]

@@ -50,15 +50,21 @@ pub trait Registry: Send + Sync {
     fn folder(&self) -> Option<&Path>;
 }
 
-/// The version that a URI means now, and where its files are: both steps for one URI.
+/// The version that one URI means now.
+///
+/// # Errors
+/// As [`Registry::wanted`].
+pub async fn wanted(registry: &dyn Registry, uri: &ModelUri) -> Result<Wanted, RegistryError> {
+    let answer = registry.wanted(std::slice::from_ref(uri)).await.pop();
+    answer.unwrap_or_else(|| Err(RegistryError::Unsupported(format!("`{uri}` got no answer"))))
+}
+
+/// The version that one URI means now, and where its files are.
 ///
 /// # Errors
 /// As [`Registry::wanted`] and [`Registry::locate`].
 pub async fn resolve(registry: &dyn Registry, uri: &ModelUri) -> Result<Resolved, RegistryError> {
-    let wanted = registry.wanted(std::slice::from_ref(uri)).await.pop();
-    let wanted =
-        wanted.unwrap_or_else(|| Err(RegistryError::Unsupported(format!("`{uri}` got no answer"))))?;
-    registry.locate(uri, &wanted).await
+    registry.locate(uri, &wanted(registry, uri).await?).await
 }
 
 /// A version that should be served.
@@ -260,6 +266,13 @@ pub enum RegistryError {
     /// The answer could not be shown.
     #[error("cannot write the answer")]
     Output(#[from] io::Error),
+}
+
+impl RegistryError {
+    /// Whether the registry could not be asked, rather than having answered that there is no such thing.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, RegistryError::Read { .. })
+    }
 }
 
 /// Opens the registry that `--registry` names: a folder.

@@ -8,6 +8,7 @@ use super::endpoint::reject;
 use super::error::{Error, Kind};
 use crate::batching::pool::RunError;
 use crate::deploy::deployment::{Deployment, RequestStage};
+use crate::deploy::recent::small_copy;
 use crate::model::batch::Batch;
 
 /// One request. Holds the snapshot that answers it; its drop records it once, also when the client left.
@@ -59,11 +60,6 @@ impl Call {
         &self.deployment
     }
 
-    /// When the request must be answered.
-    pub fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
     /// Runs one synchronous stage and notes its time and, on failure, its outcome.
     ///
     /// # Errors
@@ -91,10 +87,21 @@ impl Call {
     pub async fn predict(&mut self, batch: Batch) -> Result<Batch, Error> {
         self.rows = batch.rows();
         let deployment = Arc::clone(&self.deployment);
+        // Copied before, since the batch is gone afterwards; one request in a tenth of a second.
+        let copy = deployment
+            .recent()
+            .wants(self.began)
+            .then(|| small_copy(&batch))
+            .flatten();
         match deployment.pool().run(batch, self.deadline).await {
             Ok(run) => {
                 self.note(RequestStage::Queue, run.queue);
                 self.note(RequestStage::Predict, run.predict);
+                if let Some(copy) = copy {
+                    deployment
+                        .recent()
+                        .keep(deployment.signature().inputs.as_ref(), copy);
+                }
                 Ok(run.output)
             }
             Err(RunError::Predict(error)) => Err(self.fail(model_failed(&error.to_string()))),

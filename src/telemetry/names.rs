@@ -14,6 +14,15 @@ pub const REJECTED_TOTAL: &str = "modelsd_rejected_total";
 pub const IN_FLIGHT: &str = "modelsd_in_flight";
 /// Gauge, 1 for the version that answers. Labels [`SLOT`], [`MODEL`], [`VERSION`].
 pub const SERVING_VERSION: &str = "modelsd_serving_version";
+/// Gauge, seconds since the epoch: when the registry last said what a slot should serve. Label [`SLOT`].
+pub const REGISTRY_CONFIRMED_SECONDS: &str = "modelsd_registry_confirmed_timestamp_seconds";
+/// Counter: questions to the registry. Label [`OUTCOME`]: `ok`, or `outage` when one of them was not answered.
+pub const REGISTRY_POLLS_TOTAL: &str = "modelsd_registry_polls_total";
+/// Counter: versions that were installed or not. Labels [`SLOT`], [`OUTCOME`] (`ok`, `rejected`, `outage`) and
+/// [`STAGE`], the step at which it ended.
+pub const RELOADS_TOTAL: &str = "modelsd_reloads_total";
+/// Histogram, seconds: loading and proving a version. Label [`MODEL`].
+pub const LOAD_SECONDS: &str = "modelsd_load_seconds";
 /// Gauge, always 1. Label [`VERSION`]: modelsd's own.
 pub const BUILD_INFO: &str = "modelsd_build_info";
 

@@ -44,5 +44,23 @@ fn describe() {
     describe_counter!(names::REJECTED_TOTAL, "Requests refused, by kind");
     describe_gauge!(names::IN_FLIGHT, "Requests being worked on");
     describe_gauge!(names::SERVING_VERSION, "1 for the version that answers");
+    describe_gauge!(
+        names::REGISTRY_CONFIRMED_SECONDS,
+        Unit::Seconds,
+        "When the registry last said what a slot should serve, in seconds since the epoch"
+    );
+    describe_counter!(
+        names::REGISTRY_POLLS_TOTAL,
+        "Questions to the registry, by outcome"
+    );
+    describe_counter!(
+        names::RELOADS_TOTAL,
+        "Versions that were installed or not, by slot, outcome and the step at which it ended"
+    );
+    describe_histogram!(
+        names::LOAD_SECONDS,
+        Unit::Seconds,
+        "Time of loading and proving a version"
+    );
     describe_gauge!(names::BUILD_INFO, "Always 1; the label is the version of modelsd");
 }

@@ -297,7 +297,7 @@ fn every_prediction_is_measured() {
         r#"modelsd_prediction_seconds_bucket{model="iris",version="1",outcome="ok",le="+Inf"} 2"#,
         r#"modelsd_stage_seconds_count{model="iris",version="1",stage="predict"} 2"#,
         r#"modelsd_stage_seconds_count{model="iris",version="1",stage="decode"} 3"#,
-        r#"modelsd_serving_version{slot="default",model="iris",version="1"} 1"#,
+        r#"modelsd_serving_version{slot="iris",model="iris",version="1"} 1"#,
         "modelsd_in_flight 0",
     ] {
         assert!(

@@ -40,6 +40,10 @@ pub fn modelsd() -> Command {
         command.env_remove(name);
     }
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.env(
+        "MODELSD_CACHE_DIR",
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"),
+    );
     command
 }
 

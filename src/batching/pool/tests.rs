@@ -75,6 +75,7 @@ fn the_first_call_runs_on_a_thread_and_cheap_ones_inline() {
             Ok(input.clone())
         })],
         "test",
+        &[],
     );
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -98,6 +99,7 @@ fn a_dear_model_runs_on_its_thread() {
             Ok(input.clone())
         })],
         "dear",
+        &[],
     );
     pool.shared.cost.learn(1, Duration::from_secs(1));
     runtime().block_on(pool.run(batch(1), later())).unwrap();
@@ -107,7 +109,7 @@ fn a_dear_model_runs_on_its_thread() {
 #[test]
 fn calls_are_served_in_the_order_they_came() {
     let (predictor, starts, go) = held();
-    let pool = Arc::new(Pool::new(vec![predictor], "test"));
+    let pool = Arc::new(Pool::new(vec![predictor], "test", &[]));
     let runtime = runtime();
     let mut calls = Vec::new();
     for at in 0..5 {
@@ -137,7 +139,7 @@ fn calls_are_served_in_the_order_they_came() {
 #[test]
 fn a_deadline_in_line_is_kept() {
     let (predictor, starts, go) = held();
-    let pool = Arc::new(Pool::new(vec![predictor], "test"));
+    let pool = Arc::new(Pool::new(vec![predictor], "test", &[]));
     let runtime = runtime();
     let holder = runtime.spawn({
         let pool = Arc::clone(&pool);
@@ -161,7 +163,7 @@ fn a_deadline_in_line_is_kept() {
 #[test]
 fn a_predictor_outlives_the_deadline_of_its_call() {
     let (predictor, starts, go) = held();
-    let pool = Pool::new(vec![predictor], "test");
+    let pool = Pool::new(vec![predictor], "test", &[]);
     let runtime = runtime();
     assert!(matches!(
         runtime.block_on(pool.run(batch(0), soon())),
@@ -182,6 +184,7 @@ fn a_panic_costs_one_call() {
             _ => Ok(input.clone()),
         })],
         "test",
+        &[],
     );
     let runtime = runtime();
     // On the thread first, then inline.
@@ -196,7 +199,7 @@ fn a_panic_costs_one_call() {
 
 #[test]
 fn a_refusal_is_passed_on() {
-    let pool = Pool::new(vec![fake(|_| Err(PredictError::Input("no".into())))], "test");
+    let pool = Pool::new(vec![fake(|_| Err(PredictError::Input("no".into())))], "test", &[]);
     let result = runtime().block_on(pool.run(batch(0), later()));
     assert!(matches!(result, Err(RunError::Predict(PredictError::Input(_)))));
 }
@@ -209,7 +212,7 @@ fn a_call_whose_caller_left_does_not_run() {
         count.fetch_add(1, Ordering::SeqCst);
         Ok(input.clone())
     });
-    let pool = Pool::new(vec![predictor], "test");
+    let pool = Pool::new(vec![predictor], "test", &[]);
     let runtime = runtime();
     let lease = runtime.block_on(pool.lease(later())).unwrap();
     let (reply, answer) = oneshot::channel();
@@ -242,7 +245,7 @@ fn many_tasks_share_few_predictors() {
             })
         })
         .collect();
-    let pool = Arc::new(Pool::new(predictors, "test"));
+    let pool = Arc::new(Pool::new(predictors, "test", &[]));
     let runtime = runtime();
     let calls: Vec<_> = (0..500)
         .map(|at| {
@@ -278,7 +281,7 @@ fn dropping_the_pool_ends_its_threads() {
             predictor.predict(input)
         })
     };
-    let pool = Pool::new(vec![predictor], "test");
+    let pool = Pool::new(vec![predictor], "test", &[]);
     let runtime = runtime();
     assert!(matches!(
         runtime.block_on(pool.run(batch(0), soon())),

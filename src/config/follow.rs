@@ -1,0 +1,193 @@
+//! What is served, from where, and how the registry is followed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Check, units};
+use crate::deploy::reconcile;
+use crate::model::uri::ModelUri;
+use crate::registry::Selector;
+
+/// Secrets may be this long.
+const MAX_SECRET_BYTES: usize = 4096;
+
+/// Flags that say how the registry is followed.
+#[derive(Debug, Clone, Args)]
+pub struct FollowArgs {
+    /// Serve every registered model that has a version in this stage or under this alias, besides those of -m; they
+    /// come and go with the registry
+    #[arg(long, env = "MODELSD_ALL_MODELS", value_name = "STAGE|ALIAS")]
+    pub all_models: Option<String>,
+    /// Seconds between two questions to the registry [default: 5]
+    #[arg(long, env = "MODELSD_POLL_INTERVAL", value_name = "SECONDS")]
+    pub poll_interval: Option<String>,
+    /// Seconds that loading and proving a version may take [default: 300]
+    #[arg(long, env = "MODELSD_LOAD_TIMEOUT", value_name = "SECONDS")]
+    pub load_timeout: Option<String>,
+    /// Bytes that all models may take together; where a new version does not fit beside the old one, the old one goes
+    /// first [default: no limit]
+    #[arg(long, env = "MODELSD_MEMORY_BUDGET", value_name = "BYTES")]
+    pub memory_budget: Option<String>,
+    /// Folder for fetched models, and for what was served last [default: modelsd in the user's cache folder]
+    #[arg(long, env = "MODELSD_CACHE_DIR", value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+    /// Size of that folder; models that were not used for longest go, those that are served stay [default: 20GiB]
+    #[arg(long, env = "MODELSD_MAX_CACHE_BYTES", value_name = "BYTES")]
+    pub max_cache_bytes: Option<String>,
+    /// File with the secret of the registry's webhooks; unset, webhooks need no signature [also
+    /// MODELSD_WEBHOOK_SECRET with the secret itself]
+    #[arg(long, env = "MODELSD_WEBHOOK_SECRET_FILE", value_name = "FILE")]
+    pub webhook_secret_file: Option<PathBuf>,
+    /// File with the token that allows to pin and reload; unset, only a server on a loopback address allows it [also
+    /// MODELSD_ADMIN_TOKEN with the token itself]
+    #[arg(long, env = "MODELSD_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
+}
+
+/// A slot, as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotConfig {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it serves.
+    pub uri: ModelUri,
+}
+
+/// What is served, and how the registry is followed.
+#[derive(Clone)]
+pub struct FollowConfig {
+    /// The slots, the default one first.
+    pub slots: Vec<SlotConfig>,
+    /// How the registry is followed.
+    pub reconcile: reconcile::Config,
+    /// Time that loading and proving a version may take.
+    pub load_timeout: Duration,
+    /// Where fetched models lie.
+    pub cache_dir: PathBuf,
+    /// Size of that folder in bytes.
+    pub max_cache_bytes: u64,
+    /// Secret of the registry's webhooks.
+    pub webhook_secret: Option<String>,
+    /// Token of the admin API.
+    pub admin_token: Option<String>,
+}
+
+impl std::fmt::Debug for FollowConfig {
+    /// Without the secrets.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("FollowConfig")
+            .field("slots", &self.slots)
+            .field("reconcile", &self.reconcile)
+            .field("load_timeout", &self.load_timeout)
+            .field("cache_dir", &self.cache_dir)
+            .field("max_cache_bytes", &self.max_cache_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Check<'_> {
+    /// Checks what is served and how the registry is followed.
+    pub(super) fn follow(&mut self, models: &[String], args: &FollowArgs) -> FollowConfig {
+        let all_models = args.all_models.as_deref().map(Selector::parse);
+        if models.is_empty() && all_models.is_none() {
+            self.problems.push(
+                "no model: give --model-uri, such as models:/iris/Production, or --all-models Production"
+                    .into(),
+            );
+        }
+        let memory_budget = args
+            .memory_budget
+            .is_some()
+            .then(|| self.parsed("--memory-budget", &args.memory_budget, &[], "", units::bytes) as u64);
+        FollowConfig {
+            slots: self.slots(models),
+            reconcile: reconcile::Config {
+                poll_interval: self.parsed("--poll-interval", &args.poll_interval, &[], "5", units::interval),
+                memory_budget,
+                all_models,
+            },
+            load_timeout: self.parsed("--load-timeout", &args.load_timeout, &[], "300", units::seconds),
+            cache_dir: self.cache_dir(args.cache_dir.clone()),
+            max_cache_bytes: self.parsed(
+                "--max-cache-bytes",
+                &args.max_cache_bytes,
+                &[],
+                "20GiB",
+                units::bytes,
+            ) as u64,
+            webhook_secret: self.secret(
+                "--webhook-secret-file",
+                args.webhook_secret_file.as_ref(),
+                "MODELSD_WEBHOOK_SECRET",
+            ),
+            admin_token: self.secret(
+                "--admin-token-file",
+                args.admin_token_file.as_ref(),
+                "MODELSD_ADMIN_TOKEN",
+            ),
+        }
+    }
+
+    /// Where fetched models lie: as given, else in the user's cache folder, else here.
+    pub(super) fn cache_dir(&self, given: Option<PathBuf>) -> PathBuf {
+        let folder = |name: &str| {
+            self.env
+                .get(name)
+                .map(PathBuf::from)
+                .filter(|folder| folder.is_absolute())
+        };
+        let user = || folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
+        given.unwrap_or_else(|| user().map_or(PathBuf::from(".modelsd-cache"), |user| user.join("modelsd")))
+    }
+
+    fn slots(&mut self, models: &[String]) -> Vec<SlotConfig> {
+        let mut slots: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+        let mut found = Vec::new();
+        for text in models {
+            let (name, uri) = match named(text) {
+                Some((name, uri)) => (Some(name), uri),
+                None => (None, text.as_str()),
+            };
+            let uri = self.model(Some(uri));
+            let name: Arc<str> = name.map_or_else(|| uri.slot_name(), Arc::from);
+            *slots.entry(Arc::clone(&name)).or_default() += 1;
+            found.push(SlotConfig { name, uri });
+        }
+        for (name, count) in slots {
+            if count > 1 {
+                self.problems.push(format!(
+                    "--model-uri: {count} models would be served as `{name}`; give them names, as in -m {name}-2=URI"
+                ));
+            }
+        }
+        found
+    }
+
+    fn secret(&mut self, flag: &str, file: Option<&PathBuf>, variable: &str) -> Option<String> {
+        let Some(file) = file else {
+            return self.env.get(variable);
+        };
+        let problem = match std::fs::read_to_string(file) {
+            Ok(text) if text.trim().is_empty() => "it is empty".to_owned(),
+            Ok(text) if text.len() > MAX_SECRET_BYTES => {
+                format!("it is longer than {MAX_SECRET_BYTES} bytes")
+            }
+            Ok(text) => return Some(text.trim().to_owned()),
+            Err(error) => error.to_string(),
+        };
+        self.problems
+            .push(format!("{flag} is `{}`: {problem}", file.display()));
+        None
+    }
+}
+
+/// Splits `name=URI`; a URI may itself have a `=`, but then not after what could be a name.
+fn named(text: &str) -> Option<(&str, &str)> {
+    let (name, uri) = text.split_once('=')?;
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    (!name.is_empty() && name.chars().all(fits)).then_some((name, uri))
+}

@@ -1,0 +1,324 @@
+//! From a wanted version to a deployment: locate, fetch, load, prove.
+//!
+//! Everything that takes long happens away from the threads that serve: waiting is async, computing is done by one
+//! low-priority thread at a time.
+
+use std::error::Error;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+
+use super::budget::resident_bytes;
+use super::deployment::Deployment;
+use super::prove::{Proof, ProofError, prove};
+use super::recent::Recent;
+use super::sample::{ReadBody, Samples};
+use super::status::Step;
+use crate::artifact::{Artifact, Artifacts, Key, Progress};
+use crate::batching::pool::panic_text;
+use crate::flavor::{self, LoadError, Loaded, Loader, Source};
+use crate::model::batch::Batch;
+use crate::model::uri::ModelUri;
+use crate::model::version::VersionId;
+use crate::registry::{Registry, RegistryError, Wanted};
+use crate::telemetry::names;
+
+/// How much less than a request's thread a loading thread weighs when both want a core.
+const NICENESS: i32 = 10;
+/// Loads that outlived their time limit and still run; with more, nothing is loaded any more.
+const MAX_STUCK: usize = 4;
+
+/// How versions are installed.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Engines.
+    pub flavor: flavor::Config,
+    /// Predictors of each deployment.
+    pub predictors: NonZeroUsize,
+    /// Time that loading and proving may take together.
+    pub load_timeout: Duration,
+}
+
+/// Installs versions.
+pub struct Installer {
+    registry: Arc<dyn Registry>,
+    artifacts: Artifacts,
+    config: Config,
+    read: Option<ReadBody>,
+    loaders: OnceLock<Vec<Box<dyn Loader>>>,
+    /// One load at a time: two would take twice the memory and the time of one core each.
+    turn: Semaphore,
+    stuck: Arc<AtomicUsize>,
+}
+
+/// Why a version could not be installed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {} `{id}`", verb(*.step))]
+pub struct InstallError {
+    /// The version.
+    pub id: VersionId,
+    /// Where it failed.
+    pub step: Step,
+    /// Whether it was the registry or the store that could not be reached, and not the version that is bad.
+    pub outage: bool,
+    /// Why.
+    #[source]
+    pub source: Box<dyn Error + Send + Sync>,
+}
+
+fn verb(step: Step) -> &'static str {
+    match step {
+        Step::Locate => "find the files of",
+        Step::Fetch => "get the files of",
+        Step::Wait => "make room for",
+        Step::Load => "load",
+        Step::Prove => "use",
+        Step::Publish => "publish",
+    }
+}
+
+/// Why loading ended without an answer.
+#[derive(Debug, thiserror::Error)]
+enum LoadEnd {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    #[error("the engine panicked: {0}")]
+    Panicked(String),
+    #[error("it was not loaded and proved within {0:?}; see --load-timeout")]
+    Slow(Duration),
+    #[error("{0} loads have been running for longer than they may, so nothing more is loaded until one ends")]
+    Stuck(usize),
+    #[error("the system gives no thread to load it on")]
+    Thread(#[source] std::io::Error),
+    #[error("loading it was interrupted")]
+    Interrupted,
+}
+
+/// Counts a loading thread among the stuck when whoever waited for it leaves before it has ended: a thread cannot be
+/// stopped, so their number must be bounded.
+struct Watch {
+    /// Set by whichever of the two ends first.
+    ended: Arc<AtomicBool>,
+    stuck: Arc<AtomicUsize>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // Counted before the flag shows it, so that the thread never takes back what was not counted yet.
+        self.stuck.fetch_add(1, Ordering::Relaxed);
+        if self.ended.swap(true, Ordering::AcqRel) {
+            self.stuck.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What the loading thread made.
+struct Made {
+    artifact: Artifact,
+    loaded: Loaded,
+    proof: Proof,
+    grown: u64,
+}
+
+impl Installer {
+    /// With `read`, versions are proved on their input example, on recent requests and on rows made from their signature;
+    /// without, they are only loaded.
+    pub fn new(
+        registry: Arc<dyn Registry>,
+        artifacts: Artifacts,
+        config: Config,
+        read: Option<ReadBody>,
+    ) -> Installer {
+        Installer {
+            registry,
+            artifacts,
+            config,
+            read,
+            loaders: OnceLock::new(),
+            turn: Semaphore::new(1),
+            stuck: Arc::default(),
+        }
+    }
+
+    /// The registry that versions come from.
+    pub fn registry(&self) -> &Arc<dyn Registry> {
+        &self.registry
+    }
+
+    /// Bytes that a version of these files should take once it is loaded: each predictor holds its weights.
+    pub fn expected_bytes(&self, artifact: &Artifact) -> u64 {
+        artifact
+            .dir
+            .size_bytes()
+            .saturating_mul(self.config.predictors.get() as u64)
+    }
+
+    /// The files of a version: from the cache where it has them, for then nobody need be asked, else from where the
+    /// registry says. `at` is told of each step. Cancel-safe.
+    ///
+    /// # Errors
+    /// When the registry or the store gives no answer, or no good one.
+    pub async fn fetch(
+        &self,
+        uri: &ModelUri,
+        wanted: &Wanted,
+        progress: &Progress,
+        at: impl Fn(Step),
+    ) -> Result<Artifact, InstallError> {
+        at(Step::Locate);
+        let key = self.key(wanted);
+        match self.artifacts.recall(&key).await {
+            Ok(Some(artifact)) => return Ok(artifact),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(version = %wanted.id, error = &error as &dyn Error, "the cache cannot be read")
+            }
+        }
+        let located = self.registry.locate(uri, wanted).await;
+        let resolved = located.map_err(|source: RegistryError| InstallError {
+            id: wanted.id.clone(),
+            step: Step::Locate,
+            outage: source.is_outage(),
+            source: source.into(),
+        })?;
+        at(Step::Fetch);
+        let artifact = match resolved.location.local_path().filter(|_| resolved.in_place) {
+            Some(path) => self.artifacts.in_place(path).await,
+            None => self.artifacts.fetch(&key, &resolved.location, progress).await,
+        };
+        artifact.map_err(|source| InstallError {
+            id: wanted.id.clone(),
+            step: Step::Fetch,
+            // What lies on this machine and cannot be read is no store that comes back.
+            outage: !resolved.in_place && source.is_outage(),
+            source: source.into(),
+        })
+    }
+
+    /// Under what the cache keeps the files of a version.
+    fn key(&self, wanted: &Wanted) -> Key {
+        Key::new(&[
+            self.registry.name(),
+            &wanted.id.name,
+            wanted.id.version_label(),
+            &wanted.revision,
+        ])
+    }
+
+    /// Loads and proves a version. Cancel-safe: what is loaded for nobody is dropped by the thread that loaded it.
+    ///
+    /// # Errors
+    /// When it cannot be loaded, takes too long, or is not fit to serve.
+    pub async fn load(
+        self: &Arc<Self>,
+        wanted: &Wanted,
+        artifact: Artifact,
+        recent: Arc<Recent>,
+        at: impl Fn(Step),
+    ) -> Result<Deployment, InstallError> {
+        at(Step::Wait);
+        let failed = |end: LoadEnd| InstallError {
+            id: wanted.id.clone(),
+            step: match &end {
+                LoadEnd::Proof(_) => Step::Prove,
+                _ => Step::Load,
+            },
+            outage: false,
+            source: match end {
+                // The engine's own words are the cause; ours would only say again that it failed.
+                LoadEnd::Load(error) => error.into(),
+                LoadEnd::Proof(error) => error.into(),
+                other => other.into(),
+            },
+        };
+        let _turn = self.turn.acquire().await;
+        let stuck = self.stuck.load(Ordering::Relaxed);
+        if stuck >= MAX_STUCK {
+            return Err(failed(LoadEnd::Stuck(stuck)));
+        }
+        at(Step::Load);
+        let inputs = artifact.dir.mlmodel().signature.inputs.as_ref();
+        let kept = recent.of(inputs);
+        let (reply, answer) = oneshot::channel();
+        let this = Arc::clone(self);
+        let began = Instant::now();
+        let watch = Watch {
+            ended: Arc::default(),
+            stuck: Arc::clone(&self.stuck),
+        };
+        let (ended, stuck) = (Arc::clone(&watch.ended), Arc::clone(&self.stuck));
+        let thread = std::thread::Builder::new()
+            .name("modelsd-load".into())
+            .spawn(move || {
+                drop(reply.send(this.make(artifact, kept)));
+                if ended.swap(true, Ordering::AcqRel) {
+                    stuck.fetch_sub(1, Ordering::Relaxed);
+                }
+            });
+        thread.map_err(LoadEnd::Thread).map_err(failed)?;
+        let made = match timeout(self.config.load_timeout, answer).await {
+            Ok(Ok(made)) => made.map_err(failed)?,
+            Ok(Err(_)) => return Err(failed(LoadEnd::Interrupted)),
+            Err(_) => return Err(failed(LoadEnd::Slow(self.config.load_timeout))),
+        };
+        drop(watch);
+        let took = began.elapsed();
+        metrics::histogram!(names::LOAD_SECONDS, names::MODEL => wanted.id.name.to_string())
+            .record(took.as_secs_f64());
+        tracing::debug!(version = %wanted.id, ?took, proof = ?made.proof, "loaded and proved");
+        if made.proof.failed > 0 {
+            tracing::warn!(
+                version = %wanted.id,
+                failed = made.proof.failed,
+                answered = made.proof.answered,
+                "it fails on some of the rows it was warmed up with: recent requests, or rows made from its signature"
+            );
+        }
+        // Here and not on the loading thread, whose low priority the predictors' threads would inherit.
+        Ok(Deployment::new(
+            wanted.clone(),
+            made.artifact,
+            made.loaded,
+            &made.proof.times,
+            made.grown,
+            recent,
+        ))
+    }
+
+    /// The work of the loading thread.
+    fn make(&self, artifact: Artifact, recent: Vec<Batch>) -> Result<Made, LoadEnd> {
+        if let Err(error) = rustix::process::nice(NICENESS) {
+            tracing::debug!(%error, "the loading thread keeps its priority");
+        }
+        let loaders = self.loaders.get_or_init(|| flavor::loaders(&self.config.flavor));
+        let before = resident_bytes();
+        let source = Source {
+            dir: artifact.dir.path(),
+            mlmodel: artifact.dir.mlmodel(),
+        };
+        let loaded = catch_unwind(AssertUnwindSafe(|| {
+            flavor::load(loaders, source, self.config.predictors)
+        }));
+        let mut loaded = loaded.map_err(|payload| LoadEnd::Panicked(panic_text(payload.as_ref())))??;
+        let proof = match &self.read {
+            Some(read) => {
+                let samples = Samples::gather(&artifact.dir, recent, read).map_err(ProofError::Signature)?;
+                prove(&mut loaded.predictors, &samples)?
+            }
+            None => Proof::default(),
+        };
+        Ok(Made {
+            grown: resident_bytes().saturating_sub(before),
+            artifact,
+            loaded,
+            proof,
+        })
+    }
+}

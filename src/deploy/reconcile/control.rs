@@ -1,0 +1,187 @@
+//! The handle by which others speak to the reconciler.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::deploy::fleet::Fleet;
+use crate::model::uri::ModelUri;
+use crate::registry::{Registry, RegistryError};
+
+/// Time the registry has to say whether a version exists before a slot is pinned to it.
+const CHECK_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the reconciler is told.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Pin a slot to a version, or unpin it; the answer says whether there is such a slot.
+    Pin {
+        slot: Arc<str>,
+        version: Option<u64>,
+        reply: oneshot::Sender<bool>,
+    },
+    /// Ask the registry now, and try versions that were rejected again; the answer names the slots.
+    Retry {
+        slot: Option<Arc<str>>,
+        reply: oneshot::Sender<Vec<Arc<str>>>,
+    },
+}
+
+/// Speaks to the reconciler. The reconciler ends with the last of them.
+#[derive(Clone)]
+pub struct Control {
+    commands: mpsc::Sender<Command>,
+    nudge: Arc<Notify>,
+    registry: Arc<dyn Registry>,
+    fleet: Arc<Fleet>,
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// No slot has that name.
+    #[error("there is no slot `{slot}`; there are {known}")]
+    NoSlot {
+        /// The name.
+        slot: String,
+        /// The names there are.
+        known: String,
+    },
+    /// The slot serves no registered model, so that it has no versions.
+    #[error("slot `{slot}` serves `{uri}`, which is no registered model and has no versions to pin")]
+    NoVersions {
+        /// The slot.
+        slot: String,
+        /// What it serves.
+        uri: String,
+    },
+    /// The registry says that there is no such version.
+    #[error("cannot pin slot `{slot}`")]
+    NoVersion {
+        /// The slot.
+        slot: String,
+        /// The registry's answer.
+        #[source]
+        source: RegistryError,
+    },
+    /// The reconciler is gone, or too busy.
+    #[error("the server is stopping, or too busy to take commands")]
+    Unavailable,
+}
+
+impl Control {
+    pub(super) fn new(
+        commands: mpsc::Sender<Command>,
+        nudge: Arc<Notify>,
+        registry: Arc<dyn Registry>,
+        fleet: Arc<Fleet>,
+    ) -> Control {
+        Control {
+            commands,
+            nudge,
+            registry,
+            fleet,
+        }
+    }
+
+    /// Has the registry asked now. Many calls at once make one question.
+    pub fn poll_now(&self) {
+        self.nudge.notify_one();
+    }
+
+    /// Has the registry asked now, and versions that were rejected tried again at once; of one slot, or of all. Gives
+    /// the names of the slots.
+    ///
+    /// # Errors
+    /// [`ControlError::NoSlot`], [`ControlError::Unavailable`].
+    pub async fn retry(&self, slot: Option<&str>) -> Result<Vec<Arc<str>>, ControlError> {
+        if let Some(slot) = slot {
+            self.uri_of(slot)?;
+        }
+        let (reply, answer) = oneshot::channel();
+        let slot = slot.map(Arc::from);
+        self.send(Command::Retry { slot, reply })?;
+        answer.await.map_err(|_| ControlError::Unavailable)
+    }
+
+    /// Pins a slot to a version, whatever its URI comes to mean, until it is unpinned; a restart keeps it.
+    ///
+    /// # Errors
+    /// When there is no such slot or version. A registry that cannot be asked is no hindrance: the slot then waits for
+    /// the version.
+    pub async fn pin(&self, slot: &str, version: u64) -> Result<(), ControlError> {
+        let uri = self.uri_of(slot)?;
+        let Some(name) = uri.name() else {
+            return Err(ControlError::NoVersions {
+                slot: slot.to_owned(),
+                uri: uri.to_string(),
+            });
+        };
+        let target = [ModelUri::Version {
+            name: name.into(),
+            version,
+        }];
+        let known = timeout(CHECK_LIMIT, self.registry.wanted(&target)).await;
+        if let Ok(Some(Err(source))) = known.map(|mut answers| answers.pop())
+            && !source.is_outage()
+        {
+            return Err(ControlError::NoVersion {
+                slot: slot.to_owned(),
+                source,
+            });
+        }
+        self.set_pin(slot, Some(version)).await
+    }
+
+    /// Lets a slot follow its URI again.
+    ///
+    /// # Errors
+    /// [`ControlError::NoSlot`], [`ControlError::Unavailable`].
+    pub async fn unpin(&self, slot: &str) -> Result<(), ControlError> {
+        self.uri_of(slot)?;
+        self.set_pin(slot, None).await
+    }
+
+    async fn set_pin(&self, slot: &str, version: Option<u64>) -> Result<(), ControlError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Pin {
+            slot: slot.into(),
+            version,
+            reply,
+        })?;
+        match answer.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.no_slot(slot)),
+            Err(_) => Err(ControlError::Unavailable),
+        }
+    }
+
+    fn send(&self, command: Command) -> Result<(), ControlError> {
+        self.commands
+            .try_send(command)
+            .map_err(|_| ControlError::Unavailable)
+    }
+
+    fn uri_of(&self, slot: &str) -> Result<ModelUri, ControlError> {
+        let table = self.fleet.table();
+        table
+            .get(slot)
+            .map(|slot| slot.uri().clone())
+            .ok_or_else(|| self.no_slot(slot))
+    }
+
+    fn no_slot(&self, slot: &str) -> ControlError {
+        let table = self.fleet.table();
+        let known: Vec<String> = table.slots().map(|slot| format!("`{}`", slot.name())).collect();
+        ControlError::NoSlot {
+            slot: slot.to_owned(),
+            known: if known.is_empty() {
+                "none".into()
+            } else {
+                known.join(", ")
+            },
+        }
+    }
+}

@@ -1,0 +1,487 @@
+//! The loop that keeps every slot at the version its URI means: ask, decide, install, publish, retire.
+//!
+//! One task owns all of it. Asking and installing go on beside it, so that a slow registry holds up no swap and a slow
+//! load no question; what they find comes back as a message. A failure anywhere before the swap changes nothing for
+//! clients.
+
+mod control;
+mod poll;
+mod tracked;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use super::decide::{Decision, Failed};
+use super::deployment::Deployment;
+use super::fleet::Fleet;
+use super::install::{InstallError, Installer};
+use super::journal::{Journal, Served};
+use super::retire::Retirement;
+use super::slot::Slot;
+use super::status::{Loading, Rejected, Serving, Swap};
+use crate::artifact::Progress;
+use crate::model::uri::ModelUri;
+use crate::registry::{Selector, Wanted};
+use crate::telemetry::names;
+
+use control::Command;
+pub use control::{Control, ControlError};
+use tracked::{Task, Tracked};
+
+/// Polls begin at least this far apart, however many nudges come: a folder that is being copied makes hundreds.
+const NUDGE_GAP: Duration = Duration::from_millis(50);
+/// Commands that may wait.
+const COMMANDS: usize = 64;
+
+/// How the registry is followed.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Time between two questions to the registry.
+    pub poll_interval: Duration,
+    /// Bytes that all models may take together.
+    pub memory_budget: Option<u64>,
+    /// Serve every registered model that has a version here, besides the slots named.
+    pub all_models: Option<Selector>,
+}
+
+/// How the first pass over the slots ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FirstPass {
+    /// Slots asked for by name that serve nothing, each with the reason: bad versions and models that are not there.
+    pub failed: Vec<(Arc<str>, String)>,
+    /// Slots that serve nothing because the registry or the store cannot be reached, each with the reason.
+    pub waiting: Vec<(Arc<str>, String)>,
+}
+
+/// Owns what is known of every slot.
+pub struct Reconciler {
+    installer: Arc<Installer>,
+    fleet: Arc<Fleet>,
+    journal: Journal,
+    retirement: Retirement,
+    config: Config,
+    slots: BTreeMap<Arc<str>, Tracked>,
+    commands: mpsc::Receiver<Command>,
+    nudge: Arc<Notify>,
+    done: mpsc::Receiver<Done>,
+    report: mpsc::Sender<Done>,
+    tickets: u64,
+    first: Option<oneshot::Sender<FirstPass>>,
+    watch: Option<watch::Watch>,
+}
+
+/// What comes back from a task that installs.
+struct Done {
+    slot: Arc<str>,
+    ticket: u64,
+    what: What,
+}
+
+enum What {
+    /// The old version went to make room for the new one.
+    Evicted,
+    /// The end.
+    Installed(Box<Result<Deployment, InstallError>>),
+}
+
+impl Reconciler {
+    /// A reconciler of the slots of this fleet, a handle to it, and the end of its first pass.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn new(
+        installer: Arc<Installer>,
+        fleet: Arc<Fleet>,
+        journal: Journal,
+        config: Config,
+    ) -> io::Result<(Reconciler, Control, oneshot::Receiver<FirstPass>)> {
+        let (sender, commands) = mpsc::channel(COMMANDS);
+        let (report, done) = mpsc::channel(COMMANDS);
+        let (first, first_pass) = oneshot::channel();
+        let nudge = Arc::new(Notify::new());
+        let control = Control::new(
+            sender,
+            Arc::clone(&nudge),
+            Arc::clone(installer.registry()),
+            Arc::clone(&fleet),
+        );
+        let slots = fleet
+            .table()
+            .slots()
+            .map(|slot| (Arc::clone(slot.name()), Tracked::new(slot, false)))
+            .collect();
+        let reconciler = Reconciler {
+            installer,
+            fleet,
+            journal,
+            retirement: Retirement::start()?,
+            config,
+            slots,
+            commands,
+            nudge,
+            done,
+            report,
+            tickets: 0,
+            first: Some(first),
+            watch: None,
+        };
+        Ok((reconciler, control, first_pass))
+    }
+
+    /// Runs until every [`Control`] is gone.
+    pub async fn run(mut self) {
+        self.recollect();
+        let nudge = Arc::clone(&self.nudge);
+        let mut poll = Some(self.ask(poll::FIRST_LIMIT));
+        let mut next = Instant::now() + self.config.poll_interval;
+        loop {
+            tokio::select! {
+                answers = poll::end(&mut poll) => {
+                    poll = None;
+                    next = Instant::now() + poll::jittered(self.config.poll_interval);
+                    self.apply(answers);
+                }
+                Some(done) = self.done.recv() => self.finish(done),
+                command = self.commands.recv() => match command {
+                    Some(command) => self.obey(command),
+                    None => return,
+                },
+                // Not taken while a poll is under way: one that came in meanwhile is still there when it has ended.
+                () = nudge.notified(), if poll.is_none() => next = next.min(Instant::now() + NUDGE_GAP),
+                () = sleep_until(next), if poll.is_none() => poll = Some(self.ask(poll::limit(self.config.poll_interval))),
+            }
+            self.settle();
+        }
+    }
+
+    /// Takes from the journal what the slots are pinned to, and the slots that came from the registry: should it not
+    /// answer, they are served all the same.
+    fn recollect(&mut self) {
+        if self.config.all_models.is_some() {
+            for entry in self.journal.followed() {
+                if let Ok(uri) = entry.uri.parse()
+                    && !self.slots.contains_key(entry.slot.as_str())
+                {
+                    self.follow(entry.slot.as_str().into(), uri);
+                }
+            }
+        }
+        for (name, tracked) in &mut self.slots {
+            tracked.remember(self.journal.read(name));
+        }
+    }
+
+    /// Adds a slot that came from the registry.
+    fn follow(&mut self, name: Arc<str>, uri: ModelUri) {
+        let slot = Arc::new(Slot::new(Arc::clone(&name), uri));
+        let mut tracked = Tracked::new(&slot, true);
+        tracked.remember(self.journal.read(&name));
+        self.fleet.add(slot);
+        self.slots.insert(name, tracked);
+    }
+
+    /// Takes a slot away whose model left the registry's stage or alias.
+    fn unfollow(&mut self, name: &str) {
+        if let Some(tracked) = self.slots.remove(name) {
+            tracing::info!(
+                slot = name,
+                "no longer in the registry's stage or alias, so no longer served"
+            );
+            self.fleet.remove(name);
+            if let Some(old) = tracked.slot.publish(None) {
+                self.retirement.take(old);
+            }
+            self.journal.forget(name);
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Pin { slot, version, reply } => {
+                let known = self.slots.get_mut(&slot).map(|tracked| tracked.pin(version));
+                if known.is_some() {
+                    self.write_journal(&slot);
+                    self.nudge.notify_one();
+                }
+                let _ = reply.send(known.is_some());
+            }
+            Command::Retry { slot, reply } => {
+                let chosen = |name: &Arc<str>| slot.as_ref().is_none_or(|slot| slot == name);
+                let mut names = Vec::new();
+                for (name, tracked) in self.slots.iter_mut().filter(|(name, _)| chosen(name)) {
+                    tracked.failed = None;
+                    names.push(Arc::clone(name));
+                }
+                self.nudge.notify_one();
+                let _ = reply.send(names);
+            }
+        }
+    }
+
+    /// Does what is decided for a slot.
+    fn act(&mut self, name: &Arc<str>) {
+        let Some(tracked) = self.slots.get_mut(name) else {
+            return;
+        };
+        match tracked.decide(std::time::Instant::now()) {
+            Decision::Keep => {}
+            Decision::Cancel => tracked.cancel(),
+            Decision::Load => {
+                if let Some(wanted) = tracked.wanted.clone() {
+                    self.start(name, wanted, false);
+                }
+            }
+        }
+    }
+
+    /// Starts to install a version, in place of one on its way.
+    fn start(&mut self, name: &Arc<str>, wanted: Wanted, stopgap: bool) {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        let Some(tracked) = self.slots.get_mut(name) else {
+            return;
+        };
+        tracked.cancel();
+        tracing::info!(slot = %name, version = %wanted.id, "loading");
+        let progress = Arc::new(Progress::default());
+        tracked.slot.status().loading = Some(Loading {
+            wanted: wanted.clone(),
+            since: SystemTime::now(),
+            step: super::status::Step::Locate,
+            progress: Arc::clone(&progress),
+        });
+        let install = tracked::Install {
+            installer: Arc::clone(&self.installer),
+            fleet: Arc::clone(&self.fleet),
+            retirement: self.retirement.clone(),
+            slot: Arc::clone(&tracked.slot),
+            uri: tracked.target(),
+            wanted: wanted.clone(),
+            progress,
+            memory_budget: self.config.memory_budget,
+        };
+        let (report, slot) = (self.report.clone(), Arc::clone(name));
+        let task = tokio::spawn(async move {
+            let evicted = || Done {
+                slot: Arc::clone(&slot),
+                ticket,
+                what: What::Evicted,
+            };
+            let result = install.run(|| report.try_send(evicted()).is_ok()).await;
+            let what = What::Installed(Box::new(result));
+            let _ = report.send(Done { slot, ticket, what }).await;
+        });
+        tracked.loading = Some(Task {
+            wanted,
+            ticket,
+            stopgap,
+            began: std::time::Instant::now(),
+            task,
+        });
+    }
+
+    /// Takes the end of an installation.
+    fn finish(&mut self, done: Done) {
+        let Done {
+            slot: name,
+            ticket,
+            what,
+        } = done;
+        let current = self
+            .slots
+            .get_mut(&name)
+            .filter(|tracked| tracked.loading.as_ref().is_some_and(|task| task.ticket == ticket));
+        let Some(tracked) = current else {
+            // It was given up after it had ended: what it made is of no use to anybody.
+            if let What::Installed(result) = what
+                && let Ok(deployment) = *result
+            {
+                self.retirement.take(Arc::new(deployment));
+            }
+            return;
+        };
+        let result = match what {
+            What::Evicted => {
+                tracked.evicted = tracked.serving.take();
+                tracked.slot.status().serving = None;
+                return;
+            }
+            What::Installed(result) => *result,
+        };
+        let Some(task) = tracked.loading.take() else {
+            return;
+        };
+        tracked.slot.status().loading = None;
+        match result {
+            Ok(deployment) => self.publish(&name, &task, deployment),
+            Err(error) => self.reject(&name, &task, &error),
+        }
+        self.act(&name);
+    }
+
+    fn publish(&mut self, name: &Arc<str>, task: &Task, deployment: Deployment) {
+        let Some(tracked) = self.slots.get_mut(name) else {
+            return;
+        };
+        let deployment = Arc::new(deployment);
+        let now = SystemTime::now();
+        let took = task.began.elapsed();
+        let (artifact, id) = (deployment.artifact(), deployment.id().clone());
+        let serving = Serving {
+            wanted: task.wanted.clone(),
+            since: now,
+            digest: artifact.digest.map(|digest| digest.to_string()),
+            fetched: artifact.fetched,
+            file_bytes: artifact.dir.size_bytes(),
+            resident_bytes: deployment.resident_bytes(),
+            engine: deployment.report().engine.clone(),
+        };
+        let engine = serving.engine.clone();
+        let old = tracked.slot.publish(Some(deployment));
+        tracked.serving = Some(task.wanted.clone());
+        tracked.evicted = None;
+        let mut status = tracked.slot.status();
+        status.serving = Some(serving);
+        if !task.stopgap {
+            tracked.failed = None;
+            status.rejected = None;
+        }
+        status.swapped(Swap {
+            at: now,
+            from: old.as_ref().map(|old| old.id().clone()),
+            to: id.clone(),
+            took,
+        });
+        drop(status);
+        tracing::info!(
+            slot = %name,
+            version = %id,
+            engine,
+            took_ms = took.as_millis() as u64,
+            instead_of = old.as_ref().map(|old| tracing::field::display(old.id().clone())),
+            "published"
+        );
+        if let Some(old) = old {
+            self.retirement.take(old);
+        }
+        count(name, "ok", "publish");
+        self.write_journal(name);
+    }
+
+    fn reject(&mut self, name: &Arc<str>, task: &Task, error: &InstallError) {
+        let Some(tracked) = self.slots.get_mut(name) else {
+            return;
+        };
+        let now = std::time::Instant::now();
+        let mut failed = Failed::note(tracked.failed.as_ref(), &task.wanted, now);
+        if tracked.evicted.is_some() {
+            // Each try takes the version that serves away, so there is one try only, until something changes.
+            failed.retry_at = now + tracked::NEVER;
+        }
+        let reason = chain(error);
+        tracing::error!(
+            slot = %name,
+            version = %task.wanted.id,
+            step = error.step.label(),
+            serving = tracked.serving.as_ref().map(|serving| tracing::field::display(serving.id.clone())),
+            reason,
+            "version rejected"
+        );
+        count(
+            name,
+            if error.outage { "outage" } else { "rejected" },
+            error.step.label(),
+        );
+        tracked.slot.status().rejected = Some(Rejected {
+            wanted: task.wanted.clone(),
+            step: error.step,
+            reason,
+            at: SystemTime::now(),
+            attempts: failed.attempts,
+            retry_at: SystemTime::now() + failed.retry_at.duration_since(now),
+        });
+        tracked.outage = error.outage;
+        tracked.failed = Some(failed);
+        // Nothing serves: what served last is better than nothing.
+        let last = tracked.evicted.take().or_else(|| tracked.last_served());
+        if let Some(last) = last.filter(|last| tracked.serving.is_none() && *last != task.wanted) {
+            self.start(name, last, true);
+        }
+    }
+
+    /// Remembers what a slot serves and is pinned to, for the next start.
+    fn write_journal(&mut self, name: &Arc<str>) {
+        let Some(tracked) = self.slots.get_mut(name) else {
+            return;
+        };
+        let confirmed = tracked.confirmed.unwrap_or_else(SystemTime::now);
+        let seconds = confirmed
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        if let Some(serving) = &tracked.serving {
+            tracked.entry.served = Some(Served::new(serving, seconds));
+        }
+        tracked.entry.uri = tracked.slot.uri().to_string();
+        tracked.entry.pinned = tracked.pinned.map(|version| version.to_string());
+        tracked.entry.followed = tracked.followed;
+        // A few milliseconds at a swap, on a thread that then has other tasks taken off it.
+        let written = tokio::task::block_in_place(|| self.journal.write(&tracked.entry));
+        if let Err(error) = written {
+            tracing::warn!(slot = %name, %error, "cannot remember what is served; a restart during an outage would not find it");
+        }
+    }
+
+    /// Reports the end of the first pass, once each slot serves or has a reason not to.
+    fn settle(&mut self) {
+        if self.first.is_none() || !self.slots.values().all(Tracked::settled) {
+            return;
+        }
+        let mut pass = FirstPass::default();
+        for (name, tracked) in self.slots.iter().filter(|(_, tracked)| tracked.serving.is_none()) {
+            let (outage, reason) = tracked.reason();
+            let list = if outage {
+                &mut pass.waiting
+            } else {
+                &mut pass.failed
+            };
+            list.push((Arc::clone(name), reason));
+        }
+        if let Some(first) = self.first.take() {
+            let _ = first.send(pass);
+        }
+    }
+}
+
+/// Counts the end of an installation.
+fn count(slot: &str, outcome: &'static str, step: &'static str) {
+    metrics::counter!(
+        names::RELOADS_TOTAL,
+        names::SLOT => slot.to_owned(),
+        names::OUTCOME => outcome,
+        names::STAGE => step
+    )
+    .increment(1);
+}
+
+/// An error and its causes in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        // Some libraries repeat their cause in their own words.
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    text
+}

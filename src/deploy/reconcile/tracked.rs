@@ -1,0 +1,354 @@
+//! What the reconciler knows of one slot, and the task that installs its next version.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::task::JoinHandle;
+
+use super::chain;
+use crate::artifact::{Artifact, Progress};
+use crate::deploy::budget::{Room, room};
+use crate::deploy::decide::{Decision, Facts, Failed, decide};
+use crate::deploy::deployment::Deployment;
+use crate::deploy::fleet::Fleet;
+use crate::deploy::install::{InstallError, Installer};
+use crate::deploy::journal::Entry;
+use crate::deploy::retire::Retirement;
+use crate::deploy::slot::Slot;
+use crate::deploy::status::{Step, Unknown};
+use crate::model::uri::ModelUri;
+use crate::registry::{RegistryError, Wanted};
+use crate::telemetry::names;
+
+/// A wait that outlives the process.
+pub(super) const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+/// Time that requests have to leave a version which goes before the new one is there.
+const EVICTION_LIMIT: Duration = Duration::from_secs(60);
+
+/// One slot.
+pub(super) struct Tracked {
+    pub(super) slot: Arc<Slot>,
+    /// Came from the registry, and goes with it.
+    pub(super) followed: bool,
+    pub(super) pinned: Option<u64>,
+    pub(super) wanted: Option<Wanted>,
+    pub(super) serving: Option<Wanted>,
+    pub(super) loading: Option<Task>,
+    pub(super) failed: Option<Failed>,
+    /// Whether the last failure was an outage.
+    pub(super) outage: bool,
+    /// Went to make room for the version on its way.
+    pub(super) evicted: Option<Wanted>,
+    /// When the registry last said what is wanted.
+    pub(super) confirmed: Option<SystemTime>,
+    unknown: Option<Reason>,
+    /// What is on disk.
+    pub(super) entry: Entry,
+}
+
+/// An installation under way.
+pub(super) struct Task {
+    pub(super) wanted: Wanted,
+    pub(super) ticket: u64,
+    /// Not what is wanted, but better than nothing.
+    pub(super) stopgap: bool,
+    pub(super) began: Instant,
+    pub(super) task: JoinHandle<()>,
+}
+
+/// Why it is not known what a slot should serve.
+#[derive(Debug, Clone)]
+pub(super) struct Reason {
+    pub(super) text: String,
+    pub(super) outage: bool,
+}
+
+impl Reason {
+    pub(super) fn of(error: &RegistryError) -> Reason {
+        Reason {
+            text: chain(error),
+            outage: error.is_outage(),
+        }
+    }
+}
+
+impl Tracked {
+    pub(super) fn new(slot: &Arc<Slot>, followed: bool) -> Tracked {
+        Tracked {
+            slot: Arc::clone(slot),
+            followed,
+            pinned: None,
+            wanted: None,
+            serving: None,
+            loading: None,
+            failed: None,
+            outage: false,
+            evicted: None,
+            confirmed: None,
+            unknown: None,
+            entry: Entry::default(),
+        }
+    }
+
+    /// Takes over what the journal remembers.
+    pub(super) fn remember(&mut self, entry: Entry) {
+        // Of a slot that was asked to serve something else, nothing holds any more.
+        let uri = self.slot.uri().to_string();
+        self.entry = match entry.uri == uri {
+            true => entry,
+            false => Entry {
+                served: None,
+                pinned: None,
+                uri,
+                ..entry
+            },
+        };
+        let pinned = self
+            .entry
+            .pinned
+            .as_ref()
+            .and_then(|version| version.parse().ok());
+        self.pin(pinned);
+    }
+
+    /// Pins the slot to a version, or unpins it.
+    pub(super) fn pin(&mut self, version: Option<u64>) {
+        self.pinned = version;
+        self.failed = None;
+        self.slot.status().pinned = version.map(|version| version.to_string().into());
+    }
+
+    /// What the registry is asked for.
+    pub(super) fn target(&self) -> ModelUri {
+        match (self.pinned, self.slot.uri().name()) {
+            (Some(version), Some(name)) => ModelUri::Version {
+                name: name.into(),
+                version,
+            },
+            _ => self.slot.uri().clone(),
+        }
+    }
+
+    /// The registry said what is wanted.
+    pub(super) fn want(&mut self, wanted: Wanted) {
+        let now = SystemTime::now();
+        self.confirmed = Some(now);
+        if self.unknown.take().is_some_and(|reason| reason.outage) {
+            tracing::info!(slot = %self.slot.name(), "the registry answers again");
+        }
+        let mut status = self.slot.status();
+        status.unknown = None;
+        status.confirmed = Some(now);
+        if self.wanted.as_ref() != Some(&wanted) {
+            status.wanted = Some(wanted.clone());
+            self.wanted = Some(wanted);
+        }
+        drop(status);
+        self.confirmation().set(seconds(now));
+    }
+
+    /// The registry did not say what is wanted. What serves goes on; where nothing does, what served last is wanted.
+    pub(super) fn unknown(&mut self, reason: Reason) {
+        let mut status = self.slot.status();
+        let since = status
+            .unknown
+            .as_ref()
+            .map_or_else(SystemTime::now, |unknown| unknown.since);
+        status.unknown = Some(Unknown {
+            since,
+            reason: reason.text.clone(),
+            outage: reason.outage,
+        });
+        if self.unknown.is_none() {
+            let serving = self
+                .serving
+                .as_ref()
+                .map(|serving| tracing::field::display(&serving.id));
+            tracing::warn!(slot = %self.slot.name(), serving, reason = reason.text, "cannot learn what to serve");
+        }
+        if reason.outage
+            && self.wanted.is_none()
+            && let Some(served) = &self.entry.served
+        {
+            let wanted = served.wanted();
+            let confirmed = SystemTime::UNIX_EPOCH + Duration::from_secs(served.confirmed);
+            let age = SystemTime::now()
+                .duration_since(confirmed)
+                .unwrap_or_default()
+                .as_secs();
+            tracing::warn!(
+                slot = %self.slot.name(),
+                version = %wanted.id,
+                confirmed_seconds_ago = age,
+                "serving what served last, since the registry cannot be asked"
+            );
+            status.confirmed = Some(confirmed);
+            status.wanted = Some(wanted.clone());
+            drop(status);
+            self.confirmed = Some(confirmed);
+            self.wanted = Some(wanted);
+            self.confirmation().set(seconds(confirmed));
+        }
+        self.unknown = Some(reason);
+    }
+
+    fn confirmation(&self) -> metrics::Gauge {
+        metrics::gauge!(names::REGISTRY_CONFIRMED_SECONDS, names::SLOT => self.slot.name().to_string())
+    }
+
+    /// What served last, before this process or before the version that serves.
+    pub(super) fn last_served(&self) -> Option<Wanted> {
+        self.entry.served.as_ref().map(|served| served.wanted())
+    }
+
+    /// Whether what the registry wants is what serves.
+    pub(super) fn is_current(&self) -> bool {
+        self.serving.is_some() && self.serving == self.wanted
+    }
+
+    pub(super) fn decide(&self, now: Instant) -> Decision {
+        let facts = Facts {
+            wanted: self.wanted.as_ref(),
+            serving: self.serving.as_ref(),
+            loading: self.loading.as_ref().map(|task| &task.wanted),
+            failed: self.failed.as_ref(),
+        };
+        match decide(&facts, now) {
+            // A stopgap is not what is wanted, and is all there is.
+            Decision::Cancel
+                if self.serving.is_none() && self.loading.as_ref().is_some_and(|task| task.stopgap) =>
+            {
+                Decision::Keep
+            }
+            decision => decision,
+        }
+    }
+
+    /// Gives up the version on its way.
+    pub(super) fn cancel(&mut self) {
+        if let Some(task) = self.loading.take() {
+            tracing::info!(slot = %self.slot.name(), version = %task.wanted.id, "no longer wanted, loading given up");
+            task.task.abort();
+            self.slot.status().loading = None;
+        }
+    }
+
+    /// Whether it serves, or has a reason not to.
+    pub(super) fn settled(&self) -> bool {
+        self.serving.is_some()
+            || (self.loading.is_none() && (self.failed.is_some() || self.unknown.is_some()))
+    }
+
+    /// Why it does not serve, and whether that is an outage.
+    pub(super) fn reason(&self) -> (bool, String) {
+        let rejected = self
+            .slot
+            .status()
+            .rejected
+            .as_ref()
+            .map(|rejected| rejected.reason.clone());
+        match (&self.failed, &self.unknown) {
+            (Some(_), _) => (self.outage, rejected.unwrap_or_default()),
+            (None, Some(reason)) => (reason.outage, reason.text.clone()),
+            (None, None) => (true, "nothing was asked yet".into()),
+        }
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        if let Some(task) = &self.loading {
+            task.task.abort();
+        }
+    }
+}
+
+/// What a task needs to install a version.
+pub(super) struct Install {
+    pub(super) installer: Arc<Installer>,
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) retirement: Retirement,
+    pub(super) slot: Arc<Slot>,
+    pub(super) uri: ModelUri,
+    pub(super) wanted: Wanted,
+    pub(super) progress: Arc<Progress>,
+    pub(super) memory_budget: Option<u64>,
+}
+
+impl Install {
+    /// Installs. `evicted` is told when the old version went first.
+    pub(super) async fn run(self, evicted: impl Fn() -> bool) -> Result<Deployment, InstallError> {
+        let at = |step: Step| {
+            let mut status = self.slot.status();
+            if let Some(loading) = status
+                .loading
+                .as_mut()
+                .filter(|loading| loading.wanted == self.wanted)
+            {
+                loading.step = step;
+            }
+        };
+        let artifact = self
+            .installer
+            .fetch(&self.uri, &self.wanted, &self.progress, at)
+            .await?;
+        self.make_room(&artifact, evicted)
+            .await
+            .map_err(|problem| InstallError {
+                id: self.wanted.id.clone(),
+                step: Step::Wait,
+                outage: false,
+                source: problem.into(),
+            })?;
+        self.installer
+            .load(&self.wanted, artifact, Arc::clone(self.slot.recent()), at)
+            .await
+    }
+
+    async fn make_room(&self, artifact: &Artifact, evicted: impl Fn() -> bool) -> Result<(), String> {
+        let bytes = |slot: &Arc<Slot>| {
+            slot.status()
+                .serving
+                .as_ref()
+                .map_or(0, |serving| serving.resident_bytes)
+        };
+        let all = self.fleet.table().slots().map(bytes).sum();
+        match room(
+            self.memory_budget,
+            all,
+            bytes(&self.slot),
+            self.installer.expected_bytes(artifact),
+        ) {
+            Room::Beside => Ok(()),
+            Room::None(problem) => Err(problem),
+            Room::Instead => {
+                let name = self.slot.name();
+                tracing::warn!(slot = %name, "unloading the old version first, for --memory-budget does not hold both");
+                if !evicted() {
+                    return Err("too much else is going on".into());
+                }
+                let Some(old) = self.slot.publish(None) else {
+                    return Ok(());
+                };
+                let old_is_there = Arc::downgrade(&old);
+                self.retirement.take(old);
+                let began = Instant::now();
+                while old_is_there.strong_count() > 0 {
+                    if began.elapsed() > EVICTION_LIMIT {
+                        return Err(format!(
+                            "requests kept the old version for more than {EVICTION_LIMIT:?}"
+                        ));
+                    }
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn seconds(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
+}

@@ -1,0 +1,134 @@
+//! `GET /api/models` and `GET /api/models/{name}`: what each slot wants, serves, loads, and what went wrong.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{Response, StatusCode};
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+
+use super::App;
+use super::admin::{json_answer, refusal};
+use crate::deploy::slot::Slot;
+use crate::deploy::status::{Loading, Rejected, Serving, Status, Swap, Unknown};
+use crate::model::version::VersionId;
+
+/// Every slot.
+pub(super) async fn list(State(app): State<Arc<App>>) -> Response<Body> {
+    let table = app.endpoint.fleet().table();
+    let default = table.default().map(|slot| Arc::clone(slot.name()));
+    let models: Vec<Json> = table
+        .slots()
+        .map(|slot| describe(slot, default.as_deref()))
+        .collect();
+    json_answer(StatusCode::OK, &json!({ "models": models }))
+}
+
+/// One slot.
+pub(super) async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Response<Body> {
+    let table = app.endpoint.fleet().table();
+    let default = table.default().map(|slot| Arc::clone(slot.name()));
+    match table.get(&name) {
+        Some(slot) => json_answer(StatusCode::OK, &describe(slot, default.as_deref())),
+        None => refusal(
+            StatusCode::NOT_FOUND,
+            "RESOURCE_DOES_NOT_EXIST",
+            &format!("No model `{name}` is served here; GET /api/models lists those that are."),
+        ),
+    }
+}
+
+fn describe(slot: &Slot, default: Option<&str>) -> Json {
+    let status = slot.status().clone();
+    let state = status.word();
+    let Status {
+        wanted,
+        serving,
+        loading,
+        rejected,
+        unknown,
+        confirmed,
+        pinned,
+        swaps,
+    } = status;
+    let age = confirmed.and_then(|confirmed| SystemTime::now().duration_since(confirmed).ok());
+    json!({
+        "name": &**slot.name(),
+        "uri": slot.uri().to_string(),
+        "default": default == Some(&**slot.name()),
+        "state": state,
+        "pinned": pinned.as_deref(),
+        "wanted": wanted.as_ref().map(|wanted| version(&wanted.id)),
+        "serving": serving.as_ref().map(serving_json),
+        "loading": loading.as_ref().map(loading_json),
+        "last_error": rejected.as_ref().map(rejected_json),
+        "registry": {
+            "confirmed_at": confirmed.and_then(time),
+            "confirmed_seconds_ago": age.map(|age| age.as_secs()),
+            "problem": unknown.as_ref().map(unknown_json),
+        },
+        "swaps": swaps.iter().map(swap_json).collect::<Vec<_>>(),
+    })
+}
+
+fn serving_json(serving: &Serving) -> Json {
+    let mut json = version(&serving.wanted.id);
+    if let Json::Object(members) = &mut json {
+        members.insert("since".into(), json!(time(serving.since)));
+        members.insert("digest".into(), json!(serving.digest));
+        members.insert("fetched_at".into(), json!(serving.fetched.and_then(time)));
+        members.insert("file_bytes".into(), json!(serving.file_bytes));
+        members.insert("resident_bytes".into(), json!(serving.resident_bytes));
+        members.insert("engine".into(), json!(serving.engine));
+    }
+    json
+}
+
+fn loading_json(loading: &Loading) -> Json {
+    let (files, of_files) = loading.progress.files();
+    let (bytes, of_bytes) = loading.progress.bytes();
+    let mut json = version(&loading.wanted.id);
+    if let Json::Object(members) = &mut json {
+        members.insert("since".into(), json!(time(loading.since)));
+        members.insert("step".into(), json!(loading.step.label()));
+        members.insert("files".into(), json!({ "done": files, "of": of_files }));
+        members.insert("bytes".into(), json!({ "done": bytes, "of": of_bytes }));
+    }
+    json
+}
+
+fn rejected_json(rejected: &Rejected) -> Json {
+    let mut json = version(&rejected.wanted.id);
+    if let Json::Object(members) = &mut json {
+        members.insert("step".into(), json!(rejected.step.label()));
+        members.insert("reason".into(), json!(rejected.reason));
+        members.insert("at".into(), json!(time(rejected.at)));
+        members.insert("attempts".into(), json!(rejected.attempts));
+        members.insert("retry_at".into(), json!(time(rejected.retry_at)));
+    }
+    json
+}
+
+fn unknown_json(unknown: &Unknown) -> Json {
+    json!({ "since": time(unknown.since), "reason": unknown.reason, "outage": unknown.outage })
+}
+
+fn swap_json(swap: &Swap) -> Json {
+    json!({
+        "at": time(swap.at),
+        "from": swap.from.as_ref().map(version),
+        "to": version(&swap.to),
+        "took_seconds": swap.took.as_secs_f64(),
+    })
+}
+
+fn version(id: &VersionId) -> Json {
+    json!({ "name": &*id.name, "version": id.version.as_deref() })
+}
+
+/// A time as RFC 3339 has it, in UTC; `None` for one that calendars do not reach.
+fn time(time: SystemTime) -> Option<String> {
+    Timestamp::try_from(time).ok().map(|time| time.to_string())
+}

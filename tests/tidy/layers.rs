@@ -1,0 +1,41 @@
+//! The layers of the source tree.
+
+/// What each top-level module may use of ours; the table of `src/ARCHITECTURE.md`.
+pub const LAYERS: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("telemetry", &[]),
+    ("flavor", &["model"]),
+    ("routing", &["model"]),
+    ("client", &["model", "telemetry"]),
+    ("registry", &["model", "telemetry", "client"]),
+    ("artifact", &["model", "telemetry", "client"]),
+    ("predlog", &["model", "telemetry"]),
+    ("batching", &["model", "flavor", "telemetry"]),
+    (
+        "deploy",
+        &["model", "registry", "artifact", "flavor", "batching", "telemetry"],
+    ),
+    (
+        "serve",
+        &["model", "routing", "deploy", "batching", "predlog", "telemetry"],
+    ),
+    ("protocol", &["model", "serve"]),
+    ("http", &["model", "protocol", "serve", "deploy", "telemetry"]),
+    (
+        "config",
+        &[
+            "model",
+            "telemetry",
+            "client",
+            "registry",
+            "artifact",
+            "flavor",
+            "deploy",
+            "protocol",
+            "serve",
+            "http",
+        ],
+    ), // what it configures
+    ("app", &["*"]),
+    ("main", &["app", "config"]),
+];
