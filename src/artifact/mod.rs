@@ -401,6 +401,17 @@ pub struct Artifact {
     pub fetched: Option<std::time::SystemTime>,
 }
 
+impl Artifact {
+    /// A model served from where it lies.
+    pub fn in_place(dir: ArtifactDir) -> Artifact {
+        Artifact {
+            dir,
+            digest: None,
+            fetched: None,
+        }
+    }
+}
+
 impl Artifacts {
     /// With this configuration.
     ///
@@ -444,11 +455,7 @@ impl Artifacts {
             path: PathBuf::new(),
             source: io::Error::other(error),
         })??;
-        Ok(Artifact {
-            dir,
-            digest: None,
-            fetched: None,
-        })
+        Ok(Artifact::in_place(dir))
     }
 }
 

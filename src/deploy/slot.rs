@@ -79,3 +79,6 @@ impl Slot {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;
