@@ -8,6 +8,7 @@ mod codec_output;
 mod conformance;
 mod echo;
 mod engines;
+mod hot_swap;
 mod http;
 mod mlmodel;
 mod registry;

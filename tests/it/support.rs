@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -52,7 +53,8 @@ pub struct Server {
     child: Child,
     /// `127.0.0.1:port`
     pub address: String,
-    log: Receiver<String>,
+    /// Behind a lock, so that a server can be shared by threads.
+    log: Mutex<Receiver<String>>,
 }
 
 impl Server {
@@ -62,9 +64,14 @@ impl Server {
     }
 
     /// The same from a prepared command.
-    pub fn start_with(mut command: Command, model: &str, flags: &[&str]) -> Server {
+    pub fn start_with(command: Command, model: &str, flags: &[&str]) -> Server {
+        Server::start_any(command, &[&["-m", model], flags].concat())
+    }
+
+    /// The same with all flags as given.
+    pub fn start_any(mut command: Command, flags: &[&str]) -> Server {
         command
-            .args(["serve", "-m", model, "--port", "0", "--log-format", "json"])
+            .args(["serve", "--port", "0", "--log-format", "json"])
             .args(flags);
         let mut child = command
             .stderr(Stdio::piped())
@@ -79,14 +86,18 @@ impl Server {
                 && let Some(url) = event.get("url").and_then(|url| url.as_str())
             {
                 let address = url.trim_start_matches("http://").to_string();
-                return Server { child, address, log };
+                return Server {
+                    child,
+                    address,
+                    log: Mutex::new(log),
+                };
             }
             seen.push_str(&line);
             seen.push('\n');
         }
         let _ = child.kill();
         let _ = child.wait();
-        panic!("`modelsd serve -m {model}` did not start:\n{seen}");
+        panic!("`modelsd serve {}` did not start:\n{seen}", flags.join(" "));
     }
 
     /// Sends one request on a connection of its own.
@@ -158,7 +169,10 @@ impl Server {
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
         };
-        (status, self.log.iter().collect::<Vec<_>>().join("\n"))
+        (
+            status,
+            self.log.lock().unwrap().iter().collect::<Vec<_>>().join("\n"),
+        )
     }
 }
 
