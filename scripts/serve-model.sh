@@ -8,8 +8,8 @@
 #   scripts/serve-model.sh iris 1
 #   scripts/serve-model.sh iris @challenger --port 8080
 #
-# The registry is models/ of this repository, or the MLflow server MLFLOW_TRACKING_URI points to. MODELSD_HOST and
-# MODELSD_PORT change the defaults 127.0.0.1 and 5001. Ctrl-C or SIGTERM ends the server after the requests in flight.
+# The registry is models/ of this repository, or the MLflow server that MLFLOW_REGISTRY_URI or MLFLOW_TRACKING_URI
+# points to. MODELSD_HOST and MODELSD_PORT change the defaults 127.0.0.1 and 5001. Ctrl-C or SIGTERM ends the server after the requests in flight.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -63,9 +63,11 @@ case $version in
   @*) uri=models:/$name$version ;;
   *) uri=models:/$name/$version ;;
 esac
-registry=./models
-if [ -n "${MLFLOW_TRACKING_URI:-}" ]; then
-  registry=$MLFLOW_TRACKING_URI
+# The address of a server stays in the environment, for it may hold a password and arguments are for all to see.
+registry=./models from=./models
+if [ -n "${MLFLOW_REGISTRY_URI:-${MLFLOW_TRACKING_URI:-}}" ]; then
+  registry='' from="the MLflow server of ${MLFLOW_REGISTRY_URI:+MLFLOW_REGISTRY_URI}"
+  [ -n "${MLFLOW_REGISTRY_URI:-}" ] || from="the MLflow server of MLFLOW_TRACKING_URI"
 elif [ ! -d "models/$name" ]; then
   misused "there is no model \`$name\` in models/"
 fi
@@ -97,9 +99,10 @@ fi
 
 url=http://$host:$port
 case $host in 0.0.0.0) url=http://127.0.0.1:$port ;; *:*) url="http://[$host]:$port" ;; esac
-say "starting $uri from $registry on $url"
+say "starting $uri from $from on $url"
 say "when it is ready, try:"
 say ""
 say "curl -X POST $url/invocations -H 'Content-Type: application/json' -d '$(example_body)'"
 say ""
-exec "$target/release/modelsd" serve -m "$uri" --registry "$registry" --host "$host" --port "$port" ${options[@]+"${options[@]}"}
+[ -z "$registry" ] || options=(--registry "$registry" ${options[@]+"${options[@]}"})
+exec "$target/release/modelsd" serve -m "$uri" --host "$host" --port "$port" ${options[@]+"${options[@]}"}

@@ -15,11 +15,13 @@ use crate::protocol::Limits;
 use crate::serve::endpoint;
 use crate::telemetry::log;
 
+mod admin;
 mod args;
 mod follow;
 mod registry_command;
 mod units;
 
+pub use admin::{AdminArgs, AdminConfig};
 pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs};
 pub use follow::{FollowArgs, FollowConfig, SlotConfig};
 pub use registry_command::RegistryCommand;
@@ -47,6 +49,25 @@ pub enum Command {
     Predict(Box<PredictArgs>),
     /// Show what a model is: signature, flavors, engine, inputs and outputs, size, digest
     Inspect(Box<InspectArgs>),
+    /// Pin a model of a running server to a version, whatever its URI comes to mean
+    Pin {
+        /// Name under which the server serves the model
+        slot: String,
+        /// Number of the version
+        #[arg(id = "number", value_name = "VERSION")]
+        version: u64,
+        /// The server.
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Let a pinned model follow its URI again
+    Unpin {
+        /// Name under which the server serves the model
+        slot: String,
+        /// The server.
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
     /// Look at and change the embedded registry
     Registry {
         /// Folder of the embedded registry.

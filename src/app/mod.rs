@@ -1,6 +1,7 @@
 //! The composition root: the only place that knows every module, and decides nothing itself.
 
 mod deploy;
+mod pin;
 mod predict;
 mod serve;
 mod text;
@@ -16,7 +17,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 
 use crate::config::{
-    Args, Command, Env, InspectArgs, LogConfig, OfflineConfig, Problems, RegistryCommand, ServeConfig,
+    AdminConfig, Args, Command, Env, InspectArgs, LogConfig, OfflineConfig, Problems, RegistryCommand,
+    ServeConfig,
 };
 use crate::protocol::Media;
 use crate::telemetry::log;
@@ -60,6 +62,10 @@ pub fn run(args: Args, env: &dyn Env) -> anyhow::Result<()> {
             install_log(&config.log)?;
             print_inspection(&config, &args)
         }
+        Command::Pin { slot, version, admin } => {
+            pin::run(&AdminConfig::new(&admin, env)?, &slot, Some(version))
+        }
+        Command::Unpin { slot, admin } => pin::run(&AdminConfig::new(&admin, env)?, &slot, None),
         Command::Registry { registry, command } => change_registry(command, &registry),
     }
 }

@@ -124,11 +124,7 @@ impl Check<'_> {
                 args.webhook_secret_file.as_ref(),
                 "MODELSD_WEBHOOK_SECRET",
             ),
-            admin_token: self.secret(
-                "--admin-token-file",
-                args.admin_token_file.as_ref(),
-                "MODELSD_ADMIN_TOKEN",
-            ),
+            admin_token: self.admin_token(args.admin_token_file.as_ref()),
         }
     }
 
@@ -165,6 +161,11 @@ impl Check<'_> {
             }
         }
         found
+    }
+
+    /// The token of the admin API.
+    pub(super) fn admin_token(&mut self, file: Option<&PathBuf>) -> Option<String> {
+        self.secret("--admin-token-file", file, "MODELSD_ADMIN_TOKEN")
     }
 
     fn secret(&mut self, flag: &str, file: Option<&PathBuf>, variable: &str) -> Option<String> {

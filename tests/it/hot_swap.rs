@@ -1,4 +1,4 @@
-//! Versions change while requests go on: the embedded registry, several models, bad versions, pins, webhooks.
+//! Versions change while requests go on: the embedded registry, several models, bad versions.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,12 +17,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const ROW: &str = r#"{"inputs": [[5.1, 3.5, 1.4, 0.2]]}"#;
 
 /// A registry with copies of bundled models, and a cache of its own.
-struct House {
-    folder: TempDir,
+pub struct House {
+    pub folder: TempDir,
 }
 
 impl House {
-    fn new(models: &[&str]) -> House {
+    pub fn new(models: &[&str]) -> House {
         let house = House {
             folder: tempfile::tempdir().unwrap(),
         };
@@ -32,15 +32,15 @@ impl House {
         house
     }
 
-    fn registry(&self) -> PathBuf {
+    pub fn registry(&self) -> PathBuf {
         self.folder.path().join("models")
     }
 
-    fn say(&self, command: &str) -> String {
+    pub fn say(&self, command: &str) -> String {
         say(&self.registry(), command, 0).unwrap()
     }
 
-    fn serve(&self, flags: &[&str]) -> Server {
+    pub fn serve(&self, flags: &[&str]) -> Server {
         let mut command = modelsd();
         command.env("MODELSD_CACHE_DIR", self.folder.path().join("cache"));
         command.env("MODELSD_REGISTRY", self.registry());
@@ -62,20 +62,20 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn get(server: &Server, path: &str) -> Answer {
+pub fn get(server: &Server, path: &str) -> Answer {
     server.call("GET", path, &[], b"")
 }
 
-fn status(server: &Server, model: &str) -> Value {
+pub fn status(server: &Server, model: &str) -> Value {
     get(server, &format!("/api/models/{model}")).json()
 }
 
-fn serving(server: &Server, model: &str) -> Value {
+pub fn serving(server: &Server, model: &str) -> Value {
     status(server, model)["serving"]["version"].clone()
 }
 
 #[track_caller]
-fn wait_for(what: &str, condition: impl Fn() -> bool) {
+pub fn wait_for(what: &str, condition: impl Fn() -> bool) {
     let began = Instant::now();
     while !condition() {
         assert!(began.elapsed() < PATIENCE, "never: {what}");
@@ -84,7 +84,7 @@ fn wait_for(what: &str, condition: impl Fn() -> bool) {
 }
 
 #[track_caller]
-fn wait_for_version(server: &Server, model: &str, version: &str) {
+pub fn wait_for_version(server: &Server, model: &str, version: &str) {
     wait_for(&format!("{model} {version}"), || {
         serving(server, model) == version
     });
@@ -333,111 +333,6 @@ fn all_models_of_a_stage_come_and_go_with_the_registry() {
     house.say("transition diabetes 1 Archived");
     wait_for("one went", || names(&server) == ["iris", "wine"]);
     assert_eq!(get(&server, "/api/models/diabetes").status, 404);
-}
-
-#[test]
-fn a_pin_holds_against_the_registry_and_a_restart() {
-    let house = House::new(&["iris"]);
-    let flags = ["models:/iris/Production", "--poll-interval", "3600"];
-    let pin = |server: &Server, version: Value| {
-        let body = json!({ "version": version }).to_string();
-        server.call("PUT", "/api/models/iris/pin", &[], body.as_bytes())
-    };
-    {
-        let server = house.serve(&flags);
-        assert_eq!(pin(&server, json!("2")).status, 200);
-        wait_for_version(&server, "iris", "2");
-        assert_eq!(status(&server, "iris")["pinned"], "2");
-        let refused = pin(&server, json!(9));
-        assert!(
-            refused.status == 404 && refused.text().contains("no version 9"),
-            "{}",
-            refused.text()
-        );
-        assert_eq!(pin(&server, json!("x")).status, 400);
-        assert_eq!(
-            server
-                .call("PUT", "/api/models/nope/pin", &[], br#"{"version": 1}"#)
-                .status,
-            404
-        );
-    }
-    let server = house.serve(&flags);
-    assert_eq!(serving(&server, "iris"), "2");
-    assert_eq!(
-        server.call("DELETE", "/api/models/iris/pin", &[], b"").status,
-        200
-    );
-    wait_for_version(&server, "iris", "1");
-}
-
-#[test]
-fn a_token_guards_what_changes_things() {
-    let house = House::new(&["iris"]);
-    let token = house.folder.path().join("token");
-    fs::write(&token, "s3cret\n").unwrap();
-    let server = house.serve(&["models:/iris/1", "--admin-token-file", token.to_str().unwrap()]);
-    let reload = |headers: &[(&str, &str)]| server.call("POST", "/api/reload", headers, b"");
-    assert_eq!(reload(&[]).status, 401);
-    assert_eq!(reload(&[("authorization", "Bearer wrong")]).status, 401);
-    let answer = reload(&[("authorization", "Bearer s3cret")]);
-    assert_eq!(
-        (answer.status, answer.json()),
-        (202, json!({ "models": ["iris"] }))
-    );
-    assert_eq!(
-        server
-            .call(
-                "POST",
-                "/api/reload?model=nope",
-                &[("authorization", "Bearer s3cret")],
-                b""
-            )
-            .status,
-        404
-    );
-    let config = modelsd()
-        .args(["serve", "-m", "models:/iris/1", "--admin-token-file", "/nowhere"])
-        .output()
-        .unwrap();
-    assert_eq!(config.status.code(), Some(64));
-}
-
-#[test]
-fn a_webhook_without_a_secret_causes_a_poll_and_one_with_a_secret_needs_its_signature() {
-    let house = House::new(&["iris"]);
-    let hook = |server: &Server| server.call("POST", "/api/registry/webhook", &[], b"{}");
-    let polls = |server: &Server| {
-        let metrics = server.metrics();
-        let line = metrics
-            .lines()
-            .find(|line| line.starts_with("modelsd_registry_polls_total{outcome=\"ok\"}"));
-        line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
-            .unwrap_or(0)
-    };
-    let server = house.serve(&["models:/iris/1", "--poll-interval", "3600"]);
-    let before = polls(&server);
-    assert_eq!(hook(&server).status, 200);
-    wait_for("a poll", || polls(&server) > before);
-    let secret = house.folder.path().join("secret");
-    fs::write(&secret, "s3cret").unwrap();
-    let server = house.serve(&[
-        "models:/iris/1",
-        "--webhook-secret-file",
-        secret.to_str().unwrap(),
-    ]);
-    assert_eq!(hook(&server).status, 400);
-    let headers = [
-        ("x-mlflow-delivery-id", "1"),
-        ("x-mlflow-timestamp", "1"),
-        ("x-mlflow-signature", "v1,AAAA"),
-    ];
-    assert_eq!(
-        server
-            .call("POST", "/api/registry/webhook", &headers, b"{}")
-            .status,
-        403
-    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The one integration binary. Each module says what belongs there.
 
+mod admin;
 mod bundled;
 mod codec_csv;
 mod codec_json;
