@@ -13,12 +13,25 @@ pub struct Served {
 
 impl Served {
     /// Serves `model` from the bundled registry; `wrapper` runs the program, such as `["taskset", "-c", "0"]`.
+    #[allow(dead_code)] // why: each bench is a program of its own and uses a part of this
     pub fn start(model: &str, wrapper: &[&str]) -> Served {
+        let cache = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+        Served::start_with(model, wrapper, &[], &cache)
+    }
+
+    /// The same with further flags and a cache folder.
+    pub fn start_with(model: &str, wrapper: &[&str], flags: &[&str], cache: &std::path::Path) -> Served {
         let program = env!("CARGO_BIN_EXE_modelsd");
         let words: Vec<&str> = wrapper.iter().copied().chain([program]).collect();
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).current_dir(env!("CARGO_MANIFEST_DIR"));
-        command.args(["serve", "-m", model, "--port", "0", "--log-format", "json"]);
+        command
+            .args(["serve", "-m", model, "--log-format", "json"])
+            .args(flags);
+        if !flags.contains(&"--port") {
+            command.args(["--port", "0"]);
+        }
+        command.env("MODELSD_CACHE_DIR", cache);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
@@ -32,6 +45,15 @@ impl Served {
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         Served { child, address }
     }
+
+    /// Megabytes of the process in memory.
+    #[allow(dead_code)] // why: as above
+    pub fn resident_megabytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        kilobytes.unwrap_or(0) / 1024
+    }
 }
 
 impl Drop for Served {
@@ -42,6 +64,7 @@ impl Drop for Served {
 }
 
 /// The handler to compare with.
+#[allow(dead_code)] // why: as above
 pub async fn serve_fixed(listener: tokio::net::TcpListener, reply: String) {
     let reply = bytes::Bytes::from(reply);
     let handler = move |_body: bytes::Bytes| {
@@ -77,12 +100,24 @@ pub struct Connection {
 impl Connection {
     /// Connects.
     pub fn open(address: &str) -> Connection {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Connection {
+        Connection::try_open(address).expect("the server listens")
+    }
+
+    /// Connects, if anybody listens.
+    pub fn try_open(address: &str) -> Option<Connection> {
+        let stream = TcpStream::connect(address).ok()?;
+        stream.set_nodelay(true).ok()?;
+        Some(Connection {
             stream,
             buffer: vec![0; 1 << 20],
-        }
+        })
+    }
+
+    /// Sends a request and returns the whole answer, unless the connection breaks.
+    #[allow(dead_code)] // why: as above
+    pub fn try_exchange(&mut self, request: &[u8]) -> Option<String> {
+        let length = self.try_exchange_quietly(request)?;
+        Some(String::from_utf8_lossy(self.buffer.get(..length)?).into_owned())
     }
 
     /// Sends a request and returns the whole answer.
@@ -93,14 +128,21 @@ impl Connection {
 
     /// Sends a request and waits for the whole answer; its length.
     pub fn exchange_quietly(&mut self, request: &[u8]) -> usize {
-        self.stream.write_all(request).unwrap();
+        self.try_exchange_quietly(request)
+            .expect("the server keeps the connection")
+    }
+
+    fn try_exchange_quietly(&mut self, request: &[u8]) -> Option<usize> {
+        self.stream.write_all(request).ok()?;
         let mut length = 0;
         loop {
-            let read = self.stream.read(&mut self.buffer[length..]).unwrap();
-            assert!(read > 0, "the server closed the connection");
+            let read = self.stream.read(&mut self.buffer[length..]).ok()?;
+            if read == 0 {
+                return None;
+            }
             length += read;
             if complete(&self.buffer[..length]) {
-                return length;
+                return Some(length);
             }
         }
     }

@@ -1,0 +1,415 @@
+//! What a swap costs the requests that go on meanwhile: a steady open-loop load on one slot, first alone, then while
+//! that slot is swapped again and again, then while another slot swaps a model of 200 MB; and, as the control, while
+//! the server is restarted instead, which is how versions change without swaps.
+//!
+//! `cargo bench --bench swap [-- --seconds 20 --swaps 100 --rate 4000]`; quote ratios of one run. Server and load are
+//! pinned to one core each where `taskset` is at hand, so that loading competes with serving.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use modelsd::model::stage::Stage;
+use modelsd::registry::embedded;
+use support::{Connection, Served, request};
+
+const BODY: &str = r#"{"inputs": [[5.1, 3.5, 1.4, 0.2]]}"#;
+const CONNECTIONS: u64 = 8;
+/// Bytes of the large model.
+const LARGE: usize = 200 << 20;
+/// After a swap the old version ends; that belongs to the swap.
+const TAIL: Duration = Duration::from_millis(50);
+
+/// One request.
+struct Sample {
+    at: Instant,
+    took: Duration,
+    what: What,
+}
+
+#[derive(PartialEq)]
+enum What {
+    Good,
+    Failed,
+    Mixed,
+}
+
+/// What a phase showed.
+#[derive(Default)]
+struct Phase {
+    samples: Vec<Sample>,
+    windows: Vec<(Instant, Instant)>,
+}
+
+fn main() {
+    let words: Vec<String> = std::env::args().collect();
+    let number = |flag: &str, default: u64| {
+        let at = words.iter().position(|word| word == flag);
+        at.and_then(|at| words.get(at + 1)?.parse().ok())
+            .unwrap_or(default)
+    };
+    let (seconds, swaps, rate) = (
+        number("--seconds", 20),
+        number("--swaps", 100),
+        number("--rate", 4000),
+    );
+    let pinned = Command::new("taskset")
+        .args(["-c", "0", "true"])
+        .status()
+        .is_ok_and(|status| status.success());
+    let wrapper: &[&str] = if pinned { &["taskset", "-c", "0"] } else { &[] };
+    if pinned {
+        let own = std::process::id().to_string();
+        let _ = Command::new("taskset").args(["-apc", "1", &own]).output();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("models");
+    make_registry(&root);
+    let registry = embedded(&root);
+    let root_text = root.to_str().unwrap();
+    let flags = [
+        "--registry",
+        root_text,
+        "-m",
+        "large=models:/large/Production",
+        "--predictors",
+        "2",
+    ];
+    let server = Served::start_with(
+        "models:/iris/Production",
+        wrapper,
+        &flags,
+        &folder.path().join("cache"),
+    );
+    let first = answer_of(&server.address);
+    transition(&registry, "iris", 2, &server, "iris");
+    let second = answer_of(&server.address);
+    assert_ne!(first, second);
+    let bodies = [first, second];
+    println!(
+        "{rate} requests/s on {CONNECTIONS} connections, open loop; pinned: {pinned}; times in microseconds"
+    );
+    println!(
+        "{:<22} {:>9} {:>7} {:>7} {:>8} {:>8} {:>8} {:>9} {:>6} {:>7}",
+        "phase", "requests", "failed", "mixed", "p50", "p99", "p99.9", "longest", "swaps", "RSS MB"
+    );
+    let steady = load(&server.address, rate, &bodies, |_: &mut Vec<_>| {
+        std::thread::sleep(Duration::from_secs(seconds))
+    });
+    show("steady", &steady.samples, 0, &server);
+    let mut all = Vec::new();
+    let small = load(&server.address, rate, &bodies, |windows: &mut Vec<_>| {
+        for round in 0..swaps {
+            let began = Instant::now();
+            transition(&registry, "iris", 1 + round % 2, &server, "iris");
+            windows.push((began, Instant::now() + TAIL));
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    });
+    show("small, all", &small.samples, swaps, &server);
+    all.push(("small, within swaps", small.within()));
+    let rounds = (swaps / 20).max(5);
+    let large = load(&server.address, rate, &bodies, |windows: &mut Vec<_>| {
+        for round in 0..rounds {
+            let began = Instant::now();
+            transition(&registry, "large", 2 - round % 2, &server, "large");
+            windows.push((began, Instant::now() + TAIL));
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    });
+    show("200 MB, all", &large.samples, rounds, &server);
+    all.push(("200 MB, within swaps", large.within()));
+    for (name, samples) in &all {
+        show(name, samples, 0, &server);
+    }
+    let base = quantiles(&steady.samples);
+    for (name, samples) in &all {
+        let inside = quantiles(samples);
+        println!(
+            "{name}: p99 is {:.2} and p99.9 {:.2} times the steady one",
+            inside[1] / base[1],
+            inside[2] / base[2]
+        );
+    }
+    drop(server);
+    control(wrapper, rate, &bodies, &flags, folder.path());
+}
+
+/// The same load while the server is ended and started anew for each version.
+fn control(wrapper: &[&str], rate: u64, bodies: &[String; 2], flags: &[&str], folder: &Path) {
+    let start = |version: u64, port: &str| {
+        let flags = [flags, &["--port", port]].concat();
+        Served::start_with(
+            &format!("models:/iris/{version}"),
+            wrapper,
+            &flags,
+            &folder.join("cache"),
+        )
+    };
+    let server = Mutex::new(Some(start(1, "0")));
+    let address = server
+        .lock()
+        .unwrap()
+        .as_ref()
+        .map(|server| server.address.clone())
+        .unwrap();
+    let port = address.rsplit(':').next().unwrap().to_owned();
+    let phase = load(&address, rate, bodies, |_: &mut Vec<_>| {
+        for round in 0..5 {
+            let mut server = server.lock().unwrap();
+            drop(server.take());
+            *server = Some(start(2 - round % 2, &port));
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    });
+    let server = server.into_inner().unwrap().unwrap();
+    show("control: restarts", &phase.samples, 5, &server);
+}
+
+/// Copies the small model and makes the large one: a table of numbers, of which a request reads one row.
+fn make_registry(root: &Path) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/iris");
+    for version in ["1", "2"] {
+        let target = root.join("iris").join(version);
+        fs::create_dir_all(&target).unwrap();
+        for file in ["MLmodel", "model.onnx"] {
+            fs::copy(source.join(version).join(file), target.join(file)).unwrap();
+        }
+        let target = root.join("large").join(version);
+        fs::create_dir_all(&target).unwrap();
+        fs::write(target.join("MLmodel"), "flavors:\n  onnx: {data: model.onnx}\n").unwrap();
+        fs::write(target.join("model.onnx"), table(version.as_bytes()[0])).unwrap();
+    }
+    let registry = embedded(root);
+    for name in ["iris", "large"] {
+        registry
+            .transition(name, 1, Stage::Production, true, now_ms())
+            .unwrap();
+    }
+}
+
+/// An ONNX graph that gathers rows of a constant table, as protobuf; the fields are those of onnx.proto.
+fn table(seed: u8) -> Vec<u8> {
+    let field = |number: u8, bytes: &[u8]| {
+        let mut out = vec![number << 3 | 2];
+        varint(&mut out, bytes.len() as u64);
+        out.extend_from_slice(bytes);
+        out
+    };
+    let number = |field: u8, value: u64| {
+        let mut out = vec![field << 3];
+        varint(&mut out, value);
+        out
+    };
+    let rows = LARGE / (64 * 4);
+    let raw: Vec<u8> = (0..rows * 64 * 4).map(|at| (at as u8 ^ seed) & 0x3f).collect();
+    let tensor = [
+        number(1, rows as u64),
+        number(1, 64),
+        number(2, 1),
+        field(8, b"table"),
+        field(9, &raw),
+    ]
+    .concat();
+    let node = [
+        field(1, b"table"),
+        field(1, b"rows"),
+        field(2, b"values"),
+        field(4, b"Gather"),
+    ]
+    .concat();
+    let value = |name: &[u8], kind: u64, extents: &[Option<u64>]| {
+        let extents: Vec<u8> = extents
+            .iter()
+            .flat_map(|extent| {
+                field(
+                    1,
+                    &extent.map_or_else(|| field(2, b"n"), |extent| number(1, extent)),
+                )
+            })
+            .collect();
+        let tensor = [number(1, kind), field(2, &extents)].concat();
+        [field(1, name), field(2, &field(1, &tensor))].concat()
+    };
+    let graph = [
+        field(1, &node),
+        field(2, b"table"),
+        field(5, &tensor),
+        field(11, &value(b"rows", 7, &[None])),
+        field(12, &value(b"values", 1, &[None, Some(64)])),
+    ]
+    .concat();
+    [number(1, 8), field(7, &graph), field(8, &number(2, 13))].concat()
+}
+
+fn varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
+/// Moves a version to Production and waits until it is served.
+fn transition(
+    registry: &modelsd::registry::dir::DirRegistry,
+    model: &str,
+    version: u64,
+    server: &Served,
+    slot: &str,
+) {
+    registry
+        .transition(model, version, Stage::Production, true, now_ms())
+        .unwrap();
+    let wanted = format!("\"serving\":{{\"name\":\"{model}\",\"version\":\"{version}\"");
+    let mut connection = Connection::open(&server.address);
+    let question = format!("GET /api/models/{slot} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    let began = Instant::now();
+    loop {
+        let answer = connection.exchange(question.as_bytes());
+        if answer.contains(&wanted) {
+            return;
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(120),
+            "never served: {answer}"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn answer_of(address: &str) -> String {
+    let answer = Connection::open(address).exchange(&request(BODY));
+    answer.split("\r\n\r\n").nth(1).unwrap().to_owned()
+}
+
+/// Keeps the load up while `work` runs.
+fn load(
+    address: &str,
+    rate: u64,
+    bodies: &[String; 2],
+    work: impl FnOnce(&mut Vec<(Instant, Instant)>),
+) -> Phase {
+    let stop = AtomicBool::new(false);
+    let mut phase = Phase::default();
+    let samples = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CONNECTIONS)
+            .map(|client| {
+                let stop = &stop;
+                scope.spawn(move || drive(address, rate, client, bodies, stop))
+            })
+            .collect();
+        work(&mut phase.windows);
+        stop.store(true, Ordering::Relaxed);
+        clients
+            .into_iter()
+            .flat_map(|client| client.join().unwrap())
+            .collect()
+    });
+    phase.samples = samples;
+    phase
+}
+
+/// One connection of the load. A request that could not be sent in time, because the one before was late, counts from
+/// when it should have been sent.
+fn drive(address: &str, rate: u64, client: u64, bodies: &[String; 2], stop: &AtomicBool) -> Vec<Sample> {
+    let request = request(BODY);
+    let pause = Duration::from_nanos(1_000_000_000 * CONNECTIONS / rate);
+    let mut due = Instant::now() + pause / CONNECTIONS as u32 * client as u32;
+    let mut samples = Vec::with_capacity(1 << 18);
+    let mut connection = None;
+    while !stop.load(Ordering::Relaxed) {
+        let free = Instant::now();
+        if free < due {
+            std::thread::sleep(due - free);
+        }
+        let at = if free < due { Instant::now() } else { due };
+        let what = exchange(&mut connection, address, &request, bodies);
+        samples.push(Sample {
+            at,
+            took: at.elapsed(),
+            what,
+        });
+        due += pause;
+    }
+    samples
+}
+
+/// Sends a request on the kept connection, or a new one, and looks at the answer.
+fn exchange(
+    connection: &mut Option<Connection>,
+    address: &str,
+    request: &[u8],
+    bodies: &[String; 2],
+) -> What {
+    if connection.is_none() {
+        *connection = Connection::try_open(address);
+    }
+    let answer = connection
+        .as_mut()
+        .and_then(|connection| connection.try_exchange(request));
+    let Some(answer) = answer else {
+        *connection = None;
+        return What::Failed;
+    };
+    if !answer.starts_with("HTTP/1.1 200") {
+        return What::Failed;
+    }
+    let version = usize::from(answer.contains("x-model-version: 2\r\n"));
+    if answer.ends_with(&bodies[version]) {
+        What::Good
+    } else {
+        What::Mixed
+    }
+}
+
+impl Phase {
+    /// The samples that were sent within a swap.
+    fn within(&self) -> Vec<Sample> {
+        let inside = |sample: &&Sample| {
+            self.windows
+                .iter()
+                .any(|(from, to)| (*from..*to).contains(&sample.at))
+        };
+        let copy = |sample: &Sample| Sample {
+            at: sample.at,
+            took: sample.took,
+            what: What::Good,
+        };
+        self.samples.iter().filter(inside).map(copy).collect()
+    }
+}
+
+/// p50, p99, p99.9 and the longest, in microseconds.
+fn quantiles(samples: &[Sample]) -> [f64; 4] {
+    let mut times: Vec<f64> = samples
+        .iter()
+        .map(|sample| sample.took.as_secs_f64() * 1e6)
+        .collect();
+    times.sort_unstable_by(f64::total_cmp);
+    [0.5, 0.99, 0.999, 1.0].map(|quantile| {
+        let at = (times.len().saturating_sub(1) as f64 * quantile) as usize;
+        times.get(at).copied().unwrap_or(f64::NAN)
+    })
+}
+
+fn show(name: &str, samples: &[Sample], swaps: u64, server: &Served) {
+    let count = |what: What| samples.iter().filter(|sample| sample.what == what).count();
+    let [p50, p99, p999, longest] = quantiles(samples);
+    println!(
+        "{name:<22} {:>9} {:>7} {:>7} {p50:>8.0} {p99:>8.0} {p999:>8.0} {longest:>9.0} {swaps:>6} {:>7}",
+        samples.len(),
+        count(What::Failed),
+        count(What::Mixed),
+        server.resident_megabytes()
+    );
+}
