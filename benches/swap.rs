@@ -261,7 +261,7 @@ fn now_ms() -> i64 {
 
 /// Moves a version to Production and waits until it is served.
 fn transition(
-    registry: &modelsd::registry::dir::DirRegistry,
+    registry: &modelsd::registry::DirRegistry,
     model: &str,
     version: u64,
     server: &Served,

@@ -12,12 +12,14 @@ use crate::flavor::{self, EngineChoice};
 use crate::http;
 use crate::model::uri::ModelUri;
 use crate::protocol::Limits;
+use crate::registry;
 use crate::serve::endpoint;
 use crate::telemetry::log;
 
 mod admin;
 mod args;
 mod follow;
+mod mlflow;
 mod registry_command;
 mod units;
 
@@ -108,7 +110,7 @@ pub struct ServeConfig {
     /// What is served, and how the registry is followed.
     pub follow: FollowConfig,
     /// The registry that knows the models.
-    pub registry: String,
+    pub registry: registry::Spec,
     /// Address to listen on.
     pub host: String,
     /// Port to listen on; 0 takes a free one.
@@ -135,7 +137,7 @@ pub struct OfflineConfig {
     /// The model.
     pub model: ModelUri,
     /// The registry that knows it.
-    pub registry: String,
+    pub registry: registry::Spec,
     /// Where fetched models lie.
     pub cache_dir: PathBuf,
     /// Engines.
@@ -180,7 +182,7 @@ impl ServeConfig {
         );
         let config = ServeConfig {
             follow: check.follow(&args.model_uri, &args.follow),
-            registry: args.registry.clone(),
+            registry: check.registry(args.registry.as_deref()),
             host: check.text(&args.host, &["MLFLOW_HOST"], "127.0.0.1"),
             port: check.parsed("--port", &args.port, &["MLFLOW_PORT"], "5001", units::port),
             predictors: check.count("--predictors", &args.predictors, cores),
@@ -234,7 +236,7 @@ impl ServeConfig {
                     depth: check.parsed("--max-json-depth", &args.max_json_depth, &[], "64", units::depth),
                 },
             },
-            disable_schema_details: check.schema_details(),
+            disable_schema_details: check.boolean("MLFLOW_DISABLE_SCHEMA_DETAILS"),
             log: check.log(&args.log, "info"),
         };
         check.done(config)
@@ -248,7 +250,7 @@ impl OfflineConfig {
     /// With every problem at once.
     pub fn new(
         model_uri: Option<&str>,
-        registry: &str,
+        registry: Option<&str>,
         engine: &EngineArgs,
         log: &LogArgs,
         env: &dyn Env,
@@ -259,10 +261,10 @@ impl OfflineConfig {
         };
         let config = OfflineConfig {
             model: check.model(model_uri),
-            registry: registry.to_string(),
+            registry: check.registry(registry),
             cache_dir: check.cache_dir(check.env.get("MODELSD_CACHE_DIR").map(PathBuf::from)),
             flavor: check.flavor(engine),
-            disable_schema_details: check.schema_details(),
+            disable_schema_details: check.boolean("MLFLOW_DISABLE_SCHEMA_DETAILS"),
             log: check.log(log, "warn"),
         };
         check.done(config)
@@ -352,14 +354,13 @@ impl Check<'_> {
     }
 
     /// MLflow reads its booleans as `true`/`1` and `false`/`0`, in any case.
-    fn schema_details(&mut self) -> bool {
-        const NAME: &str = "MLFLOW_DISABLE_SCHEMA_DETAILS";
-        match self.env.get(NAME).map(|value| value.to_lowercase()).as_deref() {
+    fn boolean(&mut self, name: &str) -> bool {
+        match self.env.get(name).map(|value| value.to_lowercase()).as_deref() {
             None | Some("false" | "0") => false,
             Some("true" | "1") => true,
             Some(other) => {
                 self.problems
-                    .push(format!("{NAME} is `{other}`: use true or false"));
+                    .push(format!("{name} is `{other}`: use true or false"));
                 false
             }
         }

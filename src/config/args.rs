@@ -12,18 +12,14 @@ use super::follow::FollowArgs;
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
     /// Model to serve: models:/NAME/VERSION, models:/NAME/STAGE, models:/NAME@ALIAS,
-    /// models:/NAME/latest, a model directory, or an .onnx file. Repeat it for several: the first is also served at
-    /// /invocations, each at /models/NAME/invocations; NAME=URI gives another name
+    /// models:/NAME/latest, models:/m-ID, runs:/RUN_ID/PATH, a model directory, or an .onnx file. Repeat it for several:
+    /// the first is also served at /invocations, each at /models/NAME/invocations; NAME=URI gives another name
     #[arg(short, long, env = "MODELSD_MODEL_URI", value_name = "[NAME=]URI")]
     pub model_uri: Vec<String>,
-    /// Registry that knows the model: the folder of an embedded registry
-    #[arg(
-        long,
-        env = "MODELSD_REGISTRY",
-        default_value = "./models",
-        value_name = "DIR"
-    )]
-    pub registry: String,
+    /// Registry that knows the model: the address of an MLflow server (http://HOST:5000), or the folder of an embedded
+    /// registry [default: ./models; also MLFLOW_REGISTRY_URI, MLFLOW_TRACKING_URI]
+    #[arg(long, env = "MODELSD_REGISTRY", value_name = "URL|DIR")]
+    pub registry: Option<String>,
     /// How the registry is followed.
     #[command(flatten)]
     pub follow: FollowArgs,
@@ -110,14 +106,10 @@ pub struct PredictArgs {
     /// File for the answer; `-` or unset: standard output
     #[arg(short, long, value_name = "FILE")]
     pub output_path: Option<PathBuf>,
-    /// Registry that knows the model: the folder of an embedded registry
-    #[arg(
-        long,
-        env = "MODELSD_REGISTRY",
-        default_value = "./models",
-        value_name = "DIR"
-    )]
-    pub registry: String,
+    /// Registry that knows the model: the address of an MLflow server (http://HOST:5000), or the folder of an embedded
+    /// registry [default: ./models; also MLFLOW_REGISTRY_URI, MLFLOW_TRACKING_URI]
+    #[arg(long, env = "MODELSD_REGISTRY", value_name = "URL|DIR")]
+    pub registry: Option<String>,
     /// Engine.
     #[command(flatten)]
     pub engine: EngineArgs,
@@ -135,14 +127,10 @@ pub struct InspectArgs {
     /// Write JSON
     #[arg(long)]
     pub json: bool,
-    /// Registry that knows the model: the folder of an embedded registry
-    #[arg(
-        long,
-        env = "MODELSD_REGISTRY",
-        default_value = "./models",
-        value_name = "DIR"
-    )]
-    pub registry: String,
+    /// Registry that knows the model: the address of an MLflow server (http://HOST:5000), or the folder of an embedded
+    /// registry [default: ./models; also MLFLOW_REGISTRY_URI, MLFLOW_TRACKING_URI]
+    #[arg(long, env = "MODELSD_REGISTRY", value_name = "URL|DIR")]
+    pub registry: Option<String>,
     /// Engine.
     #[command(flatten)]
     pub engine: EngineArgs,
