@@ -1,351 +1,272 @@
-//! Artifacts: model directories on disk, read as data and never trusted.
+//! Artifacts: the files of models, from wherever a registry says they are, and never trusted.
 //!
-//! [`ArtifactDir::open`] looks at a directory before anything is loaded from it: `MLmodel` is there and readable, every
-//! entry is a plain file or folder, no link leads out, and the number and depth of entries have bounds. What a
-//! directory holds may still change afterwards: who serves from a folder that others write to must copy it first.
+//! [`Artifacts`] gives a model as an [`Artifact`]: from where it lies, from the cache, or fetched into the cache. The
+//! kind of store is picked here from the URI; kinds list files and read them, and everything else, from the check of
+//! paths to the digest, is done once for all of them in `fetch` and `cache`.
 
-mod dir;
+mod cache;
+mod error;
+mod fetch;
+mod file;
+mod files;
+mod mlflow;
+mod progress;
+mod store;
 
+use std::collections::HashMap;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
 
-use serde_json::json;
-use sha2::{Digest as _, Sha256};
+use url::Url;
 
-use crate::model::mlmodel::{MAX_BYTES, MlModel, MlModelError};
+use crate::client;
+use crate::model::location::ArtifactUri;
 
-/// A model directory may have this many files.
-pub const MAX_FILES: usize = 10_000;
-/// Folders of a model directory may nest this deep.
-pub const MAX_DEPTH: usize = 32;
+use self::cache::{Cache, Cached, Lease};
+use self::fetch::{Manner, blocking};
+use self::store::{ArtifactStore, Listing};
 
-/// A model on local disk that was looked through: a directory with an `MLmodel`, or a bare `.onnx` file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ArtifactDir {
-    root: PathBuf,
-    mlmodel: MlModel,
-    files: Vec<FileEntry>,
-    folder_links: Vec<String>,
-    bare: bool,
+pub use self::cache::Key;
+pub use self::error::ArtifactError;
+pub use self::files::digest::Digest;
+pub use self::files::{ArtifactDir, FileEntry, MAX_DEPTH, MAX_FILES};
+pub use self::progress::{Counts, Progress};
+
+/// Where artifacts come from and where they are kept.
+#[derive(Clone)]
+pub struct Config {
+    /// Folder of the cache; made when the first model is fetched.
+    pub cache_dir: PathBuf,
+    /// Most bytes of models in the cache, those on their way included.
+    pub max_cache_bytes: u64,
+    /// Files that are fetched at once.
+    pub parallel: NonZeroUsize,
+    /// Wait before a file that broke off is asked for again; doubles with each further break, up to 10 s.
+    pub retry_wait: Duration,
+    /// The MLflow tracking server, through which `mlflow-artifacts:` is fetched.
+    pub mlflow: Option<client::Config>,
+    /// Settings of S3, Google Cloud Storage and Azure by the names of their environment variables, such as
+    /// `AWS_ACCESS_KEY_ID` and `MLFLOW_S3_ENDPOINT_URL`.
+    pub object_store: Vec<(String, String)>,
 }
 
-/// One file of a model.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FileEntry {
-    /// Path within the directory, with `/`.
-    pub path: String,
-    /// Size in bytes when it was looked at.
-    pub bytes: u64,
+impl Config {
+    /// A cache in this folder of at most 20 GiB, four files at once, and no store that needs settings.
+    pub fn new(cache_dir: PathBuf) -> Config {
+        Config {
+            cache_dir,
+            max_cache_bytes: 20 << 30,
+            parallel: NonZeroUsize::MIN.saturating_add(3),
+            retry_wait: Duration::from_millis(500),
+            mlflow: None,
+            object_store: Vec::new(),
+        }
+    }
 }
 
-/// SHA-256 over the files of a model: paths, sizes and contents, in the order of their paths.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Digest([u8; 32]);
-
-impl fmt::Display for Digest {
+/// Shows the names of the settings of object stores, not their values.
+impl fmt::Debug for Config {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("sha256:")?;
-        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+        let names: Vec<&str> = self.object_store.iter().map(|(name, _)| name.as_str()).collect();
+        out.debug_struct("Config")
+            .field("cache_dir", &self.cache_dir)
+            .field("max_cache_bytes", &self.max_cache_bytes)
+            .field("parallel", &self.parallel)
+            .field("retry_wait", &self.retry_wait)
+            .field("mlflow", &self.mlflow)
+            .field("object_store", &names)
+            .finish()
     }
 }
 
-impl fmt::Debug for Digest {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, out)
+/// Gives models. Clones share everything; other processes may share the cache.
+#[derive(Clone)]
+pub struct Artifacts(Arc<Shared>);
+
+struct Shared {
+    config: Config,
+    cache: Cache,
+    /// One fetch at a time for each key that is being fetched in this process.
+    turns: Mutex<HashMap<Key, Weak<tokio::sync::Mutex<()>>>>,
+}
+
+/// A model on local disk. While one from the cache lives, nobody removes its files from there.
+#[derive(Debug)]
+pub struct Artifact {
+    /// The model, looked through.
+    pub dir: ArtifactDir,
+    /// What its contents are; `None` for a model that is served from where it lies.
+    pub digest: Option<Digest>,
+    /// When it was fetched into the cache; `None` for a model that is served from where it lies.
+    pub fetched: Option<SystemTime>,
+    _lease: Option<Lease>,
+}
+
+impl From<Cached> for Artifact {
+    fn from(cached: Cached) -> Artifact {
+        Artifact {
+            dir: cached.dir,
+            digest: Some(cached.digest),
+            fetched: cached.fetched,
+            _lease: Some(cached.lease),
+        }
     }
 }
 
-/// Why a model on disk cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ArtifactError {
-    /// Nothing is there, or it cannot be read.
-    #[error("cannot read `{path}`")]
-    Read {
-        /// What was read.
-        path: PathBuf,
-        /// The system's complaint.
-        #[source]
-        source: io::Error,
-    },
-    /// The copy could not be written.
-    #[error("cannot write `{path}`")]
-    Write {
-        /// What was written.
-        path: PathBuf,
-        /// The system's complaint.
-        #[source]
-        source: io::Error,
-    },
-    /// There is something, but no model.
-    #[error("`{path}` is no model directory: {problem}")]
-    NoModel {
-        /// The place.
-        path: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
-    /// `MLmodel` is there and says nothing usable.
-    #[error("the model `{path}` cannot be used")]
-    MlModel {
-        /// The model directory.
-        path: PathBuf,
-        /// What is wrong with the file.
-        #[source]
-        source: MlModelError,
-    },
-    /// An entry that no model has, and that could harm.
-    #[error("`{path}` is refused: {problem}")]
-    Refused {
-        /// The entry.
-        path: PathBuf,
-        /// Why.
-        problem: String,
-    },
-}
+impl Artifacts {
+    /// Nothing is opened, made or asked until it is needed: a disk that cannot be written does not stop a server of
+    /// models that lie elsewhere.
+    pub fn new(config: Config) -> Artifacts {
+        let cache = Cache::new(&config.cache_dir, config.max_cache_bytes);
+        Artifacts(Arc::new(Shared {
+            config,
+            cache,
+            turns: Mutex::default(),
+        }))
+    }
 
-impl ArtifactDir {
-    /// Looks through a model directory, or makes one up around a bare `.onnx` file.
+    /// The files of a version: from the cache when it has this key and its contents are as they were fetched, else
+    /// fetched into it.
     ///
-    /// Reads `MLmodel` and the names and sizes of all entries, no other contents. Blocking.
+    /// Cancel-safe: what is dropped leaves nothing that counts. Two fetches of one key in this process become one.
     ///
     /// # Errors
-    /// When there is no model, `MLmodel` is bad, or an entry is neither file nor folder, leads out, or is one too many.
-    pub fn open(path: &Path) -> Result<ArtifactDir, ArtifactError> {
-        let kind = fs::metadata(path).map_err(reading(path))?;
-        if kind.is_file() {
-            ArtifactDir::bare(path, kind.len())
-        } else {
-            ArtifactDir::directory(path, &kind)
-        }
-    }
-
-    fn bare(path: &Path, bytes: u64) -> Result<ArtifactDir, ArtifactError> {
-        let no_model = |problem: &str| ArtifactError::NoModel {
-            path: path.into(),
-            problem: problem.into(),
-        };
-        if path.file_name().is_some_and(|name| name == "MLmodel") {
-            return Err(no_model("name the folder that holds this `MLmodel`"));
-        }
-        if !path
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
-        {
-            return Err(no_model(
-                "it is a file, and of files only `.onnx` is served without an `MLmodel`",
-            ));
-        }
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .ok_or_else(|| no_model("its name is not UTF-8"))?;
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let mlmodel = MlModel {
-            flavors: vec![("onnx".into(), json!({ "data": name }))],
-            ..MlModel::default()
-        };
-        let files = vec![FileEntry {
-            path: name.into(),
-            bytes,
-        }];
-        Ok(ArtifactDir {
-            root: parent.into(),
-            mlmodel,
-            files,
-            folder_links: Vec::new(),
-            bare: true,
-        })
-    }
-
-    fn directory(path: &Path, kind: &fs::Metadata) -> Result<ArtifactDir, ArtifactError> {
-        if !kind.is_dir() {
-            return Err(ArtifactError::NoModel {
-                path: path.into(),
-                problem: "it is neither file nor folder".into(),
-            });
-        }
-        // Entries are looked at before any is opened: opening a pipe would wait for a writer that never comes.
-        let listing = dir::list(path)?;
-        let Some(entry) = listing.files.iter().find(|file| file.path == "MLmodel") else {
-            return Err(ArtifactError::NoModel {
-                path: path.into(),
-                problem: no_mlmodel(&listing.files),
-            });
-        };
-        let bad = |source| ArtifactError::MlModel {
-            path: path.into(),
-            source,
-        };
-        if entry.bytes > MAX_BYTES as u64 {
-            return Err(bad(MlModelError::TooLong(
-                usize::try_from(entry.bytes).unwrap_or(usize::MAX),
-            )));
-        }
-        let mlmodel = MlModel::parse(&read_text(&path.join("MLmodel"))?).map_err(bad)?;
-        let dir::Listing { files, folder_links } = listing;
-        Ok(ArtifactDir {
-            root: path.into(),
-            mlmodel,
-            files,
-            folder_links,
-            bare: false,
-        })
-    }
-
-    /// The model directory; of a bare file, the folder it lies in.
-    pub fn path(&self) -> &Path {
-        &self.root
-    }
-
-    /// What `MLmodel` says; of a bare file, that there is an ONNX graph and nothing else.
-    pub fn mlmodel(&self) -> &MlModel {
-        &self.mlmodel
-    }
-
-    /// The files in the order of their paths. Of a bare file that file alone: data that it keeps beside itself is
-    /// known to ONNX only.
-    pub fn files(&self) -> &[FileEntry] {
-        &self.files
-    }
-
-    /// Whether this is a bare file.
-    pub fn is_bare(&self) -> bool {
-        self.bare
-    }
-
-    /// Bytes of all files together.
-    pub fn size_bytes(&self) -> u64 {
-        self.files
-            .iter()
-            .fold(0, |sum: u64, file| sum.saturating_add(file.bytes))
-    }
-
-    /// Hashes every file. Blocking; reads everything.
-    ///
-    /// # Errors
-    /// When a file cannot be read, or is no longer as long as it was.
-    pub fn digest(&self) -> Result<Digest, ArtifactError> {
-        let mut hash = Sha256::new();
-        for file in &self.files {
-            // Lengths first, so that no two models hash the same text.
-            hash.update((file.path.len() as u64).to_le_bytes());
-            hash.update(file.path.as_bytes());
-            hash.update(file.bytes.to_le_bytes());
-            self.stream(file, |chunk| {
-                hash.update(chunk);
-                Ok(())
-            })?;
-        }
-        Ok(Digest(hash.finalize().into()))
-    }
-
-    /// Copies every file into an existing empty folder and asks the disk to keep them. Links within the model become
-    /// files. Blocking.
-    ///
-    /// # Errors
-    /// When a file cannot be read or written; when the model is a bare file or has links to folders.
-    pub fn copy_to(&self, into: &Path) -> Result<(), ArtifactError> {
-        if self.bare {
-            let path = self
-                .files
-                .first()
-                .map_or(self.root.clone(), |file| self.root.join(&file.path));
-            return Err(ArtifactError::NoModel {
-                path,
-                problem: "a bare file has no `MLmodel` to copy".into(),
-            });
-        }
-        if let Some(link) = self.folder_links.first() {
-            return Err(ArtifactError::Refused {
-                path: self.root.join(link),
-                problem: "a link to a folder is not copied; put the folder in its place".into(),
-            });
-        }
-        for file in &self.files {
-            let target = into.join(&file.path);
-            let writing = |source| ArtifactError::Write {
-                path: target.clone(),
-                source,
-            };
-            if let Some(parent) = target.parent() {
-                fs::create_dir_all(parent).map_err(writing)?;
-            }
-            let mut copy = File::create_new(&target).map_err(writing)?;
-            self.stream(file, |chunk| copy.write_all(chunk).map_err(writing))?;
-            copy.sync_all().map_err(writing)?;
-        }
-        Ok(())
-    }
-
-    /// Hands over the contents of a file, which must still be as long as it was: an endless one is not followed.
-    fn stream(
+    /// When the store cannot be asked or does not give what it lists; when what it lists could harm, is no model, or
+    /// does not fit; when the cache cannot be written.
+    pub async fn fetch(
         &self,
-        file: &FileEntry,
-        mut take: impl FnMut(&[u8]) -> Result<(), ArtifactError>,
-    ) -> Result<(), ArtifactError> {
-        let path = self.root.join(&file.path);
-        let mut source = dir::open_file(&path)?.take(file.bytes.saturating_add(1));
-        let mut buffer = vec![0; 256 << 10];
-        let mut seen: u64 = 0;
-        loop {
-            let got = match source.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(got) => got,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(reading(&path)(error)),
-            };
-            seen += got as u64;
-            take(buffer.get(..got).unwrap_or_default())?;
+        key: &Key,
+        from: &ArtifactUri,
+        progress: &Progress,
+    ) -> Result<Artifact, ArtifactError> {
+        let turn = self.turn(key);
+        let _turn = turn.lock().await;
+        if let Some(artifact) = self.recall(key).await? {
+            return Ok(artifact);
         }
-        if seen != file.bytes {
-            return Err(ArtifactError::Refused {
-                path,
-                problem: "it changed while it was read".into(),
-            });
+        let Shared { config, cache, .. } = &*self.0;
+        let store = open(config, from)?;
+        let mut listing = Listing::new(store.place(), config.max_cache_bytes);
+        store.list(&mut listing).await?;
+        check_is_model(store.place(), &listing)?;
+        let workspace = {
+            let (cache, bytes) = (cache.clone(), listing.bytes());
+            blocking(move || cache.workspace(bytes)).await?
+        };
+        let manner = Manner {
+            parallel: config.parallel,
+            wait: config.retry_wait,
+        };
+        let digest = fetch::fetch(&*store, &listing, &workspace.files(), manner, progress).await?;
+        let (key, source) = (key.clone(), store.place().to_owned());
+        let cached = blocking(move || workspace.publish(&key, digest, &source)).await?;
+        tracing::info!(%digest, from = store.place(), bytes = listing.bytes(), "fetched the files of a model");
+        Ok(cached.into())
+    }
+
+    /// The files of a version from the cache, when it has them and they are as they were fetched. Asks nobody else.
+    ///
+    /// # Errors
+    /// When the cache is there and cannot be read.
+    pub async fn recall(&self, key: &Key) -> Result<Option<Artifact>, ArtifactError> {
+        let (cache, key) = (self.0.cache.clone(), key.clone());
+        let cached = blocking(move || cache.recall(&key)).await?;
+        Ok(cached.map(Artifact::from))
+    }
+
+    /// A model that is served from where it lies.
+    ///
+    /// # Errors
+    /// As [`ArtifactDir::open`].
+    pub async fn in_place(&self, path: PathBuf) -> Result<Artifact, ArtifactError> {
+        let dir = blocking(move || ArtifactDir::open(&path)).await?;
+        Ok(Artifact {
+            dir,
+            digest: None,
+            fetched: None,
+            _lease: None,
+        })
+    }
+
+    fn turn(&self, key: &Key) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        if let Some(turn) = turns.get(key).and_then(Weak::upgrade) {
+            return turn;
         }
-        Ok(())
+        let turn = Arc::default();
+        turns.insert(key.clone(), Arc::downgrade(&turn));
+        turn
     }
 }
 
-fn reading(path: &Path) -> impl Fn(io::Error) -> ArtifactError {
-    let path = path.to_path_buf();
-    move |source| ArtifactError::Read {
-        path: path.clone(),
-        source,
+/// Whether the listing can be a model, before any of it is fetched.
+fn check_is_model(place: &str, listing: &Listing) -> Result<(), ArtifactError> {
+    let files = listing.files();
+    let bare = matches!(files.as_slice(), [only] if only.path.to_ascii_lowercase().ends_with(".onnx"));
+    if bare || files.iter().any(|file| file.path == "MLmodel") {
+        return Ok(());
     }
-}
-
-fn read_text(path: &Path) -> Result<String, ArtifactError> {
-    let mut bytes = Vec::new();
-    let file = dir::open_file(path)?;
-    file.take(MAX_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(reading(path))?;
-    String::from_utf8(bytes).map_err(|_| ArtifactError::Refused {
-        path: path.into(),
-        problem: "it is not UTF-8 text".into(),
+    let problem = if files.is_empty() {
+        "there is nothing; has it been deleted, or is the path wrong?".to_owned()
+    } else {
+        files::no_mlmodel(&files)
+    };
+    Err(ArtifactError::NoModel {
+        path: place.into(),
+        problem,
     })
 }
 
-/// Says what the folder has instead of an `MLmodel`, for that is usually a folder up or down.
-fn no_mlmodel(files: &[FileEntry]) -> String {
-    let below = files.iter().find_map(|file| file.path.strip_suffix("/MLmodel"));
-    let graph = files
-        .iter()
-        .find(|file| file.path.to_ascii_lowercase().ends_with(".onnx"));
-    match (below, graph) {
-        (Some(folder), _) => format!("it has no `MLmodel`, but its folder `{folder}` has"),
-        (None, Some(graph)) => format!(
-            "it has no `MLmodel`; name the file `{}` itself to serve it",
-            graph.path
-        ),
-        (None, None) => "it has no `MLmodel`".into(),
+/// The store of a URI.
+fn open(config: &Config, uri: &ArtifactUri) -> Result<Box<dyn ArtifactStore>, ArtifactError> {
+    if let Some(path) = uri.local_path() {
+        return Ok(Box::new(file::FileStore::new(path)));
     }
+    let text = uri.as_str();
+    let shown = shown(text);
+    let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
+    let tracking = config.mlflow.as_ref();
+    match scheme.to_ascii_lowercase().as_str() {
+        "mlflow-artifacts" => Ok(Box::new(mlflow::MlflowStore::artifacts(&shown, rest, tracking)?)),
+        "http" | "https" => {
+            let url = Url::parse(text);
+            let url =
+                url.map_err(|error| ArtifactError::Unsupported(format!("`{shown}` is no address: {error}")))?;
+            Ok(Box::new(mlflow::MlflowStore::http(&shown, &url, tracking)?))
+        }
+        "file" => Err(ArtifactError::Unsupported(format!(
+            "`{shown}` names no path of this machine; write file:///PATH"
+        ))),
+        "" => Err(ArtifactError::Unsupported(
+            "the location of the files is empty".into(),
+        )),
+        other => Err(ArtifactError::Unsupported(format!(
+            "cannot fetch `{shown}`: there is no client for `{other}:`; let the MLflow server serve the files \
+             (`mlflow server --serve-artifacts`), or download the model and serve its folder"
+        ))),
+    }
+}
+
+/// A URI for people and notes: no user, no password, no query, where signatures are.
+fn shown(uri: &str) -> String {
+    let uri = uri.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = uri.split_once("://") else {
+        return uri.to_owned();
+    };
+    let (host, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
+    // What stands before the `@` of Azure's addresses is the container, which is no secret.
+    let azure = ["wasb", "abfs"]
+        .iter()
+        .any(|start| scheme.to_ascii_lowercase().starts_with(start));
+    let host = match host.rsplit_once('@') {
+        Some((_, host)) if !azure => host,
+        _ => host,
+    };
+    format!("{scheme}://{host}{path}")
 }
 
 /// How artifacts are had.

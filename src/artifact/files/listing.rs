@@ -3,19 +3,20 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use super::{ArtifactError, FileEntry, MAX_DEPTH, MAX_FILES, reading};
+use super::super::{ArtifactError, FileEntry, MAX_DEPTH, MAX_FILES};
+use super::reading;
 
 /// What a model directory holds.
-pub(super) struct Listing {
+pub(in crate::artifact) struct Listing {
     /// Its files, links to files included, sorted by path.
-    pub(super) files: Vec<FileEntry>,
+    pub(in crate::artifact) files: Vec<FileEntry>,
     /// Links to folders within, which are not followed: they could run in circles, and what they lead to is listed
     /// where it lies. Mounted volumes of Kubernetes are made of such links.
-    pub(super) folder_links: Vec<String>,
+    pub(in crate::artifact) folder_links: Vec<String>,
 }
 
 /// Lists every file under `root`.
-pub(super) fn list(root: &Path) -> Result<Listing, ArtifactError> {
+pub(in crate::artifact) fn list(root: &Path) -> Result<Listing, ArtifactError> {
     let real_root = fs::canonicalize(root).map_err(reading(root))?;
     let mut listing = Listing {
         files: Vec::new(),
@@ -75,7 +76,7 @@ fn follow(link: &Path, real_root: &Path) -> Result<fs::Metadata, ArtifactError> 
 }
 
 /// Opens what was listed as a file, and still is one.
-pub(super) fn open_file(path: &Path) -> Result<File, ArtifactError> {
+pub(in crate::artifact) fn open_file(path: &Path) -> Result<File, ArtifactError> {
     let kind = fs::metadata(path).map_err(reading(path))?;
     if !kind.is_file() {
         return Err(refused(path.into(), "it is no longer a file".into()));

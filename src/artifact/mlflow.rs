@@ -1,0 +1,295 @@
+//! Artifacts behind an MLflow server: listed folder by folder, fetched through it or by presigned addresses.
+
+use std::collections::VecDeque;
+use std::sync::OnceLock;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, TryStreamExt};
+use serde::Deserialize;
+use url::Url;
+
+use super::store::{ArtifactStore, Body, Listing, joined};
+use super::{ArtifactError, FileEntry};
+use crate::client::{Client, ClientError, Config, Download};
+
+/// Of the API of every MLflow server, and of the addresses of its artifacts.
+const SERVICE: &str = "mlflow-artifacts/artifacts";
+const API: &str = "api/2.0";
+const PRESIGNED: &str = "api/2.0/mlflow-artifacts/presigned";
+
+/// A folder of artifacts that an MLflow server serves.
+pub(super) struct MlflowStore {
+    client: Client,
+    /// Below `SERVICE`; without slashes at its ends.
+    root: String,
+    /// `api/2.0` mostly.
+    api: String,
+    place: String,
+    /// Whether the server wants files to be fetched from the storage behind it; known after the first file.
+    presigned: OnceLock<bool>,
+}
+
+#[derive(Deserialize)]
+struct Level {
+    #[serde(default)]
+    files: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    path: String,
+    #[serde(default)]
+    is_dir: bool,
+    /// The server leaves it out for empty files.
+    #[serde(default)]
+    file_size: u64,
+}
+
+/// What a server can do; of one that is too old to say, nothing.
+#[derive(Deserialize, Default)]
+struct ServerInfo {
+    #[serde(default)]
+    multipart_downloads_enabled: bool,
+    #[serde(default)]
+    artifacts_presigned_only: bool,
+}
+
+#[derive(Deserialize)]
+struct Presigned {
+    url: String,
+    #[serde(default)]
+    headers: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl MlflowStore {
+    /// `mlflow-artifacts:/path` of the tracking server, or `mlflow-artifacts://host[:port]/path`.
+    pub(super) fn artifacts(
+        uri: &str,
+        rest: &str,
+        tracking: Option<&Config>,
+    ) -> Result<MlflowStore, ArtifactError> {
+        let tracking = tracking.ok_or_else(|| {
+            ArtifactError::Unsupported(format!(
+                "`{uri}` is fetched through an MLflow server, and none is named: set MLFLOW_TRACKING_URI to its http(s) \
+                 address"
+            ))
+        })?;
+        let (host, path) = match rest.strip_prefix("//") {
+            Some(after) => after.split_once('/').unwrap_or((after, "")),
+            None => ("", rest),
+        };
+        let config = match host {
+            "" => tracking.clone(),
+            host => elsewhere(uri, tracking, host)?,
+        };
+        let client = Client::new(&config).map_err(settings(uri))?;
+        let root = path.trim_matches('/').to_owned();
+        Ok(MlflowStore::new(client, API, root))
+    }
+
+    /// `http(s)://host[:port][/prefix]/api/2.0/mlflow-artifacts/artifacts/path`.
+    pub(super) fn http(
+        shown: &str,
+        uri: &Url,
+        tracking: Option<&Config>,
+    ) -> Result<MlflowStore, ArtifactError> {
+        let path = percent_encoding::percent_decode_str(uri.path())
+            .decode_utf8_lossy()
+            .into_owned();
+        let Some((before, root)) = path.split_once(SERVICE) else {
+            return Err(ArtifactError::Unsupported(format!(
+                "`{shown}` is no folder of artifacts that can be listed: over http(s) they are served by an MLflow \
+                 server, below .../{API}/{SERVICE}"
+            )));
+        };
+        let mut base = uri.clone();
+        base.set_path("");
+        base.set_query(None);
+        base.set_fragment(None);
+        let config = at(base.as_str(), tracking);
+        let client = Client::new(&config).map_err(settings(shown))?;
+        let api = before.trim_matches('/');
+        Ok(MlflowStore::new(client, api, root.trim_matches('/').to_owned()))
+    }
+
+    fn new(client: Client, api: &str, root: String) -> MlflowStore {
+        let place = format!("{}/{}", client.name(), joined(&joined(api, SERVICE), &root));
+        MlflowStore {
+            client,
+            place,
+            root,
+            api: api.to_owned(),
+            presigned: OnceLock::new(),
+        }
+    }
+
+    async fn level(&self, folder: &str) -> Result<Level, ArtifactError> {
+        let path = if self.root.is_empty() {
+            folder.to_owned()
+        } else if folder.is_empty() {
+            self.root.clone()
+        } else {
+            joined(&self.root, folder)
+        };
+        let listed = self
+            .client
+            .get(&joined(&self.api, SERVICE), &[("path", &path)])
+            .await;
+        listed.map_err(|error| failed(format!("list the files at `{}`", self.place), error))
+    }
+
+    /// Whether files are fetched by presigned addresses, as the server says. One that is too old to say serves them.
+    async fn wants_presigned(&self) -> bool {
+        if let Some(known) = self.presigned.get() {
+            return *known;
+        }
+        let prefix = self.api.strip_suffix(API).unwrap_or_default();
+        let info: Result<ServerInfo, ClientError> = self
+            .client
+            .with_retries(1)
+            .get(&format!("{prefix}api/3.0/mlflow/server-info"), &[])
+            .await;
+        let info = info.unwrap_or_default();
+        let wanted = info.artifacts_presigned_only || info.multipart_downloads_enabled;
+        *self.presigned.get_or_init(|| wanted)
+    }
+
+    async fn proxied(&self, path: &str, offset: u64) -> Result<Download, ClientError> {
+        let url = self.client.url(&joined(&joined(&self.api, SERVICE), path));
+        self.client.download(&url, offset, true).await
+    }
+
+    /// From the storage behind the server; the address is asked for anew each time, as it expires.
+    async fn direct(&self, path: &str, offset: u64) -> Result<Download, ArtifactError> {
+        let doing = || format!("read `{path}` of `{}` by a presigned address", self.client.name());
+        let prefix = self.api.strip_suffix(API).unwrap_or_default();
+        let asked = self.client.get(&format!("{prefix}{PRESIGNED}/{path}"), &[]).await;
+        let Presigned { url, headers } = asked.map_err(|error| failed(doing(), error))?;
+        if headers.is_some_and(|headers| !headers.is_empty()) {
+            return Err(ArtifactError::Unsupported(format!(
+                "cannot {}: it wants headers of its own, which are not supported; let the server serve the files \
+                 (--serve-artifacts)",
+                doing()
+            )));
+        }
+        let url = Url::parse(&url)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https"));
+        let url =
+            url.ok_or_else(|| ArtifactError::Unsupported(format!("cannot {}: it is no address", doing())))?;
+        let begun = self.client.download(&url, offset, false).await;
+        begun.map_err(|error| failed(doing(), error))
+    }
+}
+
+#[async_trait]
+impl ArtifactStore for MlflowStore {
+    fn place(&self) -> &str {
+        &self.place
+    }
+
+    async fn list(&self, listing: &mut Listing) -> Result<(), ArtifactError> {
+        let mut pending = VecDeque::from([String::new()]);
+        while let Some(folder) = pending.pop_front() {
+            for item in self.level(&folder).await?.files {
+                let path = joined(&folder, &item.path);
+                if item.path.contains('/') {
+                    return Err(ArtifactError::Refused {
+                        path: format!("{}: {}", self.place, path.escape_debug()).into(),
+                        problem: "the name of an entry has a slash".into(),
+                    });
+                }
+                if item.is_dir {
+                    listing.folder(&path)?;
+                    pending.push_back(path);
+                } else {
+                    listing.file(&path, item.file_size)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn read(&self, file: &FileEntry, offset: u64) -> Result<Body, ArtifactError> {
+        let path = joined(&self.root, &file.path);
+        let doing = || format!("read `{}` at `{}`", file.path, self.place);
+        let download = if self.wants_presigned().await {
+            self.direct(&path, offset).await?
+        } else {
+            self.proxied(&path, offset)
+                .await
+                .map_err(|error| failed(doing(), error))?
+        };
+        let what = doing();
+        let bytes = download.bytes.map_err(move |error| failed(what.clone(), error));
+        Ok(Body {
+            offset: download.offset,
+            total: download.total,
+            etag: download.etag,
+            bytes: bytes.boxed(),
+        })
+    }
+}
+
+/// The settings for a host that an artifact URI names, which is spoken to as the tracking server is.
+fn elsewhere(uri: &str, tracking: &Config, host: &str) -> Result<Config, ArtifactError> {
+    let tracked = Url::parse(&tracking.url).map_err(|_| {
+        ArtifactError::Unsupported(format!(
+            "`{uri}` needs MLFLOW_TRACKING_URI to be an http(s) address"
+        ))
+    })?;
+    if host.parse::<u16>().is_ok() {
+        return Err(ArtifactError::Unsupported(format!(
+            "`{uri}` names a port and no host; write mlflow-artifacts://HOST:PORT/PATH"
+        )));
+    }
+    let prefix = tracked.path().trim_end_matches('/');
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    Ok(at(
+        &format!("{}://{host}{prefix}", tracked.scheme()),
+        Some(tracking),
+    ))
+}
+
+/// The settings for an address. Only the tracking server itself learns who we are: an artifact URI, which whoever
+/// registers a version can choose, shall not send our credentials anywhere.
+fn at(url: &str, tracking: Option<&Config>) -> Config {
+    let Some(tracking) = tracking else {
+        return Config::new(url);
+    };
+    let mut config = tracking.clone();
+    config.url = url.to_owned();
+    let tracked = Url::parse(&tracking.url).ok();
+    let own = |tracked: &Url| Url::parse(url).is_ok_and(|url| url.origin() == tracked.origin());
+    match tracked.filter(own) {
+        Some(tracked) => {
+            // What the address of the tracking server says of us counts here, too.
+            if let Ok(mut named) = Url::parse(url)
+                && !tracked.username().is_empty()
+                && named.set_username(tracked.username()).is_ok()
+                && named.set_password(tracked.password()).is_ok()
+            {
+                config.url = named.into();
+            }
+        }
+        None => {
+            config.credentials = None;
+            config.client_certificate = None;
+            config.workspace = None;
+        }
+    }
+    config
+}
+
+fn settings(uri: &str) -> impl Fn(ClientError) -> ArtifactError {
+    let doing = format!("fetch `{uri}`");
+    move |error| failed(doing.clone(), error)
+}
+
+fn failed(doing: String, error: ClientError) -> ArtifactError {
+    ArtifactError::Store {
+        doing,
+        may_pass: error.is_transient(),
+        source: Box::new(error),
+    }
+}
