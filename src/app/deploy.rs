@@ -17,18 +17,18 @@ use crate::registry::{self, Resolved};
 /// Nobody else waits for an offline command.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The artifacts of a process with this cache folder.
-pub(super) fn artifacts(cache_dir: &Path, max_cache_bytes: u64) -> anyhow::Result<Artifacts> {
-    let config = artifact::Config {
-        cache_dir: cache_dir.to_path_buf(),
+/// Where the files of versions come from.
+pub(super) fn artifacts(registry: &registry::Spec, cache_dir: &Path, max_cache_bytes: u64) -> Artifacts {
+    Artifacts::new(artifact::Config {
         max_cache_bytes,
-    };
-    Artifacts::new(config).context("cannot set up the artifact cache")
+        mlflow: registry.tracking().cloned(),
+        ..artifact::Config::new(cache_dir.to_path_buf())
+    })
 }
 
 fn installer(config: &OfflineConfig) -> anyhow::Result<Arc<Installer>> {
     let registry = registry::open(&config.registry)?;
-    let artifacts = artifacts(&config.cache_dir, u64::MAX)?;
+    let artifacts = artifacts(&config.registry, &config.cache_dir, u64::MAX);
     let install = install::Config {
         flavor: config.flavor.clone(),
         predictors: NonZeroUsize::MIN,
@@ -58,7 +58,12 @@ pub(super) async fn resolve(config: &OfflineConfig) -> anyhow::Result<(Resolved,
         .await
         .with_context(resolving)?;
     let artifact = installer
-        .fetch(&config.model, &wanted, &Progress::default(), |_| {})
+        .fetch(
+            &config.model,
+            &wanted,
+            &Progress::on_terminal(&wanted.id.to_string()),
+            |_| {},
+        )
         .await?;
     Ok((resolved, artifact))
 }
@@ -73,7 +78,12 @@ pub(super) async fn deploy(config: &OfflineConfig) -> anyhow::Result<Deployment>
         .await
         .with_context(|| format!("cannot resolve `{}`", config.model))?;
     let artifact = installer
-        .fetch(&config.model, &wanted, &Progress::default(), |_| {})
+        .fetch(
+            &config.model,
+            &wanted,
+            &Progress::on_terminal(&wanted.id.to_string()),
+            |_| {},
+        )
         .await?;
     Ok(installer
         .load(&wanted, artifact, Arc::new(Recent::new()), |_| {})

@@ -64,7 +64,7 @@ async fn follow_and_answer(
         predictors: config.predictors,
         load_timeout: follow.load_timeout,
     };
-    let artifacts = deploy::artifacts(&follow.cache_dir, follow.max_cache_bytes)?;
+    let artifacts = deploy::artifacts(&config.registry, &follow.cache_dir, follow.max_cache_bytes);
     let read = read_body(config);
     let installer = Arc::new(Installer::new(registry, artifacts, install, Some(read)));
     let slots = follow.slots.iter();

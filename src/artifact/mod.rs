@@ -105,6 +105,18 @@ pub struct Artifact {
     _lease: Option<Lease>,
 }
 
+impl Artifact {
+    /// A model served from where it lies, already looked through.
+    pub fn in_place(dir: ArtifactDir) -> Artifact {
+        Artifact {
+            dir,
+            digest: None,
+            fetched: None,
+            _lease: None,
+        }
+    }
+}
+
 impl From<Cached> for Artifact {
     fn from(cached: Cached) -> Artifact {
         Artifact {
@@ -183,12 +195,7 @@ impl Artifacts {
     /// As [`ArtifactDir::open`].
     pub async fn in_place(&self, path: PathBuf) -> Result<Artifact, ArtifactError> {
         let dir = blocking(move || ArtifactDir::open(&path)).await?;
-        Ok(Artifact {
-            dir,
-            digest: None,
-            fetched: None,
-            _lease: None,
-        })
+        Ok(Artifact::in_place(dir))
     }
 
     fn turn(&self, key: &Key) -> Arc<tokio::sync::Mutex<()>> {
@@ -267,124 +274,6 @@ fn shown(uri: &str) -> String {
         _ => host,
     };
     format!("{scheme}://{host}{path}")
-}
-
-/// How artifacts are had.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Folder of the cache.
-    pub cache_dir: PathBuf,
-    /// Size of the cache in bytes.
-    pub max_cache_bytes: u64,
-}
-
-/// Gets the files of versions. So far those that lie on this machine.
-#[derive(Debug, Clone)]
-pub struct Artifacts;
-
-/// Under what the files of a version are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Key(Vec<String>);
-
-impl Key {
-    /// Of registry, model, version and revision.
-    pub fn new(parts: &[&str]) -> Key {
-        Key(parts.iter().map(|part| (*part).to_owned()).collect())
-    }
-}
-
-/// How far the files of a version are.
-#[derive(Debug, Default)]
-pub struct Progress {
-    done: std::sync::atomic::AtomicU64,
-}
-
-impl Progress {
-    /// Files done, and of how many.
-    pub fn files(&self) -> (u64, u64) {
-        (self.done.load(std::sync::atomic::Ordering::Relaxed), 0)
-    }
-
-    /// Bytes done, and of how many.
-    pub fn bytes(&self) -> (u64, u64) {
-        (0, 0)
-    }
-}
-
-/// The files of a version.
-#[derive(Debug)]
-pub struct Artifact {
-    /// The files.
-    pub dir: ArtifactDir,
-    /// Their digest; `None` for files served from where they lie.
-    pub digest: Option<Digest>,
-    /// When they were fetched.
-    pub fetched: Option<std::time::SystemTime>,
-}
-
-impl Artifact {
-    /// A model served from where it lies.
-    pub fn in_place(dir: ArtifactDir) -> Artifact {
-        Artifact {
-            dir,
-            digest: None,
-            fetched: None,
-        }
-    }
-}
-
-impl Artifacts {
-    /// With this configuration.
-    ///
-    /// # Errors
-    /// When it makes no sense.
-    pub fn new(_config: Config) -> Result<Artifacts, ArtifactError> {
-        Ok(Artifacts)
-    }
-
-    /// The files of a version, from wherever they are.
-    ///
-    /// # Errors
-    /// When they are not on this machine.
-    pub async fn fetch(
-        &self,
-        _key: &Key,
-        from: &crate::model::location::ArtifactUri,
-        _progress: &Progress,
-    ) -> Result<Artifact, ArtifactError> {
-        Err(ArtifactError::NoModel {
-            path: from.as_str().into(),
-            problem: "it is not on this machine".into(),
-        })
-    }
-
-    /// The files of a version that are in the cache.
-    ///
-    /// # Errors
-    /// When the cache cannot be read.
-    pub async fn recall(&self, _key: &Key) -> Result<Option<Artifact>, ArtifactError> {
-        Ok(None)
-    }
-
-    /// A model served from where it lies.
-    ///
-    /// # Errors
-    /// When it is no model.
-    pub async fn in_place(&self, path: PathBuf) -> Result<Artifact, ArtifactError> {
-        let opened = tokio::task::spawn_blocking(move || ArtifactDir::open(&path)).await;
-        let dir = opened.map_err(|error| ArtifactError::Read {
-            path: PathBuf::new(),
-            source: io::Error::other(error),
-        })??;
-        Ok(Artifact::in_place(dir))
-    }
-}
-
-impl ArtifactError {
-    /// Whether the files could not be reached, rather than being bad.
-    pub fn is_outage(&self) -> bool {
-        matches!(self, ArtifactError::Read { .. })
-    }
 }
 
 #[cfg(test)]

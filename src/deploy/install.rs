@@ -204,12 +204,13 @@ impl Installer {
 
     /// Under what the cache keeps the files of a version.
     fn key(&self, wanted: &Wanted) -> Key {
-        Key::new(&[
+        let VersionId { name, .. } = &wanted.id;
+        Key::new(
             self.registry.name(),
-            &wanted.id.name,
+            name,
             wanted.id.version_label(),
             &wanted.revision,
-        ])
+        )
     }
 
     /// Loads and proves a version. Cancel-safe: what is loaded for nobody is dropped by the thread that loaded it.

@@ -92,7 +92,7 @@ pub struct Loading {
     /// Where it stands.
     pub step: Step,
     /// How far its files are.
-    pub progress: Arc<Progress>,
+    pub progress: Progress,
 }
 
 /// A version that was not published, and why.

@@ -87,14 +87,19 @@ fn serving_json(serving: &Serving) -> Json {
 }
 
 fn loading_json(loading: &Loading) -> Json {
-    let (files, of_files) = loading.progress.files();
-    let (bytes, of_bytes) = loading.progress.bytes();
+    let counts = loading.progress.counts();
     let mut json = version(&loading.wanted.id);
     if let Json::Object(members) = &mut json {
         members.insert("since".into(), json!(time(loading.since)));
         members.insert("step".into(), json!(loading.step.label()));
-        members.insert("files".into(), json!({ "done": files, "of": of_files }));
-        members.insert("bytes".into(), json!({ "done": bytes, "of": of_bytes }));
+        members.insert(
+            "files".into(),
+            json!({ "done": counts.files, "of": counts.of_files }),
+        );
+        members.insert(
+            "bytes".into(),
+            json!({ "done": counts.bytes, "of": counts.of_bytes }),
+        );
     }
     json
 }

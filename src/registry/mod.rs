@@ -22,7 +22,6 @@ use crate::model::uri::ModelUri;
 use crate::model::version::VersionId;
 
 pub use dir::DirRegistry;
-pub use dir::DirRegistry;
 pub use error::RegistryError;
 pub use spec::Spec;
 

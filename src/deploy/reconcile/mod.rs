@@ -249,12 +249,12 @@ impl Reconciler {
         };
         tracked.cancel();
         tracing::info!(slot = %name, version = %wanted.id, "loading");
-        let progress = Arc::new(Progress::default());
+        let progress = Progress::on_terminal(&wanted.id.to_string());
         tracked.slot.status().loading = Some(Loading {
             wanted: wanted.clone(),
             since: SystemTime::now(),
             step: super::status::Step::Locate,
-            progress: Arc::clone(&progress),
+            progress: progress.clone(),
         });
         let install = tracked::Install {
             installer: Arc::clone(&self.installer),

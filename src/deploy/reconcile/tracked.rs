@@ -271,7 +271,7 @@ pub(super) struct Install {
     pub(super) slot: Arc<Slot>,
     pub(super) uri: ModelUri,
     pub(super) wanted: Wanted,
-    pub(super) progress: Arc<Progress>,
+    pub(super) progress: Progress,
     pub(super) memory_budget: Option<u64>,
 }
 
