@@ -57,7 +57,7 @@ async fn follow_and_answer(
 ) -> anyhow::Result<()> {
     let follow = &config.follow;
     let codecs = Codecs::new(config.disable_schema_details);
-    let registry: Arc<dyn Registry> = registry::open(&config.registry)?.into();
+    let registry: Arc<dyn Registry> = registry::open_to_poll(&config.registry)?.into();
     let journal = Journal::new(follow.cache_dir.join("v1").join("state"), registry.name());
     let install = install::Config {
         flavor: config.flavor.clone(),
