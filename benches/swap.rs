@@ -2,8 +2,8 @@
 //! that slot is swapped again and again, then while another slot swaps a model of 200 MB; and, as the control, while
 //! the server is restarted instead, which is how versions change without swaps.
 //!
-//! `cargo bench --bench swap [-- --seconds 20 --swaps 100 --rate 4000]`; quote ratios of one run. Server and load are
-//! pinned to one core each where `taskset` is at hand, so that loading competes with serving.
+//! `cargo bench --bench swap [-- --seconds 20 --swaps 100 --rate 4000 --unpinned]`; quote ratios of one run. Server and
+//! load are pinned to one core each where `taskset` is at hand, so that loading competes with serving.
 
 mod support;
 
@@ -58,10 +58,11 @@ fn main() {
         number("--swaps", 100),
         number("--rate", 4000),
     );
-    let pinned = Command::new("taskset")
-        .args(["-c", "0", "true"])
-        .status()
-        .is_ok_and(|status| status.success());
+    let pinned = !words.iter().any(|word| word == "--unpinned")
+        && Command::new("taskset")
+            .args(["-c", "0", "true"])
+            .status()
+            .is_ok_and(|status| status.success());
     let wrapper: &[&str] = if pinned { &["taskset", "-c", "0"] } else { &[] };
     if pinned {
         let own = std::process::id().to_string();

@@ -5,6 +5,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use modelsd::config::{Args, Problems, ProcessEnv};
 
+/// The system's allocator asks the kernel for more of the process's memory map now and then, and then waits for whoever
+/// maps or unmaps a large model at that time: requests were seen to stand still for tens of milliseconds during swaps.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Bad usage or configuration, as `sysexits.h` numbers it.
 const EX_USAGE: u8 = 64;
 

@@ -5,6 +5,7 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -14,6 +15,8 @@ use crate::registry::Wanted;
 
 /// Files longer than this are none of ours.
 const MAX_BYTES: u64 = 64 << 10;
+/// Changes that may wait for the disk.
+const WAITING: usize = 1024;
 /// Slots remembered.
 const MAX_ENTRIES: usize = 10_000;
 
@@ -22,6 +25,39 @@ const MAX_ENTRIES: usize = 10_000;
 pub struct Journal {
     folder: PathBuf,
     registry: String,
+}
+
+/// Writes in the background.
+#[derive(Clone)]
+pub struct Writer(SyncSender<Work>);
+
+enum Work {
+    /// What to remember, and whom to tell whether it is on disk.
+    Write(Box<Entry>, Box<dyn FnOnce(bool) + Send>),
+    Forget(String),
+}
+
+impl Writer {
+    /// Remembers; `done` is told whether it is on disk. Does not wait.
+    pub fn write(&self, entry: Entry, done: impl FnOnce(bool) + Send + 'static) {
+        if let Err(
+            TrySendError::Full(Work::Write(entry, done))
+            | TrySendError::Disconnected(Work::Write(entry, done)),
+        ) = self.0.try_send(Work::Write(Box::new(entry), Box::new(done)))
+        {
+            tracing::warn!(
+                slot = entry.slot,
+                "the disk is too slow to remember what is served"
+            );
+            done(false);
+        }
+    }
+
+    /// Forgets a slot. Does not wait.
+    pub fn forget(&self, slot: &str) {
+        // One that is not forgotten is asked about at the next start; no harm.
+        let _ = self.0.try_send(Work::Forget(slot.to_owned()));
+    }
 }
 
 /// What is remembered of a slot.
@@ -130,6 +166,37 @@ impl Journal {
         file.persist(self.path(&entry.slot))
             .map_err(|error| error.error)?;
         Ok(())
+    }
+
+    /// Starts a thread that writes what it is handed, in order: a disk may take many milliseconds, in which a worker of
+    /// the runtime would answer nobody.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn writer(&self) -> io::Result<Writer> {
+        let journal = self.clone();
+        let (sender, work) = sync_channel::<Work>(WAITING);
+        std::thread::Builder::new()
+            .name("modelsd-journal".into())
+            .spawn(move || work.iter().for_each(|work| journal.carry_out(work)))?;
+        Ok(Writer(sender))
+    }
+
+    fn carry_out(&self, work: Work) {
+        match work {
+            Work::Write(entry, done) => {
+                let written = self.write(&entry);
+                if let Err(error) = &written {
+                    tracing::warn!(
+                        slot = entry.slot,
+                        %error,
+                        "cannot remember what is served; a restart during an outage would not find it"
+                    );
+                }
+                done(written.is_ok());
+            }
+            Work::Forget(slot) => self.forget(&slot),
+        }
     }
 
     /// Forgets a slot. Blocking.

@@ -176,6 +176,7 @@ fn failed(error: &ControlError) -> Response<Body> {
             (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST")
         }
         ControlError::NoVersions { .. } => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE"),
+        ControlError::NotKept => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
         ControlError::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE"),
     };
     refusal(status, code, &text)

@@ -16,7 +16,8 @@ const CHECK_LIMIT: Duration = Duration::from_secs(5);
 /// What the reconciler is told.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Pin a slot to a version, or unpin it; the answer says whether there is such a slot.
+    /// Pin a slot to a version, or unpin it; the answer says whether that is on disk, and does not come for a slot that
+    /// has gone.
     Pin {
         slot: Arc<str>,
         version: Option<u64>,
@@ -66,6 +67,9 @@ pub enum ControlError {
         #[source]
         source: RegistryError,
     },
+    /// It holds, but could not be written down.
+    #[error("it holds until the server stops, but could not be written to --cache-dir; the log says why")]
+    NotKept,
     /// The reconciler is gone, or too busy.
     #[error("the server is stopping, or too busy to take commands")]
     Unavailable,
@@ -153,7 +157,7 @@ impl Control {
         })?;
         match answer.await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(self.no_slot(slot)),
+            Ok(false) => Err(ControlError::NotKept),
             Err(_) => Err(ControlError::Unavailable),
         }
     }

@@ -21,7 +21,7 @@ use super::decide::{Decision, Failed};
 use super::deployment::Deployment;
 use super::fleet::Fleet;
 use super::install::{InstallError, Installer};
-use super::journal::{Journal, Served};
+use super::journal::{Journal, Served, Writer};
 use super::retire::Retirement;
 use super::slot::Slot;
 use super::status::{Loading, Rejected, Serving, Swap};
@@ -64,6 +64,7 @@ pub struct Reconciler {
     installer: Arc<Installer>,
     fleet: Arc<Fleet>,
     journal: Journal,
+    writer: Writer,
     retirement: Retirement,
     config: Config,
     slots: BTreeMap<Arc<str>, Tracked>,
@@ -119,6 +120,7 @@ impl Reconciler {
         let reconciler = Reconciler {
             installer,
             fleet,
+            writer: journal.writer()?,
             journal,
             retirement: Retirement::start()?,
             config,
@@ -197,19 +199,22 @@ impl Reconciler {
             if let Some(old) = tracked.slot.publish(None) {
                 self.retirement.take(old);
             }
-            self.journal.forget(name);
+            self.writer.forget(name);
         }
     }
 
     fn obey(&mut self, command: Command) {
         match command {
             Command::Pin { slot, version, reply } => {
-                let known = self.slots.get_mut(&slot).map(|tracked| tracked.pin(version));
-                if known.is_some() {
-                    self.write_journal(&slot);
-                    self.nudge.notify_one();
-                }
-                let _ = reply.send(known.is_some());
+                let Some(tracked) = self.slots.get_mut(&slot) else {
+                    return;
+                };
+                tracked.pin(version);
+                // Answered once it is on disk, so that what was acknowledged survives a restart.
+                self.write_journal(&slot, move |written| {
+                    let _ = reply.send(written);
+                });
+                self.nudge.notify_one();
             }
             Command::Retry { slot, reply } => {
                 let chosen = |name: &Arc<str>| slot.as_ref().is_none_or(|slot| slot == name);
@@ -371,7 +376,7 @@ impl Reconciler {
             self.retirement.take(old);
         }
         count(name, "ok", "publish");
-        self.write_journal(name);
+        self.write_journal(name, |_| {});
     }
 
     fn reject(&mut self, name: &Arc<str>, task: &Task, error: &InstallError) {
@@ -415,8 +420,8 @@ impl Reconciler {
         }
     }
 
-    /// Remembers what a slot serves and is pinned to, for the next start.
-    fn write_journal(&mut self, name: &Arc<str>) {
+    /// Remembers what a slot serves and is pinned to, for the next start; `done` is told whether that is on disk.
+    fn write_journal(&mut self, name: &Arc<str>, done: impl FnOnce(bool) + Send + 'static) {
         let Some(tracked) = self.slots.get_mut(name) else {
             return;
         };
@@ -431,11 +436,7 @@ impl Reconciler {
         tracked.entry.uri = tracked.slot.uri().to_string();
         tracked.entry.pinned = tracked.pinned.map(|version| version.to_string());
         tracked.entry.followed = tracked.followed;
-        // A few milliseconds at a swap, on a thread that then has other tasks taken off it.
-        let written = tokio::task::block_in_place(|| self.journal.write(&tracked.entry));
-        if let Err(error) = written {
-            tracing::warn!(slot = %name, %error, "cannot remember what is served; a restart during an outage would not find it");
-        }
+        self.writer.write(tracked.entry.clone(), done);
     }
 
     /// Reports the end of the first pass, once each slot serves or has a reason not to.

@@ -140,7 +140,7 @@ impl Reconciler {
                 tracked.is_current() && tracked.confirmed.is_some_and(|confirmed| due(confirmed, written))
             });
             if stale {
-                self.write_journal(&name);
+                self.write_journal(&name, |_| {});
             }
         }
     }
