@@ -10,6 +10,8 @@ mod fetch;
 mod file;
 mod files;
 mod mlflow;
+#[cfg(feature = "object-store")]
+mod object;
 mod progress;
 mod store;
 
@@ -223,7 +225,7 @@ fn check_is_model(place: &str, listing: &Listing) -> Result<(), ArtifactError> {
 
 /// The store of a URI.
 fn open(config: &Config, uri: &ArtifactUri) -> Result<Box<dyn ArtifactStore>, ArtifactError> {
-    if let Some(path) = uri.local_path() {
+    if let Some(path) = uri.local_path().filter(|path| !path.as_os_str().is_empty()) {
         return Ok(Box::new(file::FileStore::new(path)));
     }
     let text = uri.as_str();
@@ -241,6 +243,15 @@ fn open(config: &Config, uri: &ArtifactUri) -> Result<Box<dyn ArtifactStore>, Ar
         "file" => Err(ArtifactError::Unsupported(format!(
             "`{shown}` names no path of this machine; write file:///PATH"
         ))),
+        #[cfg(feature = "object-store")]
+        kind @ ("s3" | "s3a" | "gs" | "wasb" | "wasbs" | "abfs" | "abfss") => {
+            let settings = &config.object_store;
+            Ok(Box::new(object::ObjectFiles::new(&shown, kind, rest, settings)?))
+        }
+        #[cfg(not(feature = "object-store"))]
+        "s3" | "s3a" | "gs" | "wasb" | "wasbs" | "abfs" | "abfss" => Err(ArtifactError::Unsupported(
+            format!("cannot fetch `{shown}`: modelsd was built without the feature `object-store`"),
+        )),
         "" => Err(ArtifactError::Unsupported(
             "the location of the files is empty".into(),
         )),
