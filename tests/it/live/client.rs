@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::registry::Asked;
 use super::server::{MlflowServer, Options, Python, Store};
-use crate::support::repository;
+use crate::support::{modelsd, repository};
 
 const SEARCH: &str = "api/2.0/mlflow/registered-models/search";
 
@@ -135,6 +135,13 @@ fn certificates_are_checked_both_ways() {
     config.insecure_tls = false;
     config.ca_bundle = pem("authority.crt");
     assert_eq!(get(&config).unwrap(), json!({}));
+    // Servers without workspaces refuse whoever names one.
+    config.workspace = Some("team".into());
+    fails(
+        &config,
+        &["has no workspaces", "MLFLOW_WORKSPACE is `team`: unset it"],
+    );
+    config.workspace = None;
     config.client_certificate = None;
     fails(&config, &["cannot reach", "MLFLOW_TRACKING_CLIENT_CERT_PATH"]);
     // A certificate is for its names.
@@ -149,7 +156,40 @@ fn certificates_are_checked_both_ways() {
 }
 
 #[test]
-fn host_names_and_workspaces_that_the_server_refuses_are_explained() {
+fn a_command_says_what_hinders_it_and_no_secret() {
+    let run = |env: &[(&str, &str)]| {
+        let mut command = modelsd();
+        command
+            .args(["inspect", "models:/iris/Production"])
+            .envs(env.iter().copied());
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!said.contains("hidden"), "{said}");
+        (output.status.code(), said)
+    };
+    let nobody = ("MLFLOW_TRACKING_URI", "http://me:hidden@127.0.0.1:9");
+    let (status, said) = run(&[nobody, ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(
+        said.contains("cannot reach `http://127.0.0.1:9`: no connection"),
+        "{said}"
+    );
+    let (status, said) = run(&[
+        nobody,
+        ("MLFLOW_TRACKING_AUTH", "x"),
+        ("MLFLOW_HTTP_REQUEST_TIMEOUT", "soon"),
+    ]);
+    assert_eq!(status, Some(64), "{said}");
+    for wanted in [
+        "MLFLOW_TRACKING_AUTH is set",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT is `soon`",
+    ] {
+        assert!(said.contains(wanted), "{said}");
+    }
+}
+
+#[test]
+fn a_host_name_that_the_server_refuses_is_explained() {
     let store = Store::new();
     let options = Options {
         flags: &["--allowed-hosts", "example.com"],
@@ -166,15 +206,4 @@ fn host_names_and_workspaces_that_the_server_refuses_are_explained() {
             &format!("naming `{address}`"),
         ],
     );
-    drop(server);
-
-    let server = MlflowServer::start(&store, &Options::default());
-    let mut config = Config::new(&server.url);
-    config.workspace = Some("team".into());
-    fails(
-        &config,
-        &["has no workspaces", "MLFLOW_WORKSPACE is `team`: unset it"],
-    );
-    config.workspace = None;
-    assert_eq!(get(&config).unwrap(), json!({}));
 }

@@ -1,6 +1,8 @@
 //! The registry of a real server: what URIs mean, where the files are, and what is said when there are none. MLflow's
 //! own client is asked the same.
 
+use std::time::Duration;
+
 use modelsd::client::Config;
 use modelsd::model::stage::Stage;
 use modelsd::model::uri::ModelUri;
@@ -125,6 +127,15 @@ fn a_registry_is_asked_as_mlflows_client_asks() {
         let version = python.ask("wanted", json!({ "uri": uri }));
         assert_eq!(answer.unwrap().id.version_label(), version.to_string(), "{uri}");
     }
+
+    // However many URIs: one request a model and poll, once it is known which older versions are ready.
+    let requests = || server.log().matches("GET /api/2.0/mlflow/").count();
+    let of_iris: Vec<&str> = uris.iter().copied().filter(|uri| uri.contains("iris")).collect();
+    let before = requests();
+    assert!(asked.wanted(&of_iris).iter().all(Result::is_ok));
+    // The server logs a request after it was answered.
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(requests() - before, 1, "{}", server.log());
 
     // Where the files are, also of what is in no registry.
     let by_id = format!("models:/{logged}");
