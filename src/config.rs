@@ -12,10 +12,12 @@ use crate::flavor::{self, EngineChoice};
 use crate::http;
 use crate::model::uri::ModelUri;
 use crate::protocol::Limits;
+use crate::registry;
 use crate::serve::endpoint;
 use crate::telemetry::log;
 
 mod args;
+mod mlflow;
 mod registry_command;
 mod units;
 
@@ -85,7 +87,7 @@ pub struct ServeConfig {
     /// What to serve.
     pub model: ModelUri,
     /// The registry that knows it.
-    pub registry: String,
+    pub registry: registry::Spec,
     /// Address to listen on.
     pub host: String,
     /// Port to listen on; 0 takes a free one.
@@ -112,7 +114,7 @@ pub struct OfflineConfig {
     /// The model.
     pub model: ModelUri,
     /// The registry that knows it.
-    pub registry: String,
+    pub registry: registry::Spec,
     /// Engines.
     pub flavor: flavor::Config,
     /// Whether schema errors leave out the schema.
@@ -155,7 +157,7 @@ impl ServeConfig {
         );
         let config = ServeConfig {
             model: check.model(args.model_uri.as_deref()),
-            registry: args.registry.clone(),
+            registry: check.registry(args.registry.as_deref()),
             host: check.text(&args.host, &["MLFLOW_HOST"], "127.0.0.1"),
             port: check.parsed("--port", &args.port, &["MLFLOW_PORT"], "5001", units::port),
             predictors: check.count("--predictors", &args.predictors, cores),
@@ -209,7 +211,7 @@ impl ServeConfig {
                     depth: check.parsed("--max-json-depth", &args.max_json_depth, &[], "64", units::depth),
                 },
             },
-            disable_schema_details: check.schema_details(),
+            disable_schema_details: check.boolean("MLFLOW_DISABLE_SCHEMA_DETAILS"),
             log: check.log(&args.log, "info"),
         };
         check.done(config)
@@ -223,7 +225,7 @@ impl OfflineConfig {
     /// With every problem at once.
     pub fn new(
         model_uri: Option<&str>,
-        registry: &str,
+        registry: Option<&str>,
         engine: &EngineArgs,
         log: &LogArgs,
         env: &dyn Env,
@@ -234,9 +236,9 @@ impl OfflineConfig {
         };
         let config = OfflineConfig {
             model: check.model(model_uri),
-            registry: registry.to_string(),
+            registry: check.registry(registry),
             flavor: check.flavor(engine),
-            disable_schema_details: check.schema_details(),
+            disable_schema_details: check.boolean("MLFLOW_DISABLE_SCHEMA_DETAILS"),
             log: check.log(log, "warn"),
         };
         check.done(config)
@@ -326,14 +328,13 @@ impl Check<'_> {
     }
 
     /// MLflow reads its booleans as `true`/`1` and `false`/`0`, in any case.
-    fn schema_details(&mut self) -> bool {
-        const NAME: &str = "MLFLOW_DISABLE_SCHEMA_DETAILS";
-        match self.env.get(NAME).map(|value| value.to_lowercase()).as_deref() {
+    fn boolean(&mut self, name: &str) -> bool {
+        match self.env.get(name).map(|value| value.to_lowercase()).as_deref() {
             None | Some("false" | "0") => false,
             Some("true" | "1") => true,
             Some(other) => {
                 self.problems
-                    .push(format!("{NAME} is `{other}`: use true or false"));
+                    .push(format!("{name} is `{other}`: use true or false"));
                 false
             }
         }

@@ -13,6 +13,7 @@ use source::{Source, absolute_paths, root, sources};
 mod source;
 
 /// What each top-level module may use of ours; the table of `src/ARCHITECTURE.md`.
+#[rustfmt::skip] // a line each
 const LAYERS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("telemetry", &[]),
@@ -35,7 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("http", &["protocol", "serve", "deploy", "telemetry"]),
     (
         "config",
-        &["model", "telemetry", "flavor", "protocol", "serve", "http"],
+        &["model", "telemetry", "client", "registry", "flavor", "protocol", "serve", "http"],
     ), // what it configures
     ("app", &["*"]),
     ("main", &["app", "config"]),

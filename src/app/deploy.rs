@@ -17,7 +17,7 @@ pub(super) struct Target<'a> {
     /// The model.
     pub(super) uri: &'a ModelUri,
     /// The registry that knows it.
-    pub(super) registry: &'a str,
+    pub(super) registry: &'a registry::Spec,
     /// Engines.
     pub(super) flavor: &'a flavor::Config,
     /// Predictors of the deployment.
@@ -28,7 +28,10 @@ pub(super) struct Target<'a> {
 ///
 /// # Errors
 /// When the registry, the version or its files are missing or bad.
-pub(super) async fn resolve(uri: &ModelUri, registry: &str) -> anyhow::Result<(Resolved, ArtifactDir)> {
+pub(super) async fn resolve(
+    uri: &ModelUri,
+    registry: &registry::Spec,
+) -> anyhow::Result<(Resolved, ArtifactDir)> {
     let registry = registry::open(registry)?;
     let resolved = registry::resolve(registry.as_ref(), uri)
         .await

@@ -34,7 +34,7 @@ pub fn run(args: Args, env: &dyn Env) -> anyhow::Result<()> {
         }
         Command::Predict(args) => {
             let model = args.model_uri.as_deref();
-            let config = OfflineConfig::new(model, &args.registry, &args.engine, &args.log, env)?;
+            let config = OfflineConfig::new(model, args.registry.as_deref(), &args.engine, &args.log, env)?;
             let media = match args.content_type.as_str() {
                 "json" => Media::Json,
                 "csv" => Media::Csv,
@@ -56,7 +56,7 @@ pub fn run(args: Args, env: &dyn Env) -> anyhow::Result<()> {
         }
         Command::Inspect(args) => {
             let uri = Some(args.model_uri.as_str());
-            let config = OfflineConfig::new(uri, &args.registry, &args.engine, &args.log, env)?;
+            let config = OfflineConfig::new(uri, args.registry.as_deref(), &args.engine, &args.log, env)?;
             install_log(&config.log)?;
             print_inspection(&config, &args)
         }

@@ -58,7 +58,7 @@ impl Client {
             let sent = request.send().await;
             let response = sent.map_err(|error| from_reqwest(error, &server, shared.timeout))?;
             if auth {
-                return Ok(shared.succeeded(response).await?);
+                return shared.succeeded(response).await;
             }
             store_succeeded(response, &server, shared).await
         })

@@ -160,6 +160,11 @@ impl Client {
         &self.shared.name
     }
 
+    /// Who we are for the server.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.shared.credentials.as_ref()
+    }
+
     /// The address of a path below the server's, each segment percent-encoded. Empty segments, `.` and `..` are left
     /// out: they cannot be said in an address.
     pub fn url(&self, path: &str) -> Url {

@@ -13,14 +13,10 @@ pub struct ServeArgs {
     /// models:/NAME/latest, a model directory, or an .onnx file
     #[arg(short, long, env = "MODELSD_MODEL_URI", value_name = "URI")]
     pub model_uri: Option<String>,
-    /// Registry that knows the model: the folder of an embedded registry
-    #[arg(
-        long,
-        env = "MODELSD_REGISTRY",
-        default_value = "./models",
-        value_name = "DIR"
-    )]
-    pub registry: String,
+    /// Registry that knows the model: the address of an MLflow server (http://HOST:5000), or the folder of an embedded
+    /// registry [default: ./models; also MLFLOW_REGISTRY_URI, MLFLOW_TRACKING_URI]
+    #[arg(long, env = "MODELSD_REGISTRY", value_name = "URL|DIR")]
+    pub registry: Option<String>,
     /// Address to listen on [default: 127.0.0.1; also MLFLOW_HOST]
     #[arg(long, env = "MODELSD_HOST", value_name = "ADDRESS")]
     pub host: Option<String>,
@@ -104,14 +100,10 @@ pub struct PredictArgs {
     /// File for the answer; `-` or unset: standard output
     #[arg(short, long, value_name = "FILE")]
     pub output_path: Option<PathBuf>,
-    /// Registry that knows the model: the folder of an embedded registry
-    #[arg(
-        long,
-        env = "MODELSD_REGISTRY",
-        default_value = "./models",
-        value_name = "DIR"
-    )]
-    pub registry: String,
+    /// Registry that knows the model: the address of an MLflow server (http://HOST:5000), or the folder of an embedded
+    /// registry [default: ./models; also MLFLOW_REGISTRY_URI, MLFLOW_TRACKING_URI]
+    #[arg(long, env = "MODELSD_REGISTRY", value_name = "URL|DIR")]
+    pub registry: Option<String>,
     /// Engine.
     #[command(flatten)]
     pub engine: EngineArgs,
@@ -129,14 +121,10 @@ pub struct InspectArgs {
     /// Write JSON
     #[arg(long)]
     pub json: bool,
-    /// Registry that knows the model: the folder of an embedded registry
-    #[arg(
-        long,
-        env = "MODELSD_REGISTRY",
-        default_value = "./models",
-        value_name = "DIR"
-    )]
-    pub registry: String,
+    /// Registry that knows the model: the address of an MLflow server (http://HOST:5000), or the folder of an embedded
+    /// registry [default: ./models; also MLFLOW_REGISTRY_URI, MLFLOW_TRACKING_URI]
+    #[arg(long, env = "MODELSD_REGISTRY", value_name = "URL|DIR")]
+    pub registry: Option<String>,
     /// Engine.
     #[command(flatten)]
     pub engine: EngineArgs,

@@ -6,6 +6,8 @@ use clap::CommandFactory;
 use std::time::Duration;
 
 use super::*;
+use crate::client::Credentials;
+use crate::registry::Spec;
 
 struct Map(HashMap<&'static str, &'static str>);
 
@@ -35,7 +37,7 @@ fn defaults_are_those_of_the_help() {
     assert_eq!(config.endpoint.timeout, Duration::from_secs(60));
     assert_eq!(config.http.max_body_bytes, 64 << 20);
     assert_eq!(config.http.limits.depth, 64);
-    assert_eq!(config.registry, "./models");
+    assert_eq!(config.registry, Spec::Folder("./models".into()));
 }
 
 #[test]
@@ -109,6 +111,177 @@ fn a_problem_from_the_environment_names_the_variable() {
 fn no_model_is_a_problem_with_an_example() {
     let Problems(problems) = serve(&[], &[]).unwrap_err();
     assert!(problems[0].contains("models:/iris/Production"), "{problems:?}");
+}
+
+/// The settings of the client, of the registry and of the tracking server.
+fn clients(
+    words: &[&str],
+    env: &[(&'static str, &'static str)],
+) -> (crate::client::Config, crate::client::Config) {
+    let words = ["-m", "models:/iris/1"]
+        .iter()
+        .chain(words)
+        .copied()
+        .collect::<Vec<_>>();
+    match serve(&words, env).unwrap().registry {
+        Spec::Mlflow { registry, tracking } => (*registry, *tracking),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_registry_is_named_by_the_flag_then_by_mlflows_variables() {
+    let (own, mlflows, tracking) = (
+        ("MODELSD_REGISTRY", "http://own"),
+        ("MLFLOW_REGISTRY_URI", "http://registry"),
+        ("MLFLOW_TRACKING_URI", "http://tracking"),
+    );
+    let urls = |words: &[&str], env: &[_]| {
+        let (registry, tracking) = clients(words, env);
+        (registry.url, tracking.url)
+    };
+    let both = |one: &str, two: &str| (one.to_owned(), two.to_owned());
+    assert_eq!(urls(&[], &[tracking]), both("http://tracking", "http://tracking"));
+    assert_eq!(
+        urls(&[], &[tracking, mlflows]),
+        both("http://registry", "http://tracking")
+    );
+    assert_eq!(
+        urls(&["--registry", own.1], &[tracking, mlflows]),
+        both("http://own", "http://tracking")
+    );
+    assert_eq!(
+        urls(&["--registry", own.1], &[]),
+        both("http://own", "http://own")
+    );
+    let folder = serve(
+        &["-m", "models:/iris/1", "--registry", "./x"],
+        &[tracking, mlflows],
+    )
+    .unwrap();
+    assert_eq!(folder.registry, Spec::Folder("./x".into()));
+}
+
+#[test]
+fn the_client_is_set_up_by_mlflows_variables() {
+    let server = ("MLFLOW_TRACKING_URI", "https://host");
+    let (plain, _) = clients(&[], &[server]);
+    assert_eq!(plain, crate::client::Config::new("https://host"));
+    let env = [
+        server,
+        ("MLFLOW_TRACKING_USERNAME", "me"),
+        ("MLFLOW_TRACKING_PASSWORD", "hidden"),
+        ("MLFLOW_TRACKING_TOKEN", "hidden"),
+        ("MLFLOW_TRACKING_INSECURE_TLS", "True"),
+        ("MLFLOW_WORKSPACE", " team "),
+        ("MLFLOW_HTTP_REQUEST_TIMEOUT", "9"),
+        ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3"),
+        ("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0.5"),
+        ("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0"),
+        ("MLFLOW_TRACKING_AWS_SIGV4", "false"),
+    ];
+    let (set, _) = clients(&[], &env);
+    let basic = Credentials::Basic {
+        user: "me".into(),
+        password: "hidden".into(),
+    };
+    assert_eq!((set.credentials.as_ref(), set.insecure_tls), (Some(&basic), true));
+    assert_eq!(
+        (set.workspace.as_deref(), set.timeout.as_secs(), set.retries),
+        (Some("team"), 9, 3)
+    );
+    assert_eq!((set.backoff_factor, set.backoff_jitter), (0.5, 0.0));
+    assert!(!format!("{set:?}").contains("hidden"));
+    // A user alone is nobody.
+    let (token, _) = clients(&[], &[server, env[1], env[3]]);
+    assert_eq!(token.credentials, Some(Credentials::Bearer("hidden".into())));
+}
+
+#[test]
+fn credentials_come_from_the_file_where_no_variable_has_them() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join(".mlflow")).unwrap();
+    let file = home.path().join(".mlflow/credentials");
+    std::fs::write(
+        &file,
+        "[mlflow]\nmlflow_tracking_username = filed\nmlflow_tracking_password = hidden\n",
+    )
+    .unwrap();
+    let home: &'static str = home.path().to_str().unwrap().to_owned().leak();
+    let env = [("MLFLOW_TRACKING_URI", "http://host"), ("HOME", home)];
+    let user = |config: crate::client::Config| match config.credentials {
+        Some(Credentials::Basic { user, password }) => (user, password),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(user(clients(&[], &env).0), ("filed".into(), "hidden".into()));
+    let env = [env[0], env[1], ("MLFLOW_TRACKING_USERNAME", "me")];
+    assert_eq!(user(clients(&[], &env).0), ("me".into(), "hidden".into()));
+    std::fs::write(&file, "[mlflow]\nhidden\n").unwrap();
+    let Problems(problems) = serve(&["-m", "models:/iris/1"], &env).unwrap_err();
+    assert!(
+        problems[0].contains(".mlflow/credentials`: near line"),
+        "{problems:?}"
+    );
+    assert!(!problems[0].contains("hidden"), "{problems:?}");
+}
+
+#[test]
+fn what_the_client_cannot_do_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join(".trash")).unwrap();
+    let runs: &'static str = folder.path().to_str().unwrap().to_owned().leak();
+    let at = |url| ("MLFLOW_TRACKING_URI", url);
+    for (env, wanted) in [
+        (
+            vec![at("sqlite:///mlflow.db")],
+            "MLFLOW_TRACKING_URI: no registry is called `sqlite:`",
+        ),
+        (vec![at("databricks")], "MLFLOW_TRACKING_URI: Databricks"),
+        (
+            vec![at("./mlruns")],
+            "MLFLOW_TRACKING_URI is `./mlruns`: a folder that MLflow keeps runs in",
+        ),
+        (vec![at(runs)], "a folder that MLflow keeps runs in"),
+        (vec![at("http://ho st")], "no address of an MLflow server"),
+        (
+            vec![at("http://h"), ("MLFLOW_TRACKING_AWS_SIGV4", "true")],
+            "MLFLOW_TRACKING_AWS_SIGV4 is set",
+        ),
+        (
+            vec![at("http://h"), ("MLFLOW_TRACKING_AUTH", "kubernetes")],
+            "MLFLOW_TRACKING_AUTH is set",
+        ),
+        (
+            vec![
+                at("http://h"),
+                ("MLFLOW_TRACKING_SERVER_CERT_PATH", "/nowhere.pem"),
+            ],
+            "`/nowhere.pem`",
+        ),
+        (
+            vec![at("http://h"), ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "11")],
+            "from 0 to 10",
+        ),
+        (
+            vec![at("./runs"), ("MLFLOW_REGISTRY_URI", "http://h")],
+            "MLFLOW_TRACKING_URI is a folder",
+        ),
+    ] {
+        let Problems(problems) = serve(&["-m", "models:/iris/1"], &env).unwrap_err();
+        assert!(
+            problems.len() == 1 && problems[0].contains(wanted),
+            "{wanted} in {problems:?}"
+        );
+    }
+}
+
+#[test]
+fn what_only_servers_need_does_not_hinder_a_folder() {
+    let env = [
+        ("MLFLOW_TRACKING_AUTH", "x"),
+        ("MLFLOW_HTTP_REQUEST_TIMEOUT", "x"),
+    ];
+    assert!(serve(&["-m", "models:/iris/1"], &env).is_ok());
 }
 
 #[test]

@@ -100,6 +100,22 @@ pub(super) fn depth(text: &str) -> Reading<usize> {
     }
 }
 
+/// How often a request is sent again; MLflow's client allows as many.
+pub(super) fn retries(text: &str) -> Reading<u32> {
+    match text.parse() {
+        Ok(retries) if retries <= 10 => Ok(retries),
+        _ => Err((0, "use a number from 0 to 10".into())),
+    }
+}
+
+/// Seconds of a wait between retries; MLflow's client allows as many.
+pub(super) fn backoff(text: &str) -> Reading<f64> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=120.0).contains(&seconds) => Ok(seconds),
+        _ => Err((0.0, "use a number of seconds from 0 to 120".into())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,23 +1,29 @@
 //! Registries: which version a model URI means, and where its files are.
 //!
-//! [`open`] makes a [`Registry`] from a text that only this folder reads. URIs of local directories and `.onnx` files
+//! [`Spec`] is made from a text that only this folder reads, and [`open`] makes a [`Registry`] of it. URIs of local directories and `.onnx` files
 //! mean themselves, whatever the registry.
 
-pub mod dir;
-
+mod dir;
+mod error;
 mod files;
+mod mlflow;
+mod pick;
+mod spec;
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use crate::model::location::ArtifactUri;
-use crate::model::stage::{Stage, UnknownStage};
+use crate::model::stage::Stage;
 use crate::model::uri::ModelUri;
 use crate::model::version::VersionId;
+
+pub use dir::DirRegistry;
+pub use error::RegistryError;
+pub use spec::Spec;
 
 /// Says which versions URIs mean now, and where the files of a version are. Nothing here polls; all of it is
 /// cancel-safe.
@@ -180,130 +186,33 @@ impl ModelEntry {
     }
 }
 
-/// Why a registry gives no answer, or refuses a change.
-#[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
-    /// There is no such model.
-    #[error("registry `{registry}` has no model `{name}`; {known}")]
-    NoModel {
-        /// The registry.
-        registry: String,
-        /// The name asked for.
-        name: String,
-        /// What there is, in words.
-        known: String,
-    },
-    /// The model has no such version.
-    #[error("model `{name}` has no {wanted}; it has {known}")]
-    NoVersion {
-        /// The model.
-        name: String,
-        /// What was asked for: `version 7`, `version in stage Production`, `alias x`.
-        wanted: String,
-        /// What there is, in words.
-        known: String,
-    },
-    /// The version is registered, and its files are gone.
-    #[error("the files of version {version} of model `{name}` are missing: there is no folder `{path}`")]
-    NoFiles {
-        /// The model.
-        name: String,
-        /// The version.
-        version: u64,
-        /// Where they should be.
-        path: PathBuf,
-    },
-    /// What is asked for is not allowed, whatever the registry holds.
-    #[error("{0}")]
-    Refused(String),
-    /// No stage has that name.
-    #[error(transparent)]
-    Stage(#[from] UnknownStage),
-    /// This registry cannot do it, or no such registry is built in.
-    #[error("{0}")]
-    Unsupported(String),
-    /// The registry cannot be read now.
-    #[error("cannot read `{path}`")]
-    Read {
-        /// What was read.
-        path: PathBuf,
-        /// The system's complaint.
-        #[source]
-        source: io::Error,
-    },
-    /// The change could not be written; the registry is as it was.
-    #[error("cannot write `{path}`")]
-    Write {
-        /// What was written.
-        path: PathBuf,
-        /// The system's complaint.
-        #[source]
-        source: io::Error,
-    },
-    /// The registry can be read and makes no sense.
-    #[error("`{path}` is damaged: {problem}")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// The files of a new version could not be had.
-    #[error("cannot register a version of model `{name}`")]
-    Files {
-        /// The model.
-        name: String,
-        /// What was wrong with the files.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The answer could not be shown.
-    #[error("cannot write the answer")]
-    Output(#[from] io::Error),
-}
-
-/// Opens the registry that `--registry` names: a folder.
+/// Opens a registry; an MLflow server is not asked yet.
 ///
 /// A folder need not be there: without one, local directories and files can still be served.
 ///
 /// # Errors
-/// When the text names a kind of registry that is not built in.
-pub fn open(spec: &str) -> Result<Box<dyn Registry>, RegistryError> {
-    // The address itself may hold a password, so it is not repeated.
-    if ["http://", "https://"]
-        .iter()
-        .any(|scheme| starts_with_ignoring_case(spec, scheme))
-    {
-        return Err(RegistryError::Unsupported(
-            "the MLflow registry client is not built into this version: name a registry folder (`--registry ./models`), \
-            or download the model and serve its directory (`-m ./model`)"
-                .into(),
-        ));
-    }
-    if let Some((scheme, _)) = spec
-        .split_once("://")
-        .filter(|(scheme, _)| !scheme.eq_ignore_ascii_case("file"))
-    {
-        return Err(RegistryError::Unsupported(format!(
-            "no kind of registry is called `{scheme}://`; a registry is a folder, such as ./models"
-        )));
-    }
-    let path = ArtifactUri::new(spec)
-        .local_path()
-        .filter(|path| !path.as_os_str().is_empty());
-    let path =
-        path.ok_or_else(|| RegistryError::Unsupported(format!("`{spec}` names no registry folder")))?;
-    Ok(Box::new(WithLocal(embedded(&path))))
+/// When the settings of the client of an MLflow server are not usable.
+pub fn open(spec: &Spec) -> Result<Box<dyn Registry>, RegistryError> {
+    Ok(match spec {
+        Spec::Folder(path) => Box::new(WithLocal(embedded(path))),
+        Spec::Mlflow { registry, tracking } => {
+            Box::new(WithLocal(mlflow::MlflowRegistry::new(registry, tracking)?))
+        }
+    })
+}
+
+/// The same for those who ask again and again: a question is sent once more at most, so that an outage shows at once,
+/// and its end as soon as the next question is asked.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_to_poll(spec: &Spec) -> Result<Box<dyn Registry>, RegistryError> {
+    open(&spec.clone().with_retries(1))
 }
 
 /// The registry in a folder, for those who change it.
-pub fn embedded(path: &Path) -> dir::DirRegistry {
-    dir::DirRegistry::new(path)
-}
-
-fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
-    text.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+pub fn embedded(path: &Path) -> DirRegistry {
+    DirRegistry::new(path)
 }
 
 /// Answers for local URIs, so that no registry needs to.
@@ -405,28 +314,5 @@ mod tests {
                 "{uri}"
             );
         }
-    }
-
-    #[test]
-    fn registries_that_are_not_built_in_are_refused_by_name() {
-        for (spec, wanted) in [
-            (
-                "http://me:secret@host:5000",
-                "the MLflow registry client is not built into this version",
-            ),
-            (
-                "HTTPS://host",
-                "the MLflow registry client is not built into this version",
-            ),
-            ("sqlite:///x.db", "`sqlite://`"),
-            ("", "names no registry folder"),
-        ] {
-            let message = open(spec).err().unwrap().to_string();
-            assert!(
-                message.contains(wanted) && !message.contains("secret"),
-                "{message}"
-            );
-        }
-        assert!(open("./nowhere").is_ok() && open("file:///srv/models").is_ok());
     }
 }

@@ -9,6 +9,7 @@ mod conformance;
 mod echo;
 mod engines;
 mod http;
+mod live;
 mod mlmodel;
 mod registry;
 mod registry_writers;

@@ -10,7 +10,7 @@ use clap::{CommandFactory, Parser};
 use modelsd::app::registry::run;
 use modelsd::artifact::ArtifactDir;
 use modelsd::config::{Args, RegistryCommand};
-use modelsd::registry::{Resolved, embedded, open};
+use modelsd::registry::{Resolved, Spec, embedded, open};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -41,7 +41,7 @@ fn refused(registry: &Path, command: &str, wanted: &str) {
 
 fn resolve(registry: &Path, uri: &str) -> Result<Resolved, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let registry = open(registry.to_str().unwrap()).unwrap();
+    let registry = open(&Spec::Folder(registry.to_path_buf())).unwrap();
     let resolved = runtime.block_on(modelsd::registry::resolve(
         registry.as_ref(),
         &uri.parse().unwrap(),

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
+use super::pick::{listed, pick};
 use super::{ModelEntry, NewVersion, Registry, RegistryError, Resolved, Selector, Wanted};
 use crate::model::location::ArtifactUri;
 use crate::model::stage::Stage;
@@ -57,7 +58,7 @@ impl Registry for DirRegistry {
     async fn locate(&self, uri: &ModelUri, wanted: &Wanted) -> Result<Resolved, RegistryError> {
         let (name, version) = (&*wanted.id.name, wanted.id.version_label());
         let entry = self.show(name)?;
-        let version = rules::pick(&entry, &number_uri(uri, name, version))?;
+        let version = pick(&entry, &number_uri(uri, name, version))?;
         let details = entry.versions.get(&version).cloned().unwrap_or_default();
         Ok(Resolved {
             id: wanted.id.clone(),
@@ -102,7 +103,7 @@ impl DirRegistry {
                 self.root.display()
             )));
         };
-        let version = rules::pick(&self.show(name)?, uri)?;
+        let version = pick(&self.show(name)?, uri)?;
         let folder = self.version_folder(name, version)?;
         Ok(Wanted {
             id: VersionId::registered(name, &version.to_string()),
@@ -279,7 +280,7 @@ impl DirRegistry {
             Ok(names) if names.is_empty() => {
                 "it has no models; `modelsd registry register NAME DIR` adds one".into()
             }
-            Ok(names) => format!("it has {}", rules::listed(&names, false)),
+            Ok(names) => format!("it has {}", listed(&names, false)),
             Err(RegistryError::Read { source, .. }) => format!("the folder cannot be read: {source}"),
             Err(error) => error.to_string(),
         };

@@ -1,0 +1,144 @@
+//! Why a registry gives no answer, or refuses a change.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::client::ClientError;
+use crate::model::stage::UnknownStage;
+
+/// Why a registry gives no answer, or refuses a change.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// There is no such model.
+    #[error("registry `{registry}` has no model `{name}`; {known}")]
+    NoModel {
+        /// The registry.
+        registry: String,
+        /// The name asked for.
+        name: String,
+        /// What there is, in words.
+        known: String,
+    },
+    /// The model has no such version.
+    #[error("model `{name}` has no {wanted}; it has {known}")]
+    NoVersion {
+        /// The model.
+        name: String,
+        /// What was asked for: `version 7`, `version in stage Production`, `alias x`.
+        wanted: String,
+        /// What there is, in words.
+        known: String,
+    },
+    /// The version is registered, and its files are gone.
+    #[error("the files of version {version} of model `{name}` are missing: there is no folder `{path}`")]
+    NoFiles {
+        /// The model.
+        name: String,
+        /// The version.
+        version: u64,
+        /// Where they should be.
+        path: PathBuf,
+    },
+    /// What is asked for is not allowed, whatever the registry holds.
+    #[error("{0}")]
+    Refused(String),
+    /// No stage has that name.
+    #[error(transparent)]
+    Stage(#[from] UnknownStage),
+    /// This registry cannot do it, or no such registry is built in.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The version is registered and not ready to be used.
+    #[error("version {version} of model `{name}` is not ready: its status is {status}{hint}")]
+    NotReady {
+        /// The model.
+        name: String,
+        /// The version.
+        version: u64,
+        /// What the registry says of it: `PENDING_REGISTRATION`, `FAILED_REGISTRATION`.
+        status: String,
+        /// What helps, after a semicolon; else empty.
+        hint: &'static str,
+    },
+    /// The server has no such run or logged model.
+    #[error("`{server}` has no {what}")]
+    Nothing {
+        /// The server.
+        server: String,
+        /// What was asked for: `run x`, `logged model m-x`.
+        what: String,
+    },
+    /// What the registry says of the place of the files leads nowhere.
+    #[error("cannot tell where the files of `{uri}` are: {problem}")]
+    Location {
+        /// What was asked for.
+        uri: String,
+        /// Why not.
+        problem: String,
+    },
+    /// The MLflow server gives no answer that helps.
+    #[error(transparent)]
+    Client(Arc<ClientError>),
+    /// The registry cannot be read now.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// What was read.
+        path: PathBuf,
+        /// The system's complaint.
+        #[source]
+        source: io::Error,
+    },
+    /// The change could not be written; the registry is as it was.
+    #[error("cannot write `{path}`")]
+    Write {
+        /// What was written.
+        path: PathBuf,
+        /// The system's complaint.
+        #[source]
+        source: io::Error,
+    },
+    /// The registry can be read and makes no sense.
+    #[error("`{path}` is damaged: {problem}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The files of a new version could not be had.
+    #[error("cannot register a version of model `{name}`")]
+    Files {
+        /// The model.
+        name: String,
+        /// What was wrong with the files.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The answer could not be shown.
+    #[error("cannot write the answer")]
+    Output(#[from] io::Error),
+}
+
+impl RegistryError {
+    /// Whether the registry could not be asked: nothing is known then of what it wants, and what is served stays. False
+    /// when it answered that there is no such thing, or that it cannot be had.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            RegistryError::Client(error) => !definite(error),
+            RegistryError::Read { .. } | RegistryError::Damaged { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// Whether the server understood the question and said no, rather than not to us or not now.
+fn definite(error: &ClientError) -> bool {
+    error.code().is_some() && matches!(error.status(), Some(400 | 404))
+}
+
+impl From<ClientError> for RegistryError {
+    fn from(error: ClientError) -> RegistryError {
+        RegistryError::Client(Arc::new(error))
+    }
+}

@@ -1,0 +1,8 @@
+//! Tests against a real `mlflow server`, started here.
+//!
+//! `scripts/test-python.sh` makes the Python environment they run in. A server takes five seconds of a core to start, so
+//! that a test has many checks.
+
+mod client;
+mod registry;
+mod server;
