@@ -120,6 +120,9 @@ impl MlflowStore {
         let client = Client::new(config)?;
         let storage = Config {
             timeout: config.timeout,
+            retries: config.retries,
+            backoff_factor: config.backoff_factor,
+            backoff_jitter: config.backoff_jitter,
             ..Config::new(client.name())
         };
         let place = format!("{}/{}", client.name(), joined(&joined(api, SERVICE), &root));
@@ -167,10 +170,12 @@ impl MlflowStore {
     async fn download(&self, path: &str, offset: u64) -> Result<Download, ArtifactError> {
         let info = self.info().await;
         if info.artifacts_presigned_only {
-            return self.direct(path, offset).await;
+            return self.direct(&self.storage, path, offset).await;
         }
         if info.multipart_downloads_enabled && !self.no_presigned.load(Relaxed) {
-            match self.direct(path, offset).await {
+            // Where there is another way, this one is not insisted on.
+            let storage = self.storage.with_retries(1);
+            match self.direct(&storage, path, offset).await {
                 Ok(download) => return Ok(download),
                 Err(error) => {
                     let cause = error.source().map(ToString::to_string);
@@ -183,7 +188,7 @@ impl MlflowStore {
             Ok(download) => Ok(download),
             // So answers a server that gives presigned addresses only, and one that does not let us read.
             Err(error) if error.code() == Some("PERMISSION_DENIED") => {
-                let direct = self.direct(path, offset).await;
+                let direct = self.direct(&self.storage, path, offset).await;
                 direct.map_err(|_| failed(format!("read `{path}` of `{}`", self.client.name()), error))
             }
             Err(error) => Err(failed(
@@ -199,7 +204,7 @@ impl MlflowStore {
     }
 
     /// From the storage behind the server; the address is asked for anew each time, as it expires.
-    async fn direct(&self, path: &str, offset: u64) -> Result<Download, ArtifactError> {
+    async fn direct(&self, storage: &Client, path: &str, offset: u64) -> Result<Download, ArtifactError> {
         let doing = || format!("read `{path}` of `{}` by a presigned address", self.client.name());
         let prefix = self.api.strip_suffix(API).unwrap_or_default();
         let asked = self.client.get(&format!("{prefix}{PRESIGNED}/{path}"), &[]).await;
@@ -216,7 +221,7 @@ impl MlflowStore {
             .filter(|url| matches!(url.scheme(), "http" | "https"));
         let url =
             url.ok_or_else(|| ArtifactError::Unsupported(format!("cannot {}: it is no address", doing())))?;
-        let begun = self.storage.download(&url, offset, false).await;
+        let begun = storage.download(&url, offset, false).await;
         begun.map_err(|error| failed(doing(), error))
     }
 }

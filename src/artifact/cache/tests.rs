@@ -180,7 +180,10 @@ fn a_note_is_for_people_too() {
 const TASK: &str = "task.txt";
 
 fn other_process(folder: &TempDir, task: &str) -> Child {
-    fs::write(folder.path().join(TASK), task).unwrap();
+    // Not written again while others read it.
+    if !folder.path().join(TASK).is_file() {
+        fs::write(folder.path().join(TASK), task).unwrap();
+    }
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args([
@@ -191,7 +194,7 @@ fn other_process(folder: &TempDir, task: &str) -> Child {
         .current_dir(folder.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
-        .stderr(Stdio::null());
+        .stderr(Stdio::inherit());
     command.spawn().unwrap()
 }
 

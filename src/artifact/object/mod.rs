@@ -19,6 +19,8 @@ use super::{ArtifactError, FileEntry, MAX_FILES};
 
 /// Longest part of a store's complaint that is shown, in characters.
 const SHOWN: usize = 600;
+/// Where the library asks for credentials when there are none, on machines of Amazon.
+const METADATA: &str = "169.254.169.254";
 
 /// What an object store keeps below a prefix, or one object.
 pub(super) struct ObjectFiles {
@@ -101,14 +103,32 @@ impl ObjectFiles {
         } else {
             format!("`{file}` at ")
         };
+        let mut said = clean(&error);
+        if said.contains(METADATA) {
+            said.push_str(
+                "; no credentials are set, and this machine has none: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, \
+                or AWS_SKIP_SIGNATURE=true for a public bucket",
+            );
+        }
         ArtifactError::Store {
             doing: format!("{doing} {what}`{}`", self.place),
-            may_pass: matches!(
-                error,
-                object_store::Error::Generic { .. } | object_store::Error::JoinError { .. }
-            ),
-            source: clean(&error).into(),
+            may_pass: may_pass(&error, &said),
+            source: said.into(),
         }
+    }
+}
+
+/// Whether it may pass with nobody's help. The library's own retries are over by then.
+fn may_pass(error: &object_store::Error, said: &str) -> bool {
+    // Statuses that the library has no kind for are in its text alone.
+    let refused = said.contains("status code: 4");
+    let busy = ["status code: 408", "status code: 429"]
+        .iter()
+        .any(|status| said.contains(status));
+    match error {
+        object_store::Error::Generic { .. } => !refused || busy,
+        object_store::Error::JoinError { .. } => true,
+        _ => false,
     }
 }
 
@@ -199,6 +219,22 @@ fn without_queries(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_store_refuses_does_not_pass() {
+        let error = object_store::Error::Generic {
+            store: "S3",
+            source: "x".into(),
+        };
+        for (said, wanted) in [
+            ("no connection", true),
+            ("returned non-2xx status code: 403 Forbidden", false),
+            ("returned non-2xx status code: 429 Too Many Requests", true),
+            ("returned non-2xx status code: 503 Slow Down", true),
+        ] {
+            assert_eq!(may_pass(&error, said), wanted, "{said}");
+        }
+    }
 
     #[test]
     fn signatures_are_not_shown() {

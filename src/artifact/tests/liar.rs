@@ -388,3 +388,76 @@ async fn a_dropped_fetch_leaves_nothing() {
     is_tidied(&cache).await;
     assert!(artifacts.recall(&key).await.unwrap().is_none());
 }
+
+/// A server that gives presigned addresses, for storage at another address.
+fn presigning(info: &'static str, storage: String) -> impl Fn(&Ask) -> Option<Say> + Send + Sync + 'static {
+    move |ask| {
+        let presigned = "/api/2.0/mlflow-artifacts/presigned/m/";
+        if ask.target == "/api/3.0/mlflow/server-info" {
+            Some(Say::Well("", info.into()))
+        } else if let Some(path) = ask.target.strip_prefix(presigned) {
+            let url = format!("{storage}{FILE}/{path}?signature=hidden");
+            Some(Say::Well(
+                "",
+                json!({"url": url, "headers": {}}).to_string().into_bytes(),
+            ))
+        } else if ask.target.starts_with(FILE) && info.contains("only") {
+            let refusal = json!({"error_code": "PERMISSION_DENIED", "message": "presigned only"}).to_string();
+            Some(Say::Cut(
+                "403 Forbidden\r\n".into(),
+                refusal.len(),
+                refusal.into_bytes(),
+            ))
+        } else {
+            None
+        }
+    }
+}
+
+/// A storage that serves presigned addresses: without our credentials.
+fn storage() -> String {
+    server(|ask| {
+        let (target, query) = ask.target.split_once('?')?;
+        assert_eq!(query, "signature=hidden");
+        let plain = Ask {
+            target: target.to_owned(),
+            from: ask.from,
+            nth: ask.nth,
+        };
+        Some(if ask.from.is_none() && target.ends_with("big.bin") {
+            part(&plain, 0, "a", 2_000_000)
+        } else if target.ends_with("big.bin") {
+            part(&plain, 0, "a", BIG)
+        } else {
+            honest(&plain)
+        })
+    })
+}
+
+#[tokio::test]
+async fn presigned_addresses_are_used_when_the_server_wants_it() {
+    for info in [
+        "{\"multipart_downloads_enabled\": true}",
+        "{\"artifacts_presigned_only\": true}",
+        // A server that says nothing, and refuses to serve the files itself.
+        "{\"other\": \"only\"}",
+    ] {
+        let (result, _) = fetched(presigning(info, storage())).await;
+        assert!(result.unwrap() == big(0), "{info}");
+    }
+}
+
+#[tokio::test]
+async fn storage_that_cannot_be_reached_is_gone_around_or_told() {
+    let nowhere = || "http://127.0.0.1:9".to_owned();
+    let (result, _) = fetched(presigning("{\"multipart_downloads_enabled\": true}", nowhere())).await;
+    assert!(result.unwrap() == big(0));
+    for info in ["{\"artifacts_presigned_only\": true}", "{\"other\": \"only\"}"] {
+        let message = told(&fetched(presigning(info, nowhere())).await.0.unwrap_err());
+        assert!(
+            message.contains("127.0.0.1:9") || message.contains("presigned only"),
+            "{message}"
+        );
+        assert!(!message.contains("hidden"), "{message}");
+    }
+}

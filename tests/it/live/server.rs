@@ -34,14 +34,14 @@ pub fn free_port() -> u16 {
 }
 
 /// Ends a process and all that it started.
-struct Group {
+pub struct Group {
     leader: Child,
     ended: bool,
 }
 
 impl Group {
     /// Starts it at the head of a process group of its own.
-    fn start(command: &mut Command) -> Group {
+    pub fn start(command: &mut Command) -> Group {
         Group {
             leader: command.process_group(0).spawn().unwrap(),
             ended: false,
@@ -193,7 +193,7 @@ impl MlflowServer {
 }
 
 /// A command without what the desk has set for MLflow.
-fn clean(program: &Path) -> Command {
+pub fn clean(program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("MLFLOW_") {
