@@ -19,6 +19,7 @@ use crate::telemetry::log;
 mod args;
 mod mlflow;
 mod registry_command;
+pub mod stores;
 mod units;
 
 pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs};

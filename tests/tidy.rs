@@ -36,7 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("http", &["protocol", "serve", "deploy", "telemetry"]),
     (
         "config",
-        &["model", "telemetry", "client", "registry", "flavor", "protocol", "serve", "http"],
+        &["model", "telemetry", "client", "registry", "artifact", "flavor", "protocol", "serve", "http"],
     ), // what it configures
     ("app", &["*"]),
     ("main", &["app", "config"]),

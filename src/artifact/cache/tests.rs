@@ -87,7 +87,8 @@ fn what_is_on_its_way_takes_room_as_well() {
 
 #[test]
 fn a_damaged_model_is_not_given_and_fetched_anew() {
-    let spoil: [(&str, fn(&Path)); 5] = [
+    type Spoil = fn(&Path);
+    let spoil: [(&str, Spoil); 5] = [
         ("a bit", |files| {
             let mut bytes = fs::read(files.join("model.onnx")).unwrap();
             bytes[500_000] ^= 1;

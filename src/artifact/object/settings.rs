@@ -1,5 +1,7 @@
 //! From a URI and the variables of its vendor to a client of the store.
 
+use std::fs::File;
+use std::io::Read;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +9,14 @@ use std::time::Duration;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, resolve_bucket_region};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
-use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+use object_store::{BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig};
+
+use crate::artifact::UNUSABLE_PROFILE;
 
 /// No connection after that long: it will not come.
 const CONNECT: Duration = Duration::from_secs(10);
+/// No file of certificates is longer, in bytes.
+const MAX_PEM: u64 = 16 << 20;
 /// No further piece of an answer after that long.
 const READ: Duration = Duration::from_secs(60);
 
@@ -67,8 +73,14 @@ pub(super) fn vendor(scheme: &str, host: &str, settings: Settings<'_>) -> Result
 }
 
 fn s3(bucket: &str, settings: Settings<'_>) -> Result<Vendor, String> {
+    let mut options = client();
+    if let Some(path) = setting(settings, "AWS_CA_BUNDLE") {
+        for certificate in authorities(path)? {
+            options = options.with_root_certificate(certificate);
+        }
+    }
     let mut builder = AmazonS3Builder::new()
-        .with_client_options(client())
+        .with_client_options(options)
         .with_retry(retries())
         .with_bucket_name(bucket);
     for (key, value) in known::<AmazonS3ConfigKey>("AWS_", settings) {
@@ -105,7 +117,25 @@ fn s3(bucket: &str, settings: Settings<'_>) -> Result<Vendor, String> {
         let key = AmazonS3ConfigKey::Client(object_store::ClientConfigKey::AllowInvalidCertificates);
         builder = builder.with_config(key, "true");
     }
+    let key = builder.get_config_value(&AmazonS3ConfigKey::AccessKeyId);
+    if let Some(problem) = setting(settings, UNUSABLE_PROFILE).filter(|_| key.is_none()) {
+        return Err(problem.to_owned());
+    }
     Ok(Vendor::S3(Box::new(builder), bucket.to_owned()))
+}
+
+/// The certificates of a PEM file.
+fn authorities(path: &str) -> Result<Vec<Certificate>, String> {
+    let mut pem = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_PEM).read_to_end(&mut pem));
+    read.map_err(|error| format!("AWS_CA_BUNDLE is `{path}`, which cannot be read: {error}"))?;
+    let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
+    if certificates.is_empty() {
+        return Err(format!(
+            "AWS_CA_BUNDLE is `{path}`, which is no PEM file of certificates"
+        ));
+    }
+    Ok(certificates)
 }
 
 fn gcs(bucket: &str, settings: Settings<'_>) -> Result<Vendor, String> {
@@ -251,6 +281,45 @@ mod tests {
             said.contains("MLFLOW_S3_ENDPOINT_URL") && !said.contains("secret"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn a_profile_that_is_of_no_use_is_told_where_it_would_be_used() {
+        let mut settings = vec![(UNUSABLE_PROFILE.to_owned(), "it wants a browser".to_owned())];
+        assert_eq!(
+            vendor("s3", "models", &settings).err().unwrap(),
+            "it wants a browser"
+        );
+        assert!(vendor("gs", "models", &[]).is_ok());
+        settings.push(("AWS_ACCESS_KEY_ID".into(), "x".into()));
+        assert!(vendor("s3", "models", &settings).is_ok());
+    }
+
+    #[test]
+    fn every_setting_of_a_vendor_is_known() {
+        let ours = ["AWS_CA_BUNDLE", "AZURE_STORAGE_CONNECTION_STRING"];
+        for &name in crate::artifact::STORE_SETTINGS {
+            let key = name.to_ascii_lowercase();
+            let known = key.parse::<AmazonS3ConfigKey>().is_ok()
+                || key.parse::<AzureConfigKey>().is_ok()
+                || key.parse::<GoogleConfigKey>().is_ok();
+            assert!(
+                known || ours.contains(&name) || name.starts_with("MLFLOW_"),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_bundle_of_certificates_must_be_one() {
+        for path in ["/no/such/file", "/proc/self/status"] {
+            let settings = [("AWS_CA_BUNDLE".to_owned(), path.to_owned())];
+            let problem = vendor("s3", "models", &settings).err().unwrap();
+            assert!(
+                problem.contains("AWS_CA_BUNDLE") && problem.contains(path),
+                "{problem}"
+            );
+        }
     }
 
     #[test]
