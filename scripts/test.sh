@@ -12,4 +12,6 @@ for tool in cargo cc; do
 done
 # The tests compare the engines, so they cannot do without ONNX Runtime.
 [ -n "${ORT_DYLIB_PATH:-}" ] || scripts/fetch-onnxruntime.sh
+# Nor without the real servers that modelsd talks to.
+scripts/test-python.sh
 exec scripts/check "$@"

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use clap::{Parser, Subcommand};
 
+use crate::artifact;
 use crate::flavor::{self, EngineChoice};
 use crate::http;
 use crate::model::uri::ModelUri;
@@ -21,6 +22,7 @@ mod args;
 mod follow;
 mod mlflow;
 mod registry_command;
+mod stores;
 mod units;
 
 pub use admin::{AdminArgs, AdminConfig};
@@ -111,6 +113,8 @@ pub struct ServeConfig {
     pub follow: FollowConfig,
     /// The registry that knows the models.
     pub registry: registry::Spec,
+    /// Where their files come from, and where they are kept.
+    pub artifacts: artifact::Config,
     /// Address to listen on.
     pub host: String,
     /// Port to listen on; 0 takes a free one.
@@ -138,8 +142,8 @@ pub struct OfflineConfig {
     pub model: ModelUri,
     /// The registry that knows it.
     pub registry: registry::Spec,
-    /// Where fetched models lie.
-    pub cache_dir: PathBuf,
+    /// Where their files come from, and where they are kept.
+    pub artifacts: artifact::Config,
     /// Engines.
     pub flavor: flavor::Config,
     /// Whether schema errors leave out the schema.
@@ -180,9 +184,20 @@ impl ServeConfig {
             "60",
             units::seconds,
         );
+        let registry = check.registry(args.registry.as_deref());
         let config = ServeConfig {
             follow: check.follow(&args.model_uri, &args.follow),
-            registry: check.registry(args.registry.as_deref()),
+            artifacts: artifact::Config {
+                max_cache_bytes: check.parsed(
+                    "--max-cache-bytes",
+                    &args.follow.max_cache_bytes,
+                    &[],
+                    "20GiB",
+                    units::bytes,
+                ) as u64,
+                ..check.artifacts(&registry, args.follow.cache_dir.clone())
+            },
+            registry,
             host: check.text(&args.host, &["MLFLOW_HOST"], "127.0.0.1"),
             port: check.parsed("--port", &args.port, &["MLFLOW_PORT"], "5001", units::port),
             predictors: check.count("--predictors", &args.predictors, cores),
@@ -259,10 +274,16 @@ impl OfflineConfig {
             env,
             problems: Vec::new(),
         };
+        let registry = check.registry(registry);
+        let cache_dir = env.get("MODELSD_CACHE_DIR").map(PathBuf::from);
         let config = OfflineConfig {
             model: check.model(model_uri),
-            registry: check.registry(registry),
-            cache_dir: check.cache_dir(check.env.get("MODELSD_CACHE_DIR").map(PathBuf::from)),
+            artifacts: artifact::Config {
+                // Whoever asks for one prediction throws nothing out that a server wants to keep.
+                max_cache_bytes: u64::MAX,
+                ..check.artifacts(&registry, cache_dir)
+            },
+            registry,
             flavor: check.flavor(engine),
             disable_schema_details: check.boolean("MLFLOW_DISABLE_SCHEMA_DETAILS"),
             log: check.log(log, "warn"),

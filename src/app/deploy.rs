@@ -1,13 +1,12 @@
 //! From a model URI to its files and to a deployment: the path that every command takes.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::artifact::{self, Artifact, Artifacts, Progress};
+use crate::artifact::{Artifact, Artifacts, Progress};
 use crate::config::OfflineConfig;
 use crate::deploy::deployment::Deployment;
 use crate::deploy::install::{self, Installer};
@@ -17,18 +16,9 @@ use crate::registry::{self, Resolved};
 /// Nobody else waits for an offline command.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Where the files of versions come from.
-pub(super) fn artifacts(registry: &registry::Spec, cache_dir: &Path, max_cache_bytes: u64) -> Artifacts {
-    Artifacts::new(artifact::Config {
-        max_cache_bytes,
-        mlflow: registry.tracking().cloned(),
-        ..artifact::Config::new(cache_dir.to_path_buf())
-    })
-}
-
 fn installer(config: &OfflineConfig) -> anyhow::Result<Arc<Installer>> {
     let registry = registry::open(&config.registry)?;
-    let artifacts = artifacts(&config.registry, &config.cache_dir, u64::MAX);
+    let artifacts = Artifacts::new(config.artifacts.clone());
     let install = install::Config {
         flavor: config.flavor.clone(),
         predictors: NonZeroUsize::MIN,

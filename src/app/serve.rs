@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::deploy;
+use crate::artifact::Artifacts;
 use crate::config::ServeConfig;
 use crate::deploy::fleet::Fleet;
 use crate::deploy::install::{self, Installer};
@@ -58,13 +58,16 @@ async fn follow_and_answer(
     let follow = &config.follow;
     let codecs = Codecs::new(config.disable_schema_details);
     let registry: Arc<dyn Registry> = registry::open_to_poll(&config.registry)?.into();
-    let journal = Journal::new(follow.cache_dir.join("v1").join("state"), registry.name());
+    let journal = Journal::new(
+        config.artifacts.cache_dir.join("v1").join("state"),
+        registry.name(),
+    );
     let install = install::Config {
         flavor: config.flavor.clone(),
         predictors: config.predictors,
         load_timeout: follow.load_timeout,
     };
-    let artifacts = deploy::artifacts(&config.registry, &follow.cache_dir, follow.max_cache_bytes);
+    let artifacts = Artifacts::new(config.artifacts.clone());
     let read = read_body(config);
     let installer = Arc::new(Installer::new(registry, artifacts, install, Some(read)));
     let slots = follow.slots.iter();

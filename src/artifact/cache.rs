@@ -134,10 +134,11 @@ impl Cache {
     fn move_away(&self, folder: &Path) {
         let target = self.tmp().join(Uuid::new_v4().to_string());
         // It may have gone already, or the disk may be read-only: then it stays unused.
-        if make_folder(&self.tmp()).is_ok() && fs::rename(folder, &target).is_ok() {
-            if let Some(rubbish) = room::Rubbish::claim(&target) {
-                rubbish.remove();
-            }
+        if make_folder(&self.tmp()).is_ok()
+            && fs::rename(folder, &target).is_ok()
+            && let Some(rubbish) = room::Rubbish::claim(&target)
+        {
+            rubbish.remove();
         }
     }
 

@@ -1,11 +1,13 @@
 //! Artifacts behind an MLflow server: listed folder by folder, fetched through it or by presigned addresses.
 
 use std::collections::VecDeque;
-use std::sync::OnceLock;
+use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt};
 use serde::Deserialize;
+use tokio::sync::OnceCell;
 use url::Url;
 
 use super::store::{ArtifactStore, Body, Listing, joined};
@@ -25,8 +27,12 @@ pub(super) struct MlflowStore {
     /// `api/2.0` mostly.
     api: String,
     place: String,
-    /// Whether the server wants files to be fetched from the storage behind it; known after the first file.
-    presigned: OnceLock<bool>,
+    /// What the server says it can do; known after the first file.
+    info: OnceCell<ServerInfo>,
+    /// Whether its presigned addresses turned out to be of no use.
+    no_presigned: AtomicBool,
+    /// Talks to the storage behind it: without what the settings say of the server, such as whose certificates count.
+    storage: Client,
 }
 
 #[derive(Deserialize)]
@@ -82,9 +88,8 @@ impl MlflowStore {
             "" => tracking.clone(),
             host => elsewhere(uri, tracking, host)?,
         };
-        let client = Client::new(&config).map_err(settings(uri))?;
         let root = path.trim_matches('/').to_owned();
-        Ok(MlflowStore::new(client, API, root))
+        MlflowStore::new(&config, API, root).map_err(settings(uri))
     }
 
     /// `http(s)://host[:port][/prefix]/api/2.0/mlflow-artifacts/artifacts/path`.
@@ -107,20 +112,29 @@ impl MlflowStore {
         base.set_query(None);
         base.set_fragment(None);
         let config = at(base.as_str(), tracking);
-        let client = Client::new(&config).map_err(settings(shown))?;
         let api = before.trim_matches('/');
-        Ok(MlflowStore::new(client, api, root.trim_matches('/').to_owned()))
+        MlflowStore::new(&config, api, root.trim_matches('/').to_owned()).map_err(settings(shown))
     }
 
-    fn new(client: Client, api: &str, root: String) -> MlflowStore {
+    fn new(config: &Config, api: &str, root: String) -> Result<MlflowStore, ClientError> {
+        let client = Client::new(config)?;
+        let storage = Config {
+            timeout: config.timeout,
+            retries: config.retries,
+            backoff_factor: config.backoff_factor,
+            backoff_jitter: config.backoff_jitter,
+            ..Config::new(client.name())
+        };
         let place = format!("{}/{}", client.name(), joined(&joined(api, SERVICE), &root));
-        MlflowStore {
+        Ok(MlflowStore {
             client,
             place,
             root,
             api: api.to_owned(),
-            presigned: OnceLock::new(),
-        }
+            info: OnceCell::new(),
+            no_presigned: AtomicBool::new(false),
+            storage: Client::new(&storage)?,
+        })
     }
 
     async fn level(&self, folder: &str) -> Result<Level, ArtifactError> {
@@ -138,20 +152,50 @@ impl MlflowStore {
         listed.map_err(|error| failed(format!("list the files at `{}`", self.place), error))
     }
 
-    /// Whether files are fetched by presigned addresses, as the server says. One that is too old to say serves them.
-    async fn wants_presigned(&self) -> bool {
-        if let Some(known) = self.presigned.get() {
-            return *known;
+    /// What the server can do; one that is too old to say serves its files itself.
+    async fn info(&self) -> &ServerInfo {
+        let ask = || async {
+            let prefix = self.api.strip_suffix(API).unwrap_or_default();
+            let path = format!("{prefix}api/3.0/mlflow/server-info");
+            self.client
+                .with_retries(1)
+                .get(&path, &[])
+                .await
+                .unwrap_or_default()
+        };
+        self.info.get_or_init(ask).await
+    }
+
+    /// By the way the server says, and by the other one when that is of no use.
+    async fn download(&self, path: &str, offset: u64) -> Result<Download, ArtifactError> {
+        let info = self.info().await;
+        if info.artifacts_presigned_only {
+            return self.direct(&self.storage, path, offset).await;
         }
-        let prefix = self.api.strip_suffix(API).unwrap_or_default();
-        let info: Result<ServerInfo, ClientError> = self
-            .client
-            .with_retries(1)
-            .get(&format!("{prefix}api/3.0/mlflow/server-info"), &[])
-            .await;
-        let info = info.unwrap_or_default();
-        let wanted = info.artifacts_presigned_only || info.multipart_downloads_enabled;
-        *self.presigned.get_or_init(|| wanted)
+        if info.multipart_downloads_enabled && !self.no_presigned.load(Relaxed) {
+            // Where there is another way, this one is not insisted on.
+            let storage = self.storage.with_retries(1);
+            match self.direct(&storage, path, offset).await {
+                Ok(download) => return Ok(download),
+                Err(error) => {
+                    let cause = error.source().map(ToString::to_string);
+                    tracing::debug!(%error, cause, "files come through the MLflow server instead");
+                    self.no_presigned.store(true, Relaxed);
+                }
+            }
+        }
+        match self.proxied(path, offset).await {
+            Ok(download) => Ok(download),
+            // So answers a server that gives presigned addresses only, and one that does not let us read.
+            Err(error) if error.code() == Some("PERMISSION_DENIED") => {
+                let direct = self.direct(&self.storage, path, offset).await;
+                direct.map_err(|_| failed(format!("read `{path}` of `{}`", self.client.name()), error))
+            }
+            Err(error) => Err(failed(
+                format!("read `{path}` of `{}`", self.client.name()),
+                error,
+            )),
+        }
     }
 
     async fn proxied(&self, path: &str, offset: u64) -> Result<Download, ClientError> {
@@ -160,7 +204,7 @@ impl MlflowStore {
     }
 
     /// From the storage behind the server; the address is asked for anew each time, as it expires.
-    async fn direct(&self, path: &str, offset: u64) -> Result<Download, ArtifactError> {
+    async fn direct(&self, storage: &Client, path: &str, offset: u64) -> Result<Download, ArtifactError> {
         let doing = || format!("read `{path}` of `{}` by a presigned address", self.client.name());
         let prefix = self.api.strip_suffix(API).unwrap_or_default();
         let asked = self.client.get(&format!("{prefix}{PRESIGNED}/{path}"), &[]).await;
@@ -177,7 +221,7 @@ impl MlflowStore {
             .filter(|url| matches!(url.scheme(), "http" | "https"));
         let url =
             url.ok_or_else(|| ArtifactError::Unsupported(format!("cannot {}: it is no address", doing())))?;
-        let begun = self.client.download(&url, offset, false).await;
+        let begun = storage.download(&url, offset, false).await;
         begun.map_err(|error| failed(doing(), error))
     }
 }
@@ -192,13 +236,7 @@ impl ArtifactStore for MlflowStore {
         let mut pending = VecDeque::from([String::new()]);
         while let Some(folder) = pending.pop_front() {
             for item in self.level(&folder).await?.files {
-                let path = joined(&folder, &item.path);
-                if item.path.contains('/') {
-                    return Err(ArtifactError::Refused {
-                        path: format!("{}: {}", self.place, path.escape_debug()).into(),
-                        problem: "the name of an entry has a slash".into(),
-                    });
-                }
+                let path = listing.child(&folder, &item.path)?;
                 if item.is_dir {
                     listing.folder(&path)?;
                     pending.push_back(path);
@@ -212,15 +250,8 @@ impl ArtifactStore for MlflowStore {
 
     async fn read(&self, file: &FileEntry, offset: u64) -> Result<Body, ArtifactError> {
         let path = joined(&self.root, &file.path);
-        let doing = || format!("read `{}` at `{}`", file.path, self.place);
-        let download = if self.wants_presigned().await {
-            self.direct(&path, offset).await?
-        } else {
-            self.proxied(&path, offset)
-                .await
-                .map_err(|error| failed(doing(), error))?
-        };
-        let what = doing();
+        let download = self.download(&path, offset).await?;
+        let what = format!("read `{}` at `{}`", file.path, self.place);
         let bytes = download.bytes.map_err(move |error| failed(what.clone(), error));
         Ok(Body {
             offset: download.offset,

@@ -10,6 +10,8 @@ mod fetch;
 mod file;
 mod files;
 mod mlflow;
+#[cfg(feature = "object-store")]
+mod object;
 mod progress;
 mod store;
 
@@ -35,6 +37,49 @@ pub use self::files::digest::Digest;
 pub use self::files::{ArtifactDir, FileEntry, MAX_DEPTH, MAX_FILES};
 pub use self::progress::{Counts, Progress};
 
+/// Variables that say how object stores are reached, as [`Config::object_store`] wants them.
+pub const STORE_SETTINGS: &[&str] = &[
+    "AWS_ACCESS_KEY_ID",
+    "AWS_ALLOW_HTTP",
+    "AWS_CA_BUNDLE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_METADATA_ENDPOINT",
+    "AWS_REGION",
+    "AWS_REQUEST_PAYER",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SKIP_SIGNATURE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AZURE_AUTHORITY_HOST",
+    "AZURE_CLIENT_ID",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_SKIP_SIGNATURE",
+    "AZURE_STORAGE_ACCESS_KEY",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_CONNECTION_STRING",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_TENANT_ID",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_BASE_URL",
+    "GOOGLE_SERVICE_ACCOUNT",
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+    "GOOGLE_SERVICE_ACCOUNT_PATH",
+    "GOOGLE_SKIP_SIGNATURE",
+    "MLFLOW_S3_ENDPOINT_URL",
+    "MLFLOW_S3_IGNORE_TLS",
+];
+/// A setting whose value says why Amazon's profile is of no use; told when S3 is asked for.
+pub const UNUSABLE_PROFILE: &str = "AWS_PROFILE (unusable)";
+
 /// Where artifacts come from and where they are kept.
 #[derive(Clone)]
 pub struct Config {
@@ -48,8 +93,7 @@ pub struct Config {
     pub retry_wait: Duration,
     /// The MLflow tracking server, through which `mlflow-artifacts:` is fetched.
     pub mlflow: Option<client::Config>,
-    /// Settings of S3, Google Cloud Storage and Azure by the names of their environment variables, such as
-    /// `AWS_ACCESS_KEY_ID` and `MLFLOW_S3_ENDPOINT_URL`.
+    /// Settings of S3, Google Cloud Storage and Azure by the names of their variables, of [`STORE_SETTINGS`].
     pub object_store: Vec<(String, String)>,
 }
 
@@ -230,7 +274,7 @@ fn check_is_model(place: &str, listing: &Listing) -> Result<(), ArtifactError> {
 
 /// The store of a URI.
 fn open(config: &Config, uri: &ArtifactUri) -> Result<Box<dyn ArtifactStore>, ArtifactError> {
-    if let Some(path) = uri.local_path() {
+    if let Some(path) = uri.local_path().filter(|path| !path.as_os_str().is_empty()) {
         return Ok(Box::new(file::FileStore::new(path)));
     }
     let text = uri.as_str();
@@ -248,6 +292,15 @@ fn open(config: &Config, uri: &ArtifactUri) -> Result<Box<dyn ArtifactStore>, Ar
         "file" => Err(ArtifactError::Unsupported(format!(
             "`{shown}` names no path of this machine; write file:///PATH"
         ))),
+        #[cfg(feature = "object-store")]
+        kind @ ("s3" | "s3a" | "gs" | "wasb" | "wasbs" | "abfs" | "abfss") => {
+            let settings = &config.object_store;
+            Ok(Box::new(object::ObjectFiles::new(&shown, kind, rest, settings)?))
+        }
+        #[cfg(not(feature = "object-store"))]
+        "s3" | "s3a" | "gs" | "wasb" | "wasbs" | "abfs" | "abfss" => Err(ArtifactError::Unsupported(
+            format!("cannot fetch `{shown}`: modelsd was built without the feature `object-store`"),
+        )),
         "" => Err(ArtifactError::Unsupported(
             "the location of the files is empty".into(),
         )),

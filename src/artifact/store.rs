@@ -102,6 +102,17 @@ impl Listing {
         self.count(path)
     }
 
+    /// The path of an entry of a folder by its name there.
+    ///
+    /// # Errors
+    /// When the name is a path.
+    pub(super) fn child(&self, folder: &str, name: &str) -> Result<String, ArtifactError> {
+        if name.contains('/') {
+            return Err(self.refused(name, "the name of an entry has a slash".into()));
+        }
+        Ok(joined(folder, name))
+    }
+
     /// Bytes of all files together.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
@@ -180,7 +191,7 @@ fn part_harm(part: &str) -> Option<&'static str> {
     }
 }
 
-/// A name in a listing of one folder, which has no slash.
+/// A path within a folder; the empty one is the top.
 pub(super) fn joined(folder: &str, name: &str) -> String {
     if folder.is_empty() {
         name.to_owned()

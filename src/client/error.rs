@@ -188,6 +188,11 @@ pub(super) fn from_reqwest(error: reqwest::Error, server: &str, timeout: Duratio
         ),
         None if source.is_redirect() => ("it redirects for ever".to_owned(), false),
         None if source.is_connect() => ("no connection".to_owned(), true),
+        // With TLS 1.3 a server that misses a certificate just leaves.
+        None if server.starts_with("https:") => (
+            "the connection broke; does it want a client certificate (MLFLOW_TRACKING_CLIENT_CERT_PATH)?".to_owned(),
+            true,
+        ),
         None => ("the connection broke".to_owned(), !source.is_builder()),
     };
     ClientError::Unreachable {
@@ -205,15 +210,14 @@ fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
         if let Some(found) = error.downcast_ref::<rustls::Error>() {
             return Some(found);
         }
-        // What an IO error wraps is not among its causes.
-        if let Some(wrapped) = error
+        // What an IO error wraps is not among its causes, but for the causes of that.
+        let wrapped = error
             .downcast_ref::<io::Error>()
-            .and_then(|error| error.get_ref())
-            && let Some(found) = wrapped.downcast_ref::<rustls::Error>()
-        {
-            return Some(found);
-        }
-        cause = error.source();
+            .and_then(|error| error.get_ref());
+        cause = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
     }
     None
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Check, units};
+use super::{Check, stores, units};
+use crate::artifact;
 use crate::deploy::reconcile;
 use crate::model::uri::ModelUri;
-use crate::registry::Selector;
+use crate::registry::{Selector, Spec};
 
 /// Secrets may be this long.
 const MAX_SECRET_BYTES: usize = 4096;
@@ -66,10 +67,6 @@ pub struct FollowConfig {
     pub reconcile: reconcile::Config,
     /// Time that loading and proving a version may take.
     pub load_timeout: Duration,
-    /// Where fetched models lie.
-    pub cache_dir: PathBuf,
-    /// Size of that folder in bytes.
-    pub max_cache_bytes: u64,
     /// Secret of the registry's webhooks.
     pub webhook_secret: Option<String>,
     /// Token of the admin API.
@@ -83,8 +80,6 @@ impl std::fmt::Debug for FollowConfig {
             .field("slots", &self.slots)
             .field("reconcile", &self.reconcile)
             .field("load_timeout", &self.load_timeout)
-            .field("cache_dir", &self.cache_dir)
-            .field("max_cache_bytes", &self.max_cache_bytes)
             .finish_non_exhaustive()
     }
 }
@@ -111,14 +106,6 @@ impl Check<'_> {
                 all_models,
             },
             load_timeout: self.parsed("--load-timeout", &args.load_timeout, &[], "300", units::seconds),
-            cache_dir: self.cache_dir(args.cache_dir.clone()),
-            max_cache_bytes: self.parsed(
-                "--max-cache-bytes",
-                &args.max_cache_bytes,
-                &[],
-                "20GiB",
-                units::bytes,
-            ) as u64,
             webhook_secret: self.secret(
                 "--webhook-secret-file",
                 args.webhook_secret_file.as_ref(),
@@ -128,8 +115,17 @@ impl Check<'_> {
         }
     }
 
+    /// Where the files of models come from and are kept; the size of the cache is the caller's.
+    pub(super) fn artifacts(&self, registry: &Spec, cache_dir: Option<PathBuf>) -> artifact::Config {
+        artifact::Config {
+            mlflow: registry.tracking().cloned(),
+            object_store: stores::settings(self.env),
+            ..artifact::Config::new(self.cache_dir(cache_dir))
+        }
+    }
+
     /// Where fetched models lie: as given, else in the user's cache folder, else here.
-    pub(super) fn cache_dir(&self, given: Option<PathBuf>) -> PathBuf {
+    fn cache_dir(&self, given: Option<PathBuf>) -> PathBuf {
         let folder = |name: &str| {
             self.env
                 .get(name)

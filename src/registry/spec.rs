@@ -147,6 +147,17 @@ mod tests {
     }
 
     #[test]
+    fn fewer_retries_are_not_more() {
+        let retries = |spec: Spec| spec.tracking().unwrap().retries;
+        let mut settings = client::Config::new("");
+        let mut polled = |set: u32| {
+            settings.retries = set;
+            retries(Spec::new("http://h", None, &settings).unwrap().with_retries(1))
+        };
+        assert_eq!((polled(7), polled(0)), (1, 0));
+    }
+
+    #[test]
     fn what_is_not_built_in_is_refused_by_name() {
         for (text, wanted) in [
             ("sqlite:///x.db", "`mlflow server --backend-store-uri sqlite://…`"),

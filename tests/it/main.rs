@@ -11,6 +11,7 @@ mod echo;
 mod engines;
 mod hot_swap;
 mod http;
+mod live;
 mod mlmodel;
 mod registry;
 mod registry_writers;

@@ -31,7 +31,7 @@ pub fn golden_lines(path: &Path) -> Vec<Value> {
 /// The program under test, with an environment of its own.
 pub fn modelsd() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_modelsd"));
-    // What the desk has set must not decide; a home of its own has no credentials.
+    // What the desk has set must not decide.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("MLFLOW_") || text.starts_with("MODELSD_") || text == "RUST_LOG" {

@@ -1,0 +1,10 @@
+//! Tests against a real `mlflow server`, started here.
+//!
+//! `scripts/test-python.sh` makes the Python environment they run in. A server takes five seconds of a core to start, so
+//! that a test has many checks.
+
+mod artifacts;
+mod client;
+mod registry;
+mod s3;
+mod server;
