@@ -26,7 +26,9 @@ def experiment():
 def register(name, source, run_id=None, model_id=None):
     if not [model for model in client.search_registered_models() if model.name == name]:
         client.create_registered_model(name)
-    return int(client.create_model_version(name, source, run_id=run_id, model_id=model_id).version)
+    # Clients of MLflow 2 know no logged models.
+    of_logged = {"model_id": model_id} if model_id else {}
+    return int(client.create_model_version(name, source, run_id=run_id, **of_logged).version)
 
 
 def log(name, folder, path="model", register_as=None):

@@ -146,11 +146,18 @@ impl MlflowRegistry {
     async fn logged(&self, id: &str) -> Result<wire::LoggedInfo, RegistryError> {
         let path = format!("{API}/logged-models/{id}");
         let answer = self.tracking.get::<wire::OneLogged>(&path, &[]).await;
-        let logged = answer
-            .map_err(|error| self.nothing(error, format!("logged model `{id}`")))?
-            .model
-            .info;
-        usable(logged)
+        let logged = answer.map_err(|error| match error {
+            ClientError::NotJson { status: 404, .. } => RegistryError::Location {
+                uri: format!("models:/{id}"),
+                problem: format!(
+                    "`{}` knows no logged models (404): it is older than MLflow 3, or its address lacks its \
+                     --static-prefix",
+                    self.tracking.name()
+                ),
+            },
+            error => self.nothing(error, format!("logged model `{id}`")),
+        })?;
+        usable(logged.model.info)
     }
 
     /// The model under a path of a run: the newest logged model of that name that the run made, else a folder of the
