@@ -93,6 +93,8 @@ impl Progress {
         state.of_files.store(files, Relaxed);
         state.of_bytes.store(bytes, Relaxed);
         if let Some(bar) = &state.bar {
+            // An attempt before this one may have ended it.
+            bar.reset();
             bar.set_length(bytes);
         }
     }

@@ -19,8 +19,8 @@ use super::{ArtifactError, FileEntry, MAX_FILES};
 
 /// Longest part of a store's complaint that is shown, in characters.
 const SHOWN: usize = 600;
-/// Where the library asks for credentials when there are none, on machines of Amazon.
-const METADATA: &str = "169.254.169.254";
+/// What the library asks a machine of Amazon's for when no credentials are set.
+const METADATA: &str = "/latest/api/token";
 
 /// What an object store keeps below a prefix, or one object.
 pub(super) struct ObjectFiles {

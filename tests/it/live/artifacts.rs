@@ -192,6 +192,16 @@ fn files_come_from_s3() {
     fetcher.refuses("s3:///model", "no bucket");
     fetcher.refuses("s3://models/a/../b", "`..`");
 
+    let nobody = [settings[0], ("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")];
+    let error = Fetcher::new(None, &nobody)
+        .fetch("s3://models/some/model")
+        .unwrap_err();
+    assert!(
+        told(&error).contains("no credentials are set"),
+        "{}",
+        told(&error)
+    );
+
     let gone = [
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
         settings[1],
