@@ -86,7 +86,7 @@ pub enum ArtifactError {
     },
     /// The model does not fit into what the cache may hold.
     #[error(
-        "{needed} bytes do not fit into the cache of at most {limit} bytes{held}; allow more with --cache-size"
+        "{needed} bytes do not fit into the cache of at most {limit} bytes{held}; allow more with --max-cache-bytes"
     )]
     CacheFull {
         /// Bytes of the model.

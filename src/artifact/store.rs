@@ -268,8 +268,8 @@ mod tests {
         let mut many = Listing::new("store", MAX);
         let error = (0..=MAX_FILES).find_map(|number| many.file(&format!("f{number}"), 0).err());
         assert!(error.unwrap().to_string().contains("more than 10000"));
-        refused(&[("a", 900), ("b", 101)], "--cache-size");
-        refused(&[("a", u64::MAX), ("b", u64::MAX)], "--cache-size");
+        refused(&[("a", 900), ("b", 101)], "--max-cache-bytes");
+        refused(&[("a", u64::MAX), ("b", u64::MAX)], "--max-cache-bytes");
         assert!(listing(&[("a", 900), ("b", 100)]).is_ok());
     }
 
