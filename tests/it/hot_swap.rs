@@ -418,3 +418,65 @@ fn swaps_under_load_fail_no_request_and_mix_no_versions() {
     assert!(answers > 200, "{answers} answers are no load");
     assert_eq!(mixed, 0);
 }
+
+#[test]
+fn a_version_that_takes_too_long_is_rejected() {
+    let house = House::new(&["iris"]);
+    let output = modelsd()
+        .env("MODELSD_CACHE_DIR", house.folder.path().join("cache"))
+        .env("MODELSD_REGISTRY", house.registry())
+        .args([
+            "serve",
+            "-m",
+            "models:/iris/1",
+            "--port",
+            "0",
+            "--load-timeout",
+            "0.0001",
+        ])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("it was not loaded and proved within 100µs; see --load-timeout"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_server_without_registry_and_cache_waits_and_says_so() {
+    let house = House::new(&[]);
+    // A port that was free a moment ago refuses connections.
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let registry = format!("http://{free}");
+    let server = house.serve(&[
+        "models:/iris/Production",
+        "--registry",
+        &registry,
+        "--poll-interval",
+        "0.2",
+    ]);
+    assert_eq!(get(&server, "/health/live").status, 200);
+    assert_eq!(
+        (get(&server, "/health/ready").status, get(&server, "/ping").status),
+        (503, 503)
+    );
+    let answer = server.invoke(ROW);
+    assert_eq!(
+        (answer.status, answer.header("retry-after")),
+        (503, Some("1")),
+        "{}",
+        answer.text()
+    );
+    let status = status(&server, "iris");
+    assert!(
+        status["state"] == "waiting" && status["registry"]["problem"]["outage"] == true,
+        "{status}"
+    );
+    server.terminate();
+    assert_eq!(server.wait().0.code(), Some(0));
+}
