@@ -8,6 +8,8 @@ use crate::registry::Wanted;
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 /// A version that keeps failing is tried again this often: its files may have been mended.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// One whose files cannot be reached is tried more often: nothing is wrong with it.
+const LONGEST_OUTAGE_WAIT: Duration = Duration::from_secs(30);
 
 /// What is known of a slot.
 #[derive(Debug, Clone, Copy, Default)]
@@ -66,14 +68,14 @@ pub fn decide(facts: &Facts<'_>, now: Instant) -> Decision {
 }
 
 impl Failed {
-    /// Notes a failure; failures of the same version in a row add up.
-    pub fn note(before: Option<&Failed>, wanted: &Wanted, now: Instant) -> Failed {
+    /// Notes a failure; failures of the same version in a row add up. In an `outage` it was not the version's fault.
+    pub fn note(before: Option<&Failed>, wanted: &Wanted, outage: bool, now: Instant) -> Failed {
         let attempts = before
             .filter(|failed| failed.wanted == *wanted)
             .map_or(1, |failed| failed.attempts.saturating_add(1));
         let wait = FIRST_WAIT
             .saturating_mul(1 << (attempts - 1).min(16))
-            .min(LONGEST_WAIT);
+            .min(if outage { LONGEST_OUTAGE_WAIT } else { LONGEST_WAIT });
         Failed {
             wanted: wanted.clone(),
             attempts,
@@ -100,7 +102,7 @@ mod tests {
         let now = Instant::now();
         let some = |number: u8| (number > 0).then(|| version(number));
         let (wanted, serving, loading) = (some(wanted), some(serving), some(loading));
-        let failed = some(failed).map(|failed| Failed::note(None, &failed, now));
+        let failed = some(failed).map(|failed| Failed::note(None, &failed, false, now));
         let facts = Facts {
             wanted: wanted.as_ref(),
             serving: serving.as_ref(),
@@ -135,14 +137,20 @@ mod tests {
     fn a_rejected_version_waits_longer_each_time_and_is_tried_again() {
         let now = Instant::now();
         let (bad, other) = (version(2), version(3));
-        let first = Failed::note(None, &bad, now);
-        let second = Failed::note(Some(&first), &bad, now);
+        let first = Failed::note(None, &bad, false, now);
+        let second = Failed::note(Some(&first), &bad, false, now);
         assert_eq!((first.attempts, second.attempts), (1, 2));
         assert_eq!(first.retry_at, now + FIRST_WAIT);
         assert_eq!(second.retry_at, now + FIRST_WAIT * 2);
-        assert_eq!(Failed::note(Some(&second), &other, now).attempts, 1);
-        let many = (0..100).fold(first.clone(), |failed, _| Failed::note(Some(&failed), &bad, now));
+        assert_eq!(Failed::note(Some(&second), &other, false, now).attempts, 1);
+        let many = (0..100).fold(first.clone(), |failed, _| {
+            Failed::note(Some(&failed), &bad, false, now)
+        });
         assert_eq!(many.retry_at, now + LONGEST_WAIT);
+        assert_eq!(
+            Failed::note(Some(&many), &bad, true, now).retry_at,
+            now + LONGEST_OUTAGE_WAIT
+        );
         let facts = Facts {
             wanted: Some(&bad),
             failed: Some(&first),
@@ -160,7 +168,7 @@ mod tests {
             let start = Instant::now();
             let some = |number: u8| (number > 0).then(|| version(number));
             let (goal, mut serving, mut loading) = (version(wanted), some(serving), some(loading));
-            let failed = some(failed).map(|failed| Failed::note(None, &failed, start));
+            let failed = some(failed).map(|failed| Failed::note(None, &failed, false, start));
             for second in 0..20 {
                 let facts = Facts {
                     wanted: Some(&goal),

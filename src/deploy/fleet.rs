@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -10,6 +11,7 @@ use super::slot::Slot;
 /// The slots; read by every request, changed when a model appears or goes.
 pub struct Fleet {
     table: ArcSwap<Table>,
+    settled: AtomicBool,
 }
 
 /// The slots at one moment.
@@ -48,6 +50,7 @@ impl Fleet {
             .collect();
         Fleet {
             table: ArcSwap::from_pointee(Table { slots, default }),
+            settled: AtomicBool::new(false),
         }
     }
 
@@ -56,10 +59,19 @@ impl Fleet {
         self.table.load()
     }
 
-    /// Whether every slot has a deployment, and there is one.
+    /// Whether each slot that was asked for by name has a deployment, those that the registry brought have had their
+    /// chance, and anything is served at all.
     pub fn ready(&self) -> bool {
         let table = self.table();
-        table.slots().len() > 0 && table.slots().all(|slot| slot.current().is_some())
+        let serves = |slot: &Arc<Slot>| slot.current().is_some();
+        self.settled.load(Ordering::Relaxed)
+            && table.slots().any(serves)
+            && table.slots().filter(|slot| slot.is_required()).all(serves)
+    }
+
+    /// Notes that every slot serves, or has a reason not to.
+    pub(super) fn settle(&self) {
+        self.settled.store(true, Ordering::Relaxed);
     }
 
     /// Adds a slot. Only the reconciler changes the fleet, so that no change is lost.

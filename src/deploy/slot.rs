@@ -14,16 +14,27 @@ use crate::telemetry::names;
 pub struct Slot {
     name: Arc<str>,
     uri: ModelUri,
+    followed: bool,
     current: ArcSwapOption<Deployment>,
     recent: Arc<Recent>,
     status: Mutex<Status>,
 }
 
 impl Slot {
-    /// An empty slot.
+    /// An empty slot that was asked for by name.
     pub fn new(name: impl Into<Arc<str>>, uri: ModelUri) -> Slot {
+        Slot::empty(name.into(), uri, false)
+    }
+
+    /// An empty slot of a model that the registry brought, and may take away.
+    pub(super) fn followed(name: Arc<str>, uri: ModelUri) -> Slot {
+        Slot::empty(name, uri, true)
+    }
+
+    fn empty(name: Arc<str>, uri: ModelUri, followed: bool) -> Slot {
         Slot {
-            name: name.into(),
+            followed,
+            name,
             uri,
             current: ArcSwapOption::empty(),
             recent: Arc::new(Recent::new()),
@@ -39,6 +50,11 @@ impl Slot {
     /// What it was asked to serve.
     pub fn uri(&self) -> &ModelUri {
         &self.uri
+    }
+
+    /// Whether the server is not ready without it: one that the registry brought may be bad, and others serve on.
+    pub fn is_required(&self) -> bool {
+        !self.followed
     }
 
     /// The deployment that answers now. A request asks once and keeps what it got.

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::hot_swap::{House, serving, status, wait_for, wait_for_version};
+use crate::house::{House, serving, status, wait_for, wait_for_version};
 use crate::support::{Server, modelsd};
 
 #[test]

@@ -2,93 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::registry::say;
-use crate::support::{Answer, Server, modelsd, repository};
+use crate::house::{House, get, serving, status, wait_for, wait_for_version};
+use crate::support::{Server, modelsd, repository};
 
-/// Nothing here takes longer, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
 const ROW: &str = r#"{"inputs": [[5.1, 3.5, 1.4, 0.2]]}"#;
-
-/// A registry with copies of bundled models, and a cache of its own.
-pub struct House {
-    pub folder: TempDir,
-}
-
-impl House {
-    pub fn new(models: &[&str]) -> House {
-        let house = House {
-            folder: tempfile::tempdir().unwrap(),
-        };
-        for model in models {
-            copy(&repository("models").join(model), &house.registry().join(model));
-        }
-        house
-    }
-
-    pub fn registry(&self) -> PathBuf {
-        self.folder.path().join("models")
-    }
-
-    pub fn say(&self, command: &str) -> String {
-        say(&self.registry(), command, 0).unwrap()
-    }
-
-    pub fn serve(&self, flags: &[&str]) -> Server {
-        let mut command = modelsd();
-        command.env("MODELSD_CACHE_DIR", self.folder.path().join("cache"));
-        command.env("MODELSD_REGISTRY", self.registry());
-        let (model, flags) = flags.split_first().unwrap();
-        Server::start_with(command, model, &[&["--predictors", "1"], flags].concat())
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
-        }
-    }
-}
-
-pub fn get(server: &Server, path: &str) -> Answer {
-    server.call("GET", path, &[], b"")
-}
-
-pub fn status(server: &Server, model: &str) -> Value {
-    get(server, &format!("/api/models/{model}")).json()
-}
-
-pub fn serving(server: &Server, model: &str) -> Value {
-    status(server, model)["serving"]["version"].clone()
-}
-
-#[track_caller]
-pub fn wait_for(what: &str, condition: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !condition() {
-        assert!(began.elapsed() < PATIENCE, "never: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-#[track_caller]
-pub fn wait_for_version(server: &Server, model: &str, version: &str) {
-    wait_for(&format!("{model} {version}"), || {
-        serving(server, model) == version
-    });
-}
 
 #[test]
 fn every_change_of_the_embedded_registry_is_served() {
@@ -417,6 +338,48 @@ fn swaps_under_load_fail_no_request_and_mix_no_versions() {
     let (answers, mixed) = (answers.into_inner(), mixed.into_inner());
     assert!(answers > 200, "{answers} answers are no load");
     assert_eq!(mixed, 0);
+}
+
+#[test]
+fn a_start_with_a_bad_version_serves_what_served_last() {
+    let house = House::new(&["iris"]);
+    let flags = ["models:/iris/Production", "--poll-interval", "3600"];
+    let server = house.serve(&flags);
+    let state = house.folder.path().join("cache/v1/state");
+    let remembered = || {
+        fs::read_dir(&state).is_ok_and(|files| {
+            files
+                .flatten()
+                .any(|file| file.path().extension().is_some_and(|kind| kind == "json"))
+        })
+    };
+    wait_for("a note of what is served", remembered);
+    drop(server);
+    fs::write(house.registry().join("iris/2/model.onnx"), "no graph").unwrap();
+    house.say("transition iris 2 Production --archive-existing");
+    let server = house.serve(&flags);
+    assert_eq!(serving(&server, "iris"), "1");
+    let state = status(&server, "iris");
+    assert!(
+        state["wanted"]["version"] == "2" && state["last_error"]["version"] == "2",
+        "{state}"
+    );
+    assert_eq!(get(&server, "/health/ready").status, 200);
+    // Neither is worth serving: the reason of the wanted one is given, and there is no rush to try again.
+    fs::write(house.registry().join("iris/1/model.onnx"), "no graph").unwrap();
+    drop(server);
+    let output = modelsd()
+        .env("MODELSD_CACHE_DIR", house.folder.path().join("cache"))
+        .env("MODELSD_REGISTRY", house.registry())
+        .args(["serve", "--port", "0", "-m"])
+        .args(flags)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.code() == Some(1) && text.contains("cannot load `iris/2`"),
+        "{text}"
+    );
 }
 
 #[test]

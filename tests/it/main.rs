@@ -10,6 +10,7 @@ mod conformance;
 mod echo;
 mod engines;
 mod hot_swap;
+mod house;
 mod http;
 mod live;
 mod mlmodel;

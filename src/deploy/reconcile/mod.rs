@@ -181,7 +181,7 @@ impl Reconciler {
 
     /// Adds a slot that came from the registry.
     fn follow(&mut self, name: Arc<str>, uri: ModelUri) {
-        let slot = Arc::new(Slot::new(Arc::clone(&name), uri));
+        let slot = Arc::new(Slot::followed(Arc::clone(&name), uri));
         let mut tracked = Tracked::new(&slot, true);
         tracked.remember(self.journal.read(&name));
         self.fleet.add(slot);
@@ -383,12 +383,6 @@ impl Reconciler {
         let Some(tracked) = self.slots.get_mut(name) else {
             return;
         };
-        let now = std::time::Instant::now();
-        let mut failed = Failed::note(tracked.failed.as_ref(), &task.wanted, now);
-        if tracked.evicted.is_some() {
-            // Each try takes the version that serves away, so there is one try only, until something changes.
-            failed.retry_at = now + tracked::NEVER;
-        }
         let reason = chain(error);
         tracing::error!(
             slot = %name,
@@ -398,11 +392,18 @@ impl Reconciler {
             reason,
             "version rejected"
         );
-        count(
-            name,
-            if error.outage { "outage" } else { "rejected" },
-            error.step.label(),
-        );
+        let outcome = if error.outage { "outage" } else { "rejected" };
+        count(name, outcome, error.step.label());
+        if task.stopgap {
+            // What is wanted goes on waiting for its next try; the reason why it is not served stays.
+            return;
+        }
+        let now = std::time::Instant::now();
+        let mut failed = Failed::note(tracked.failed.as_ref(), &task.wanted, error.outage, now);
+        if tracked.evicted.is_some() {
+            // Each try takes the version that serves away, so there is one try only, until something changes.
+            failed.retry_at = now + tracked::NEVER;
+        }
         tracked.slot.status().rejected = Some(Rejected {
             wanted: task.wanted.clone(),
             step: error.step,
@@ -425,12 +426,13 @@ impl Reconciler {
         let Some(tracked) = self.slots.get_mut(name) else {
             return;
         };
-        let confirmed = tracked.confirmed.unwrap_or_else(SystemTime::now);
+        let confirmed = tracked.confirmed.unwrap_or(SystemTime::UNIX_EPOCH);
         let seconds = confirmed
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default()
             .as_secs();
-        if let Some(serving) = &tracked.serving {
+        // A version that stands in for the wanted one is not what the registry confirmed.
+        if let Some(serving) = tracked.serving.as_ref().filter(|_| tracked.is_current()) {
             tracked.entry.served = Some(Served::new(serving, seconds));
         }
         tracked.entry.uri = tracked.slot.uri().to_string();
@@ -454,6 +456,7 @@ impl Reconciler {
             };
             list.push((Arc::clone(name), reason));
         }
+        self.fleet.settle();
         if let Some(first) = self.first.take() {
             let _ = first.send(pass);
         }

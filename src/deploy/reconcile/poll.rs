@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::Reconciler;
 use super::tracked::Reason;
+use crate::model::uri::ModelUri;
 use crate::registry::{RegistryError, Wanted};
 use crate::telemetry::names;
 
@@ -26,8 +27,8 @@ pub(super) type Poll = Pin<Box<dyn Future<Output = Option<Answers>> + Send>>;
 pub(super) struct Answers {
     /// Of every model in the stage or under the alias that is followed.
     all: Option<Result<Vec<Wanted>, RegistryError>>,
-    /// Of the slots that were asked for by name.
-    named: Vec<(Arc<str>, Result<Wanted, RegistryError>)>,
+    /// Of the slots that were asked for by name, with what was asked.
+    named: Vec<(Arc<str>, ModelUri, Result<Wanted, RegistryError>)>,
 }
 
 pub(super) fn limit(interval: Duration) -> Duration {
@@ -74,7 +75,12 @@ impl Reconciler {
                 };
                 Answers {
                     all,
-                    named: names.into_iter().zip(answers).collect(),
+                    named: names
+                        .into_iter()
+                        .zip(uris)
+                        .zip(answers)
+                        .map(|((name, uri), answer)| (name, uri, answer))
+                        .collect(),
                 }
             };
             timeout(limit, work).await.ok()
@@ -96,8 +102,10 @@ impl Reconciler {
                 }
             }
             Some(Answers { all, named }) => {
-                for (name, answer) in named {
-                    if let Some(tracked) = self.slots.get_mut(&name) {
+                for (name, uri, answer) in named {
+                    // A slot that was pinned meanwhile is asked about again at once; this answer is to the question before.
+                    let asked = |tracked: &&mut super::Tracked| tracked.target() == uri;
+                    if let Some(tracked) = self.slots.get_mut(&name).filter(asked) {
                         match answer {
                             Ok(wanted) => tracked.want(wanted),
                             Err(error) => {
