@@ -1,10 +1,25 @@
-//! Whether files on this machine are still the ones they were, without reading them.
+//! Whether files on this machine are still the ones they were, without reading them; and where it is right to wait for
+//! a disk.
 
 use std::fs;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
+
+use super::RegistryError;
+
+/// Does what may wait for a disk on a thread that may wait: another program's flush can hold up even the opening of a
+/// small file for many milliseconds, in which a worker of the runtime would answer nobody.
+///
+/// # Errors
+/// Those of the work, or that the runtime is ending.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, RegistryError> + Send + 'static,
+) -> Result<T, RegistryError> {
+    let ending = |_| RegistryError::Unsupported("the program is ending".into());
+    tokio::task::spawn_blocking(work).await.map_err(ending)?
+}
 
 /// Entries looked at; a model directory with more is refused when it is opened.
 const MAX_ENTRIES: usize = 10_000;

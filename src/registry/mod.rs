@@ -232,21 +232,21 @@ impl<R: Registry> Registry for WithLocal<R> {
     }
 
     async fn wanted(&self, uris: &[ModelUri]) -> Vec<Result<Wanted, RegistryError>> {
-        let registered: Vec<ModelUri> = uris.iter().filter(|uri| local(uri).is_none()).cloned().collect();
+        let registered: Vec<ModelUri> = uris.iter().filter(|uri| !is_local(uri)).cloned().collect();
         let mut answers = match registered[..] {
             [] => Vec::new(),
             _ => self.0.wanted(&registered).await,
         }
         .into_iter();
-        let unanswered = |uri: &ModelUri| Err(RegistryError::Unsupported(format!("`{uri}` got no answer")));
-        let answer = |uri: &ModelUri| match local(uri) {
-            Some((id, path)) => Ok(Wanted {
-                id,
-                revision: files::revision(path).into(),
-            }),
-            None => answers.next().unwrap_or_else(|| unanswered(uri)),
-        };
-        uris.iter().map(answer).collect()
+        let mut all = Vec::with_capacity(uris.len());
+        for uri in uris {
+            let unanswered = || Err(RegistryError::Unsupported(format!("`{uri}` got no answer")));
+            all.push(match is_local(uri) {
+                true => looked_at(uri).await,
+                false => answers.next().unwrap_or_else(unanswered),
+            });
+        }
+        all
     }
 
     async fn all(&self, selector: &Selector) -> Result<Vec<Wanted>, RegistryError> {
@@ -271,6 +271,23 @@ impl<R: Registry> Registry for WithLocal<R> {
     fn folder(&self) -> Option<&Path> {
         self.0.folder()
     }
+}
+
+fn is_local(uri: &ModelUri) -> bool {
+    matches!(uri, ModelUri::Directory(_) | ModelUri::OnnxFile(_))
+}
+
+/// A local model as it is now.
+async fn looked_at(uri: &ModelUri) -> Result<Wanted, RegistryError> {
+    let uri = uri.clone();
+    let work = move || match local(&uri) {
+        Some((id, path)) => Ok(Wanted {
+            id,
+            revision: files::revision(path).into(),
+        }),
+        None => Err(RegistryError::Unsupported(format!("`{uri}` is no local model"))),
+    };
+    files::blocking(work).await
 }
 
 /// What a local URI means: itself, under the name of its folder or file.

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
+use super::files::blocking;
 use super::pick::{listed, pick};
 use super::{ModelEntry, NewVersion, Registry, RegistryError, Resolved, Selector, Wanted};
 use crate::model::location::ArtifactUri;
@@ -31,7 +32,6 @@ pub struct DirRegistry {
     name: String,
 }
 
-/// Reads small files of a local disk in place: a thread hop would cost more than it saves.
 #[async_trait]
 impl Registry for DirRegistry {
     fn name(&self) -> &str {
@@ -39,36 +39,22 @@ impl Registry for DirRegistry {
     }
 
     async fn wanted(&self, uris: &[ModelUri]) -> Vec<Result<Wanted, RegistryError>> {
-        uris.iter().map(|uri| self.version_of(uri)).collect()
+        let mut answers = Vec::with_capacity(uris.len());
+        for uri in uris {
+            let (this, uri) = (self.clone(), uri.clone());
+            answers.push(blocking(move || this.version_of(&uri)).await);
+        }
+        answers
     }
 
     async fn all(&self, selector: &Selector) -> Result<Vec<Wanted>, RegistryError> {
-        let mut found = Vec::new();
-        for name in self.names()? {
-            match self.version_of(&selector.of(&name)) {
-                Ok(wanted) => found.push(wanted),
-                Err(RegistryError::NoVersion { .. } | RegistryError::NoFiles { .. }) => {}
-                // One damaged model must not hide the others.
-                Err(error) => tracing::warn!(model = %name, %error, "a registered model is left out"),
-            }
-        }
-        Ok(found)
+        let (this, selector) = (self.clone(), selector.clone());
+        blocking(move || this.selected(&selector)).await
     }
 
     async fn locate(&self, uri: &ModelUri, wanted: &Wanted) -> Result<Resolved, RegistryError> {
-        let (name, version) = (&*wanted.id.name, wanted.id.version_label());
-        let entry = self.show(name)?;
-        let version = pick(&entry, &number_uri(uri, name, version))?;
-        let details = entry.versions.get(&version).cloned().unwrap_or_default();
-        Ok(Resolved {
-            id: wanted.id.clone(),
-            stage: Some(details.stage),
-            aliases: entry.aliases_of(version),
-            location: ArtifactUri::local(&self.version_folder(name, version)?),
-            in_place: true,
-            tags: details.tags,
-            description: details.description,
-        })
+        let (this, uri, wanted) = (self.clone(), uri.clone(), wanted.clone());
+        blocking(move || this.located(&uri, &wanted)).await
     }
 
     fn folder(&self) -> Option<&Path> {
@@ -93,6 +79,35 @@ impl DirRegistry {
             name: root.display().to_string(),
             root: root.to_path_buf(),
         }
+    }
+
+    fn selected(&self, selector: &Selector) -> Result<Vec<Wanted>, RegistryError> {
+        let mut found = Vec::new();
+        for name in self.names()? {
+            match self.version_of(&selector.of(&name)) {
+                Ok(wanted) => found.push(wanted),
+                Err(RegistryError::NoVersion { .. } | RegistryError::NoFiles { .. }) => {}
+                // One damaged model must not hide the others.
+                Err(error) => tracing::warn!(model = %name, %error, "a registered model is left out"),
+            }
+        }
+        Ok(found)
+    }
+
+    fn located(&self, uri: &ModelUri, wanted: &Wanted) -> Result<Resolved, RegistryError> {
+        let (name, version) = (&*wanted.id.name, wanted.id.version_label());
+        let entry = self.show(name)?;
+        let version = pick(&entry, &number_uri(uri, name, version))?;
+        let details = entry.versions.get(&version).cloned().unwrap_or_default();
+        Ok(Resolved {
+            id: wanted.id.clone(),
+            stage: Some(details.stage),
+            aliases: entry.aliases_of(version),
+            location: ArtifactUri::local(&self.version_folder(name, version)?),
+            in_place: true,
+            tags: details.tags,
+            description: details.description,
+        })
     }
 
     fn version_of(&self, uri: &ModelUri) -> Result<Wanted, RegistryError> {
