@@ -1,6 +1,6 @@
 //! Answers: a kind of error to a response, and the headers every answer of a model carries.
 
-use std::fmt::Write;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
@@ -53,16 +53,47 @@ pub(super) fn sign(response: &mut Response<Body>, deployment: &Deployment) {
 
 /// Says where the time went, in milliseconds.
 pub(super) fn time(response: &mut Response<Body>, timing: Timing) {
-    let mut text = String::with_capacity(64);
-    let millis = |time: std::time::Duration| time.as_secs_f64() * 1e3;
-    let written = write!(
-        text,
-        "queue;dur={:.3}, predict;dur={:.3}, total;dur={:.3}",
-        millis(timing.queue),
-        millis(timing.predict),
-        millis(timing.total)
-    );
-    if let (Ok(()), Ok(value)) = (written, HeaderValue::from_maybe_shared(Bytes::from(text))) {
+    let mut text = Vec::with_capacity(64);
+    let stages = [
+        (&b"queue;dur="[..], timing.queue),
+        (&b", predict;dur="[..], timing.predict),
+        (&b", total;dur="[..], timing.total),
+    ];
+    for (label, time) in stages {
+        text.extend_from_slice(label);
+        write_millis(&mut text, time);
+    }
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(text)) {
         response.headers_mut().insert(SERVER_TIMING, value);
+    }
+}
+
+/// Milliseconds with three places, rounded. By whole microseconds: formatting fractions takes a twentieth of all the
+/// instructions of a small request.
+fn write_millis(out: &mut Vec<u8>, time: Duration) {
+    let micros = (time.as_nanos() + 500) / 1000;
+    let (whole, rest) = (micros / 1000, (micros % 1000) as u16);
+    out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
+    let digit = |of: u16| b'0' + (rest / of % 10) as u8;
+    out.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn millis_are_written_as_rust_writes_them(nanos in 0u64..10_000_000_000) {
+            let time = Duration::from_nanos(nanos);
+            let mut out = Vec::new();
+            write_millis(&mut out, time);
+            let text = String::from_utf8(out).unwrap();
+            let exact = time.as_nanos() as f64 / 1e6;
+            prop_assert!((text.parse::<f64>().unwrap() - exact).abs() <= 0.000_500_1, "{} for {}", text, exact);
+            prop_assert_eq!(text.split('.').nth(1).map(str::len), Some(3));
+        }
     }
 }
