@@ -6,7 +6,6 @@
 use std::error::Error;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -19,6 +18,7 @@ use super::prove::{Proof, ProofError, prove};
 use super::recent::Recent;
 use super::sample::{ReadBody, Samples};
 use super::status::Step;
+use super::stuck::Stuck;
 use crate::artifact::{Artifact, Artifacts, Key, Progress};
 use crate::batching::pool::panic_text;
 use crate::flavor::{self, LoadError, Loaded, Loader, Source};
@@ -53,7 +53,7 @@ pub struct Installer {
     loaders: OnceLock<Vec<Box<dyn Loader>>>,
     /// One load at a time: two would take twice the memory and the time of one core each.
     turn: Semaphore,
-    stuck: Arc<AtomicUsize>,
+    stuck: Stuck,
 }
 
 /// Why a version could not be installed.
@@ -101,24 +101,6 @@ enum LoadEnd {
     Interrupted,
 }
 
-/// Counts a loading thread among the stuck when whoever waited for it leaves before it has ended: a thread cannot be
-/// stopped, so their number must be bounded.
-struct Watch {
-    /// Set by whichever of the two ends first.
-    ended: Arc<AtomicBool>,
-    stuck: Arc<AtomicUsize>,
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        // Counted before the flag shows it, so that the thread never takes back what was not counted yet.
-        self.stuck.fetch_add(1, Ordering::Relaxed);
-        if self.ended.swap(true, Ordering::AcqRel) {
-            self.stuck.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
 /// What the loading thread made.
 struct Made {
     artifact: Artifact,
@@ -143,7 +125,7 @@ impl Installer {
             read,
             loaders: OnceLock::new(),
             turn: Semaphore::new(1),
-            stuck: Arc::default(),
+            stuck: Stuck::new(),
         }
     }
 
@@ -240,7 +222,7 @@ impl Installer {
             },
         };
         let _turn = self.turn.acquire().await;
-        let stuck = self.stuck.load(Ordering::Relaxed);
+        let stuck = self.stuck.count();
         if stuck >= MAX_STUCK {
             return Err(failed(LoadEnd::Stuck(stuck)));
         }
@@ -250,18 +232,12 @@ impl Installer {
         let (reply, answer) = oneshot::channel();
         let this = Arc::clone(self);
         let began = Instant::now();
-        let watch = Watch {
-            ended: Arc::default(),
-            stuck: Arc::clone(&self.stuck),
-        };
-        let (ended, stuck) = (Arc::clone(&watch.ended), Arc::clone(&self.stuck));
+        let (waiting, running) = self.stuck.watch();
         let thread = std::thread::Builder::new()
             .name("modelsd-load".into())
             .spawn(move || {
                 drop(reply.send(this.make(artifact, kept)));
-                if ended.swap(true, Ordering::AcqRel) {
-                    stuck.fetch_sub(1, Ordering::Relaxed);
-                }
+                drop(running);
             });
         thread.map_err(LoadEnd::Thread).map_err(failed)?;
         let made = match timeout(self.config.load_timeout, answer).await {
@@ -269,7 +245,7 @@ impl Installer {
             Ok(Err(_)) => return Err(failed(LoadEnd::Interrupted)),
             Err(_) => return Err(failed(LoadEnd::Slow(self.config.load_timeout))),
         };
-        drop(watch);
+        drop(waiting);
         let took = began.elapsed();
         metrics::histogram!(names::LOAD_SECONDS, names::MODEL => wanted.id.name.to_string())
             .record(took.as_secs_f64());

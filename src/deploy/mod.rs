@@ -5,6 +5,7 @@
 pub mod budget;
 pub mod decide;
 pub mod deployment;
+mod drain;
 pub mod fleet;
 pub mod install;
 pub mod journal;
@@ -16,3 +17,5 @@ pub mod retire;
 pub mod sample;
 pub mod slot;
 pub mod status;
+mod stuck;
+mod sync;

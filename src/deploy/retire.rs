@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use super::deployment::Deployment;
+use super::drain::Drain;
 
 /// How often the deployments that still have requests are looked at.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -38,7 +39,7 @@ impl Retirement {
 }
 
 fn retire(incoming: &Receiver<Arc<Deployment>>) {
-    let mut waiting: Vec<Arc<Deployment>> = Vec::new();
+    let mut waiting = Drain::new();
     let mut open = true;
     while open || !waiting.is_empty() {
         let next = match (open, waiting.is_empty()) {
@@ -54,13 +55,6 @@ fn retire(incoming: &Receiver<Arc<Deployment>>) {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => open = false,
         }
-        // No slot points to it, so a count of one can only stay one.
-        waiting.retain(|deployment| {
-            let in_use = Arc::strong_count(deployment) > 1;
-            if !in_use {
-                tracing::debug!(version = %deployment.id(), "retired");
-            }
-            in_use
-        });
+        waiting.sweep(|deployment| tracing::debug!(version = %deployment.id(), "retired"));
     }
 }

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use crate::client::ClientError;
 use crate::model::stage::UnknownStage;
 
+/// Characters shown of what a registry says, at most.
+const SHOWN: usize = 2_000;
+
 /// Why a registry gives no answer, or refuses a change.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// There is no such model.
-    #[error("registry `{registry}` has no model `{name}`; {known}")]
+    #[error("registry `{registry}` has no model `{name}`; {}", plain(.known))]
     NoModel {
         /// The registry.
         registry: String,
@@ -21,7 +24,7 @@ pub enum RegistryError {
         known: String,
     },
     /// The model has no such version.
-    #[error("model `{name}` has no {wanted}; it has {known}")]
+    #[error("model `{name}` has no {wanted}; it has {}", plain(.known))]
     NoVersion {
         /// The model.
         name: String,
@@ -50,7 +53,7 @@ pub enum RegistryError {
     #[error("{0}")]
     Unsupported(String),
     /// The version is registered and not ready to be used.
-    #[error("version {version} of model `{name}` is not ready: its status is {status}{hint}")]
+    #[error("version {version} of model `{name}` is not ready: its status is {}{hint}", plain(.status))]
     NotReady {
         /// The model.
         name: String,
@@ -70,7 +73,7 @@ pub enum RegistryError {
         what: String,
     },
     /// What the registry says of the place of the files leads nowhere.
-    #[error("cannot tell where the files of `{uri}` are: {problem}")]
+    #[error("cannot tell where the files of `{uri}` are: {}", plain(.problem))]
     Location {
         /// What was asked for.
         uri: String,
@@ -99,7 +102,7 @@ pub enum RegistryError {
         source: io::Error,
     },
     /// The registry can be read and makes no sense.
-    #[error("`{path}` is damaged: {problem}")]
+    #[error("`{path}` is damaged: {}", plain(.problem))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -140,5 +143,60 @@ fn definite(error: &ClientError) -> bool {
 impl From<ClientError> for RegistryError {
     fn from(error: ClientError) -> RegistryError {
         RegistryError::Client(Arc::new(error))
+    }
+}
+
+/// What a registry says, or what is in its file, on one line and of a bounded length: it must not drive a terminal or
+/// fill a log.
+fn plain(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    let mut line: String = text.chars().take(SHOWN).map(clean).collect();
+    if line.len() < text.len() {
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_registry_says_stays_on_one_line_and_short() {
+        let said = format!("a\nb\u{1b}[2J{}", "é".repeat(100_000));
+        let name = || "n".to_owned();
+        for error in [
+            RegistryError::NoModel {
+                registry: name(),
+                name: name(),
+                known: said.clone(),
+            },
+            RegistryError::NoVersion {
+                name: name(),
+                wanted: name(),
+                known: said.clone(),
+            },
+            RegistryError::NotReady {
+                name: name(),
+                version: 1,
+                status: said.clone(),
+                hint: "",
+            },
+            RegistryError::Location {
+                uri: name(),
+                problem: said.clone(),
+            },
+            RegistryError::Damaged {
+                path: "p".into(),
+                problem: said.clone(),
+            },
+        ] {
+            let text = error.to_string();
+            assert!(text.contains("a b [2J") && text.contains('…'), "{text}");
+            assert!(
+                text.len() < 2 * SHOWN + 200 && !text.contains(char::is_control),
+                "{text}"
+            );
+        }
     }
 }

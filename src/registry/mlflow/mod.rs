@@ -229,7 +229,11 @@ impl MlflowRegistry {
             .get::<wire::OneModel>(&path, &[("name", name)])
             .await
         {
-            Ok(answer) => Ok(answer.registered_model),
+            // The name that was asked for, whatever the answer says: it is a key of what is remembered.
+            Ok(answer) => Ok(wire::Model {
+                name: name.to_owned(),
+                ..answer.registered_model
+            }),
             Err(error) if missing(&error) => Err(RegistryError::NoModel {
                 registry: self.name().to_owned(),
                 name: name.to_owned(),

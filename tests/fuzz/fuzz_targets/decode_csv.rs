@@ -10,13 +10,16 @@ use modelsd::protocol::{Codec, Limits};
 
 const INPUTS: [Option<&str>; 4] = [
     None,
-    Some(r#"[{"name": "a", "type": "double"}, {"name": "b", "type": "long"}, {"name": "c", "type": "boolean"}]"#),
+    Some(
+        r#"[{"name": "a", "type": "double"}, {"name": "b", "type": "long"}, {"name": "c", "type": "boolean"}]"#,
+    ),
     Some(r#"[{"type": "integer"}, {"type": "string"}, {"type": "float"}]"#),
     Some(r#"[{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 3]}}]"#),
 ];
 
 static SIGNATURES: LazyLock<Vec<Signature>> = LazyLock::new(|| {
-    let signature = |inputs| Signature::parse(inputs, None, None).expect("the signatures above are well-formed");
+    let signature =
+        |inputs| Signature::parse(inputs, None, None).expect("the signatures above are well-formed");
     INPUTS.into_iter().map(signature).collect()
 });
 

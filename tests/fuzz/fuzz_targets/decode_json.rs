@@ -20,7 +20,9 @@ static SIGNATURES: LazyLock<Vec<Signature>> = LazyLock::new(|| {
             r#"[{"type": "boolean", "name": "a"}, {"type": "integer", "name": "b"}, {"type": "string", "name": "c"},
                 {"type": "float", "name": "d", "required": false}, {"type": "long", "name": "e", "required": false}]"#,
         ),
-        Some(r#"[{"type": "datetime", "name": "a", "required": false}, {"type": "binary", "name": "b", "required": false}]"#),
+        Some(
+            r#"[{"type": "datetime", "name": "a", "required": false}, {"type": "binary", "name": "b", "required": false}]"#,
+        ),
         Some(
             r#"[{"type": "array", "items": {"type": "double"}, "name": "a"}, {"type": "any", "name": "d"},
                 {"type": "object", "name": "b", "properties": {"k": {"type": "string", "required": false}}},
