@@ -12,9 +12,9 @@ use tempfile::TempDir;
 use crate::registry::say;
 use crate::support::{Answer, Server, modelsd, repository};
 
-/// Nothing here takes longer, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
-const ROW: &str = r#"{"inputs": [[5.1, 3.5, 1.4, 0.2]]}"#;
+/// Nothing here takes longer, unless it hangs. Other tests may have the cores meanwhile.
+const PATIENCE: Duration = Duration::from_secs(120);
+pub const ROW: &str = r#"{"inputs": [[5.1, 3.5, 1.4, 0.2]]}"#;
 
 /// A registry with copies of bundled models, and a cache of its own.
 pub struct House {
@@ -49,7 +49,8 @@ impl House {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder with all that is in it.
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
