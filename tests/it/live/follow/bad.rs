@@ -2,12 +2,13 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::json;
 
 use super::{Site, changed, iris, live_after, serve};
 use crate::hot_swap::{copy, get, status, wait_for};
-use crate::support::{modelsd, repository};
+use crate::support::repository;
 
 /// The longest file that modelsd may write, in blocks of 512 bytes, in place of a disk that is full.
 const MAX_FILE_BLOCKS: usize = 2048;
@@ -201,23 +202,27 @@ impl Site {
     }
 }
 
-#[test]
-fn a_bad_version_in_a_real_registry_is_rejected_with_its_reason() {
-    let mut site = Site::new();
-    let good = site.log("iris", &iris(1));
-    site.promote("iris", good);
-    let program = site.modelsd();
-    let mut command = std::process::Command::new("sh");
+/// The program with a disk that is soon full.
+fn limited(program: &Command) -> Command {
+    let mut command = Command::new("sh");
     // Without the trap the system would end who writes too much, as no full disk does.
-    let limited = format!("trap '' XFSZ; ulimit -f {MAX_FILE_BLOCKS}; exec \"$0\" \"$@\"");
-    command.args(["-c", &limited]).arg(program.get_program());
+    let script = format!("trap '' XFSZ; ulimit -f {MAX_FILE_BLOCKS}; exec \"$0\" \"$@\"");
+    command.args(["-c", &script]).arg(program.get_program());
     command.current_dir(program.get_current_dir().unwrap());
-    for (name, value) in modelsd().get_envs().chain(program.get_envs()) {
+    for (name, value) in program.get_envs() {
         match value {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
         };
     }
+    command
+}
+
+#[test]
+fn a_bad_version_in_a_real_registry_is_rejected_with_its_reason() {
+    let mut site = Site::new();
+    let good = site.log("iris", &iris(1));
+    site.promote("iris", good);
     let flags = [
         "-m",
         "models:/iris/Production",
@@ -226,7 +231,7 @@ fn a_bad_version_in_a_real_registry_is_rejected_with_its_reason() {
         "--max-cache-bytes",
         CACHE,
     ];
-    let server = serve(command, &flags);
+    let server = serve(limited(&site.modelsd()), &flags);
     live_after(&server, good);
     for (what, harm, step, words) in CASES {
         let logged = site
@@ -263,6 +268,16 @@ fn a_bad_version_in_a_real_registry_is_rejected_with_its_reason() {
             Err(error) => println!("the server refuses a file named {name:?}: {error}"),
         }
     }
+
+    // Started again while the registry wants a bad version, it serves what it served last.
+    drop(server);
+    let server = serve(limited(&site.modelsd()), &flags);
+    live_after(&server, good);
+    let now = status(&server, "iris");
+    assert!(
+        now["wanted"]["version"] != "1" && !now["last_error"].is_null(),
+        "{now}"
+    );
 
     // Names that look odd and mean no harm are served, and nothing of the others stays behind.
     let odd = changed(&iris(2), |at| write(at, "100% ü~&=;%41 x", b"x"));

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use modelsd::artifact::ArtifactDir;
@@ -20,6 +21,16 @@ fn large(folder: &Path) {
     fs::write(folder.join("large.bin"), bytes).unwrap();
 }
 
+impl Site {
+    /// modelsd for which the registry answers all the time, and the files come through the proxy.
+    fn behind(&self, proxy: &Proxy) -> Command {
+        let mut command = self.modelsd();
+        command.env("MLFLOW_REGISTRY_URI", &self.server.url);
+        command.env("MLFLOW_TRACKING_URI", &proxy.url);
+        command
+    }
+}
+
 #[test]
 fn a_version_is_served_whatever_breaks_on_its_way() {
     let mut site = Site::new();
@@ -31,14 +42,8 @@ fn a_version_is_served_whatever_breaks_on_its_way() {
     }
     site.promote("iris", 1);
     let proxy = Proxy::start(&site.server.url);
-    let mut command = site.modelsd();
-    // The registry answers all the time; the files do not.
-    command.env("MLFLOW_REGISTRY_URI", &site.server.url);
-    command.env("MLFLOW_TRACKING_URI", &proxy.url);
-    let server = serve(
-        command,
-        &["-m", "models:/iris/Production", "--poll-interval", "0.5"],
-    );
+    let flags = ["-m", "models:/iris/Production", "--poll-interval", "0.5"];
+    let server = serve(site.behind(&proxy), &flags);
     proxy.counts();
 
     // Again and again in the middle of a file: each part is fetched once.
@@ -64,6 +69,17 @@ fn a_version_is_served_whatever_breaks_on_its_way() {
         "{now}"
     );
     live_after(&server, 2);
+    // Killed at that moment, it leaves nothing that could be taken for a version; what served last serves at once.
+    drop(server);
+    proxy.becomes(Mood::Refuses);
+    let server = serve(site.behind(&proxy), &flags);
+    live_after(&server, 2);
+    let now = status(&server, "iris");
+    assert_eq!(
+        (&now["wanted"]["version"], &now["last_error"]["version"]),
+        (&Value::from("3"), &Value::from("3")),
+        "{now}"
+    );
     proxy.becomes(Mood::Clear);
     live_after(&server, 3);
     assert_eq!(status(&server, "iris")["serving"]["digest"], digest.to_string());

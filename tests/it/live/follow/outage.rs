@@ -1,5 +1,6 @@
 //! The registry goes away and comes back, under load and over restarts of modelsd.
 
+use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ fn under_load(server: &Server, work: impl FnOnce()) -> usize {
                     let good = server.invoke(ROW).status == 200;
                     answered.fetch_add(1, SeqCst);
                     failed.fetch_add(usize::from(!good), SeqCst);
+                    // The registry needs a core to start.
+                    std::thread::sleep(Duration::from_millis(2));
                 }
             });
         }
@@ -105,7 +108,16 @@ fn a_registry_that_takes_connections_and_never_answers_holds_up_no_start() {
             &["-m", "models:/iris/Production", "--poll-interval", "0.5"],
         )
     };
-    drop(start());
+    let server = start();
+    // Killed before that, it would remember nothing.
+    let state = site.cache.path().join("v1/state");
+    let remembers = || {
+        fs::read_dir(&state).is_ok_and(|mut files| {
+            files.any(|file| file.unwrap().path().extension().is_some_and(|end| end == "json"))
+        })
+    };
+    wait_for("what is served is on disk", remembers);
+    drop(server);
     proxy.becomes(Mood::Silent);
     let began = Instant::now();
     let server = start();

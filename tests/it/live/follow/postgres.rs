@@ -102,7 +102,7 @@ impl Postgres {
         let mut server = Postgres {
             process: run(program("postgres"), &words),
             _folder: folder,
-            url: format!("postgresql://mlflow@127.0.0.1:{port}/postgres"),
+            url: format!("postgresql+psycopg2://mlflow@127.0.0.1:{port}/postgres"),
         };
         server.wait(port, &told);
         server

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Site, answers_as_bundled, changed, invoke, iris, live_after};
+use super::{Site, answers_as_bundled, invoke, iris, live_after, problem};
 use crate::conformance::check_answers;
 use crate::hot_swap::{get, serving, status, wait_for, wait_for_version};
 use crate::live::server::{Options, Store};
@@ -79,7 +79,29 @@ fn stages_ids_runs_and_whole_stages_are_followed() {
     site.python.ask("stage", to);
     wait_for("it went", || get(&server, "/api/models/onnx_cols").status == 404);
     assert_eq!(invoke(&server, "onnx_cols").status, 404);
-    assert_eq!(invoke(&server, "iris").status, 200);
+
+    // Who deletes what is served is told so in the status, and the version serves on.
+    site.python.ask("delete_model", json!({ "name": "iris" }));
+    wait_for("the loss is told", || !problem(&server, "iris").is_null());
+    let told = problem(&server, "iris");
+    assert!(
+        told["reason"].as_str().unwrap().contains("has no model `iris`"),
+        "{told}"
+    );
+    live_after(&server, 2);
+    // Made anew under its name, it has other files under the same number.
+    site.log("iris", &iris(2));
+    site.log("iris", &iris(1));
+    site.promote("iris", 2);
+    wait_for("the new version 2", || {
+        status(&server, "iris")["swaps"]
+            .as_array()
+            .unwrap()
+            .last()
+            .unwrap()["from"]["version"]
+            == "2"
+    });
+    answers_as_bundled(&server, "/invocations", 1);
 }
 
 #[test]
@@ -138,8 +160,7 @@ fn aliases_move_by_webhook_and_pins_hold() {
     );
     assert_eq!(pin(r#"{"version": "1"}"#).status, 200);
     live_after(&server, 1);
-    let renewed = changed(&iris(2), |_| {});
-    let third = site.log("iris", renewed.path());
+    let third = site.log("iris", &iris(2));
     site.python.ask("alias", alias(third));
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(serving(&server, "iris"), "1");
