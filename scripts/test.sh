@@ -14,4 +14,5 @@ done
 [ -n "${ORT_DYLIB_PATH:-}" ] || scripts/fetch-onnxruntime.sh
 # Nor without the real servers that modelsd talks to.
 scripts/test-python.sh
+scripts/test-postgres.sh
 exec scripts/check "$@"

@@ -152,14 +152,25 @@ fn judge(pair: &Value, answer: &Answer) -> Result<(), String> {
 
 /// Every pair of one model, against one server.
 fn check_model(model: &str) {
-    let pairs = golden_lines(&repository(&format!("tests/golden/protocol/{model}.jsonl")));
     let server = Server::start(&format!("tests/golden/models/{model}"), &[]);
+    check_answers(&server, "/invocations", model);
+}
+
+/// Every pair of one model, against a server that answers for it at this path.
+pub fn check_answers(server: &Server, path: &str, model: &str) {
+    let mut pairs = golden_lines(&repository(&format!("tests/golden/protocol/{model}.jsonl")));
+    if path != "/invocations" {
+        pairs.retain(|pair| pair["request"]["path"] == "/invocations");
+        pairs
+            .iter_mut()
+            .for_each(|pair| pair["request"]["path"] = path.into());
+    }
     let mut problems = Vec::new();
     let mut judged = 0;
     for pair in pairs.iter().filter(|pair| pair["check"].is_object()) {
         let id = format!("{model}/{}", pair["id"].as_str().unwrap());
         let deliberate = DELIBERATE.iter().any(|(name, _)| *name == id);
-        match judge(pair, &send(&server, &pair["request"])) {
+        match judge(pair, &send(server, &pair["request"])) {
             Ok(()) if deliberate => problems.push(format!("{id}: listed as different, but equal")),
             Err(problem) if !deliberate => problems.push(format!("{id}: {problem}")),
             _ => {}

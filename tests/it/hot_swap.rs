@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::house::{House, get, serving, status, wait_for, wait_for_version};
+pub use crate::house::{House, copy, get, serving, status, wait_for, wait_for_version};
 use crate::support::{Server, modelsd, repository};
 
-const ROW: &str = r#"{"inputs": [[5.1, 3.5, 1.4, 0.2]]}"#;
+pub const ROW: &str = r#"{"inputs": [[5.1, 3.5, 1.4, 0.2]]}"#;
 
 #[test]
 fn every_change_of_the_embedded_registry_is_served() {

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use crate::registry::say;
 use crate::support::{Answer, Server, modelsd, repository};
 
-/// Nothing here takes longer, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Nothing here takes longer, unless it hangs. Other tests may have the cores meanwhile.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A registry with copies of bundled models, and a cache of its own.
 pub struct House {
@@ -46,7 +46,7 @@ impl House {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();

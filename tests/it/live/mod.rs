@@ -5,6 +5,7 @@
 
 mod artifacts;
 mod client;
+mod follow;
 mod registry;
 mod s3;
 mod server;
