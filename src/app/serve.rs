@@ -7,18 +7,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::net::{TcpListener, lookup_host};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::artifact::Artifacts;
 use crate::config::ServeConfig;
+use crate::deploy::background;
 use crate::deploy::fleet::Fleet;
 use crate::deploy::install::{self, Installer};
 use crate::deploy::journal::Journal;
 use crate::deploy::reconcile::{FirstPass, Reconciler};
 use crate::deploy::sample::ReadBody;
 use crate::deploy::slot::Slot;
+use crate::deploy::starter::Starter;
 use crate::http::admin::Guard;
 use crate::http::webhook::Verifier;
 use crate::http::{self, App};
@@ -43,7 +46,10 @@ pub(super) fn run(config: &ServeConfig) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(follow_and_answer(config, metrics, start))?;
+    let background = background::runtime().context("cannot start the background runtime")?;
+    let answered = runtime.block_on(follow_and_answer(config, metrics, &background, start));
+    background.shutdown_background();
+    answered?;
     // A model that is still computing for a client who left must not hold up the end.
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(())
@@ -53,6 +59,7 @@ pub(super) fn run(config: &ServeConfig) -> anyhow::Result<()> {
 async fn follow_and_answer(
     config: &ServeConfig,
     metrics: PrometheusHandle,
+    background: &Runtime,
     start: Instant,
 ) -> anyhow::Result<()> {
     let follow = &config.follow;
@@ -69,7 +76,9 @@ async fn follow_and_answer(
     };
     let artifacts = Artifacts::new(config.artifacts.clone());
     let read = read_body(config);
-    let installer = Arc::new(Installer::new(registry, artifacts, install, Some(read)));
+    let starter = Starter::start().context("cannot start a thread")?;
+    let installer = Installer::new(registry, artifacts, install, Some(read)).with_starter(starter);
+    let installer = Arc::new(installer);
     let slots = follow.slots.iter();
     let slots = slots.map(|slot| Arc::new(Slot::new(Arc::clone(&slot.name), slot.uri.clone())));
     let default = follow.slots.first().map(|slot| Arc::clone(&slot.name));
@@ -99,7 +108,7 @@ async fn follow_and_answer(
         guard,
         webhooks: Verifier::new(follow.webhook_secret.as_deref()),
     });
-    let following = tokio::spawn(reconciler.run());
+    let following = background.spawn(reconciler.run());
     let upkeep = tokio::spawn(async move {
         let mut ticks = tokio::time::interval(recorder::UPKEEP_INTERVAL);
         loop {

@@ -1,7 +1,7 @@
 //! From a wanted version to a deployment: locate, fetch, load, prove.
 //!
 //! Everything that takes long happens away from the threads that serve: waiting is async, computing is done by one
-//! low-priority thread at a time.
+//! thread at a time, which has the priority of whoever calls (see `background`).
 
 use std::error::Error;
 use std::num::NonZeroUsize;
@@ -17,6 +17,7 @@ use super::deployment::Deployment;
 use super::prove::{Proof, ProofError, prove};
 use super::recent::Recent;
 use super::sample::{ReadBody, Samples};
+use super::starter::Starter;
 use super::status::Step;
 use super::stuck::Stuck;
 use crate::artifact::{Artifact, Artifacts, Key, Progress};
@@ -28,8 +29,6 @@ use crate::model::version::VersionId;
 use crate::registry::{Registry, RegistryError, Wanted};
 use crate::telemetry::names;
 
-/// How much less than a request's thread a loading thread weighs when both want a core.
-const NICENESS: i32 = 10;
 /// Loads that outlived their time limit and still run; with more, nothing is loaded any more.
 const MAX_STUCK: usize = 4;
 
@@ -50,6 +49,8 @@ pub struct Installer {
     artifacts: Artifacts,
     config: Config,
     read: Option<ReadBody>,
+    /// Starts the threads of predictors; without it, the caller does.
+    starter: Option<Starter>,
     loaders: OnceLock<Vec<Box<dyn Loader>>>,
     /// One load at a time: two would take twice the memory and the time of one core each.
     turn: Semaphore,
@@ -123,9 +124,18 @@ impl Installer {
             artifacts,
             config,
             read,
+            starter: None,
             loaders: OnceLock::new(),
             turn: Semaphore::new(1),
             stuck: Stuck::new(),
+        }
+    }
+
+    /// The same, with the predictors' threads started by that one.
+    pub fn with_starter(self, starter: Starter) -> Installer {
+        Installer {
+            starter: Some(starter),
+            ..self
         }
     }
 
@@ -258,22 +268,25 @@ impl Installer {
                 "it fails on some of the rows it was warmed up with: recent requests, or rows made from its signature"
             );
         }
-        // Here and not on the loading thread, whose low priority the predictors' threads would inherit.
-        Ok(Deployment::new(
-            wanted.clone(),
-            made.artifact,
-            made.loaded,
-            &made.proof.times,
-            made.grown,
-            recent,
-        ))
+        let wanted = wanted.clone();
+        let Made {
+            artifact,
+            loaded,
+            proof,
+            grown,
+        } = made;
+        let build = move || Deployment::new(wanted, artifact, loaded, &proof.times, grown, recent);
+        match &self.starter {
+            Some(starter) => starter
+                .run(build)
+                .await
+                .ok_or_else(|| failed(LoadEnd::Interrupted)),
+            None => Ok(build()),
+        }
     }
 
     /// The work of the loading thread.
     fn make(&self, artifact: Artifact, recent: Vec<Batch>) -> Result<Made, LoadEnd> {
-        if let Err(error) = rustix::process::nice(NICENESS) {
-            tracing::debug!(%error, "the loading thread keeps its priority");
-        }
         let loaders = self.loaders.get_or_init(|| flavor::loaders(&self.config.flavor));
         let before = resident_bytes();
         let source = Source {

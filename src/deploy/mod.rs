@@ -2,6 +2,7 @@
 //!
 //! `decide` says what a slot should do, `reconcile` carries it out by `install`, `slot` holds what answers.
 
+pub mod background;
 pub mod budget;
 pub mod decide;
 pub mod deployment;
@@ -16,6 +17,7 @@ pub mod reconcile;
 pub mod retire;
 pub mod sample;
 pub mod slot;
+pub mod starter;
 pub mod status;
 mod stuck;
 mod sync;
