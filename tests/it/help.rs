@@ -3,26 +3,23 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::support::{Server, modelsd, repository};
 
-/// Set to write the golden files anew.
-const RENEW: &str = "RENEW_GOLDEN";
-
-/// Compares with a golden file.
+/// Compares with a golden file; what differs is written where the message says.
 fn check(name: &str, text: &str) {
-    let path = repository("tests/golden/help").join(name);
-    if std::env::var_os(RENEW).is_some() {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, text).unwrap();
+    let golden = repository("tests/golden/help").join(name);
+    if fs::read_to_string(&golden).is_ok_and(|golden| golden == text) {
+        return;
     }
-    let golden = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        golden == text,
-        "{} is another now. If that is meant: {RENEW}=1 cargo nextest run --test it help:: and look at the diff. It \
-         is:\n{text}",
-        path.display()
+    let found = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&found, text).unwrap();
+    panic!(
+        "{name} is another now. If that is meant:\n  cp {} {}\nIt is:\n{text}",
+        found.display(),
+        golden.display()
     );
 }
 
