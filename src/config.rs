@@ -78,6 +78,7 @@ pub enum Command {
         #[arg(
             long,
             env = "MODELSD_REGISTRY",
+            hide_env_values = true,
             default_value = "./models",
             global = true,
             value_name = "DIR"

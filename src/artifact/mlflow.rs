@@ -31,8 +31,10 @@ pub(super) struct MlflowStore {
     info: OnceCell<ServerInfo>,
     /// Whether its presigned addresses turned out to be of no use.
     no_presigned: AtomicBool,
-    /// Talks to the storage behind it: without what the settings say of the server, such as whose certificates count.
-    storage: Client,
+    /// Talks to the storage behind it; made when it is needed, for that reads the system's certificates.
+    storage: OnceCell<Client>,
+    /// Its settings: without what those of the server say, such as whose certificates count.
+    storage_settings: Config,
 }
 
 #[derive(Deserialize)]
@@ -118,7 +120,7 @@ impl MlflowStore {
 
     fn new(config: &Config, api: &str, root: String) -> Result<MlflowStore, ClientError> {
         let client = Client::new(config)?;
-        let storage = Config {
+        let storage_settings = Config {
             timeout: config.timeout,
             retries: config.retries,
             backoff_factor: config.backoff_factor,
@@ -133,7 +135,8 @@ impl MlflowStore {
             api: api.to_owned(),
             info: OnceCell::new(),
             no_presigned: AtomicBool::new(false),
-            storage: Client::new(&storage)?,
+            storage: OnceCell::new(),
+            storage_settings,
         })
     }
 
@@ -166,15 +169,26 @@ impl MlflowStore {
         self.info.get_or_init(ask).await
     }
 
+    async fn storage(&self) -> Result<&Client, ArtifactError> {
+        let make = || async { Client::new(&self.storage_settings) };
+        let made = self.storage.get_or_try_init(make).await;
+        made.map_err(|error| {
+            failed(
+                format!("reach the storage behind `{}`", self.client.name()),
+                error,
+            )
+        })
+    }
+
     /// By the way the server says, and by the other one when that is of no use.
     async fn download(&self, path: &str, offset: u64) -> Result<Download, ArtifactError> {
         let info = self.info().await;
         if info.artifacts_presigned_only {
-            return self.direct(&self.storage, path, offset).await;
+            return self.direct(self.storage().await?, path, offset).await;
         }
         if info.multipart_downloads_enabled && !self.no_presigned.load(Relaxed) {
             // Where there is another way, this one is not insisted on.
-            let storage = self.storage.with_retries(1);
+            let storage = self.storage().await?.with_retries(1);
             match self.direct(&storage, path, offset).await {
                 Ok(download) => return Ok(download),
                 Err(error) => {
@@ -188,7 +202,7 @@ impl MlflowStore {
             Ok(download) => Ok(download),
             // So answers a server that gives presigned addresses only, and one that does not let us read.
             Err(error) if error.code() == Some("PERMISSION_DENIED") => {
-                let direct = self.direct(&self.storage, path, offset).await;
+                let direct = self.direct(self.storage().await?, path, offset).await;
                 direct.map_err(|_| failed(format!("read `{path}` of `{}`", self.client.name()), error))
             }
             Err(error) => Err(failed(

@@ -14,6 +14,7 @@ pub struct AdminArgs {
     #[arg(
         long,
         env = "MODELSD_SERVER",
+        hide_env_values = true,
         default_value = "http://127.0.0.1:5001",
         value_name = "URL"
     )]

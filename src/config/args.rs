@@ -18,7 +18,12 @@ pub struct ServeArgs {
     pub model_uri: Vec<String>,
     /// Registry that knows the model: the address of an MLflow server (http://HOST:5000), or the folder of an embedded
     /// registry [default: ./models; also MLFLOW_REGISTRY_URI, MLFLOW_TRACKING_URI]
-    #[arg(long, env = "MODELSD_REGISTRY", value_name = "URL|DIR")]
+    #[arg(
+        long,
+        env = "MODELSD_REGISTRY",
+        hide_env_values = true,
+        value_name = "URL|DIR"
+    )]
     pub registry: Option<String>,
     /// How the registry is followed.
     #[command(flatten)]
@@ -108,7 +113,12 @@ pub struct PredictArgs {
     pub output_path: Option<PathBuf>,
     /// Registry that knows the model: the address of an MLflow server (http://HOST:5000), or the folder of an embedded
     /// registry [default: ./models; also MLFLOW_REGISTRY_URI, MLFLOW_TRACKING_URI]
-    #[arg(long, env = "MODELSD_REGISTRY", value_name = "URL|DIR")]
+    #[arg(
+        long,
+        env = "MODELSD_REGISTRY",
+        hide_env_values = true,
+        value_name = "URL|DIR"
+    )]
     pub registry: Option<String>,
     /// Engine.
     #[command(flatten)]
@@ -129,7 +139,12 @@ pub struct InspectArgs {
     pub json: bool,
     /// Registry that knows the model: the address of an MLflow server (http://HOST:5000), or the folder of an embedded
     /// registry [default: ./models; also MLFLOW_REGISTRY_URI, MLFLOW_TRACKING_URI]
-    #[arg(long, env = "MODELSD_REGISTRY", value_name = "URL|DIR")]
+    #[arg(
+        long,
+        env = "MODELSD_REGISTRY",
+        hide_env_values = true,
+        value_name = "URL|DIR"
+    )]
     pub registry: Option<String>,
     /// Engine.
     #[command(flatten)]

@@ -29,33 +29,28 @@ pub(super) enum BodyError {
 /// Reads the whole body.
 ///
 /// # Errors
-/// When it is longer than `limit` bytes, slower than `patience`, or breaks off.
+/// When it is longer than `limit` bytes, slower than `patience`, or breaks off. Before a refusal is answered, the rest
+/// is for [`linger`].
 pub(super) async fn read(
     headers: &HeaderMap,
-    body: Body,
+    body: &mut Body,
     limit: usize,
     patience: Duration,
 ) -> Result<Bytes, BodyError> {
     let announced = headers
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    let mut body = body;
     if announced.is_some_and(|length| length > limit as u64) {
-        linger(&mut body).await;
         return Err(BodyError::Refused(too_large(limit)));
     }
-    let result = match tokio::time::timeout(patience, collect(&mut body, announced, limit)).await {
+    match tokio::time::timeout(patience, collect(body, announced, limit)).await {
         Ok(result) => result,
         Err(_) => Err(BodyError::Slow),
-    };
-    if matches!(result, Err(BodyError::Refused(_))) {
-        linger(&mut body).await;
     }
-    result
 }
 
 /// Throws away the rest of a body, within bounds.
-async fn linger(body: &mut Body) {
+pub(super) async fn linger(body: &mut Body) {
     let drain = async {
         let mut left = LINGER_BYTES;
         while let Some(Ok(frame)) = body.frame().await {

@@ -71,12 +71,24 @@ impl From<Error> for Failure {
 }
 
 async fn predict(app: &App, call: &mut Call, request: Request) -> Result<Response<Body>, Failure> {
-    let (head, body) = request.into_parts();
+    let (head, mut body) = request.into_parts();
     // Read before anything is refused: an answer to a client that is still sending may never be heard.
     let config = &app.config;
-    let body = match body::read(&head.headers, body, config.max_body_bytes, config.client_timeout).await {
+    let body = match body::read(
+        &head.headers,
+        &mut body,
+        config.max_body_bytes,
+        config.client_timeout,
+    )
+    .await
+    {
         Ok(body) => body,
-        Err(BodyError::Refused(error)) => return Err(call.fail(error).into()),
+        Err(BodyError::Refused(error)) => {
+            // Failed first, which gives the permit back: nobody else shall wait for the rest of this body.
+            let error = call.fail(error);
+            body::linger(&mut body).await;
+            return Err(error.into());
+        }
         // To a client that left, the answer goes nowhere.
         Err(BodyError::Slow | BodyError::Broken) => return Err(Failure::Slow),
     };

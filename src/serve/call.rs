@@ -14,7 +14,8 @@ use crate::model::batch::Batch;
 /// One request. Holds the snapshot that answers it; its drop records it once, also when the client left.
 pub struct Call {
     deployment: Arc<Deployment>,
-    _permit: Permit,
+    /// Given back at the end, or as soon as there is nothing to work on any more.
+    permit: Option<Permit>,
     began: Instant,
     deadline: Instant,
     stages: [Option<Duration>; RequestStage::ALL.len()],
@@ -46,7 +47,7 @@ impl Call {
     pub(super) fn new(deployment: Arc<Deployment>, permit: Permit, now: Instant, timeout: Duration) -> Call {
         Call {
             deployment,
-            _permit: permit,
+            permit: Some(permit),
             began: now,
             deadline: now + timeout,
             stages: [None; RequestStage::ALL.len()],
@@ -113,8 +114,9 @@ impl Call {
         }
     }
 
-    /// Marks the call as failed before a stage could run: the body did not arrive, or is too long.
+    /// Marks the call as failed and gives its permit back: what is left is to say so.
     pub fn fail(&mut self, error: Error) -> Error {
+        self.permit = None;
         self.outcome = Outcome::Failed(error.kind());
         error
     }

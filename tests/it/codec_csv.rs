@@ -3,18 +3,18 @@
 use std::path::PathBuf;
 
 use base64::Engine as _;
-use modelsd::model::batch::{Batch, Body, Columns, Frame, Name};
+use modelsd::model::batch::Body;
 use modelsd::model::mlmodel::MlModel;
 use modelsd::model::signature::Signature;
 use modelsd::model::tensor::{Elements, Tensor};
-use modelsd::model::value::Value;
 use modelsd::protocol::mlflow::csv::CsvCodec;
-use modelsd::protocol::mlflow::encode::encode;
 use modelsd::protocol::mlflow::parquet::ParquetCodec;
-use modelsd::protocol::{Codec, Limits, Reply};
+use modelsd::protocol::{Codec, Limits};
 use modelsd::serve::error::{Error, Kind};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
+
+use crate::echo::describe;
 
 fn golden(path: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")).join(path)
@@ -73,7 +73,11 @@ fn check_pairs(media: &str, codec: &dyn Codec) -> usize {
                     let answer: Json =
                         serde_json::from_str(pair["response"]["body"].as_str().unwrap()).unwrap();
                     let wanted = without_text_types(answer["predictions"].clone());
-                    assert_eq!(without_text_types(describe(&decoded.batch)), wanted, "{name}");
+                    assert_eq!(
+                        without_text_types(describe(&decoded.batch.body)),
+                        wanted,
+                        "{name}"
+                    );
                 }
             }
             // The model failed, not the decoder.
@@ -118,114 +122,6 @@ fn sorted_extras(message: &str) -> String {
     format!("{head}{names:?}")
 }
 
-/// What `describe` of the echo model says of a table.
-fn describe(batch: &Batch) -> Json {
-    let Body::Frame(frame) = &batch.body else {
-        panic!("not a table: {batch:?}")
-    };
-    let columns: Vec<Json> = (0..frame.width())
-        .map(|column| describe_column(frame, column))
-        .collect();
-    let index: Vec<String> = (0..frame.rows()).map(|row| row.to_string()).collect();
-    json!({"type": "DataFrame", "index": index, "columns": columns})
-}
-
-fn describe_column(frame: &Frame, column: usize) -> Json {
-    let (elements, width, offset) = match frame.columns() {
-        Columns::Matrix(matrix) => (matrix.elements(), frame.width(), column),
-        Columns::Separate(columns) => (columns[column].elements(), 1, 0),
-    };
-    let values: Vec<String> = (0..frame.rows())
-        .map(|row| repr(elements, row * width + offset))
-        .collect();
-    let name = match &frame.names()[column] {
-        Name::Text(text) => json!(&**text),
-        Name::Index(index) => json!(index),
-    };
-    let dtype = elements.dtype().numpy_name();
-    json!({"name": name, "dtype": dtype, "values": values})
-}
-
-fn repr(elements: &Elements, at: usize) -> String {
-    match elements {
-        Elements::Bool(values) => repr_value(&Value::Bool(values[at])),
-        Elements::I32(values) => values[at].to_string(),
-        Elements::I8(values) => values[at].to_string(),
-        Elements::I16(values) => values[at].to_string(),
-        Elements::U8(values) => values[at].to_string(),
-        Elements::U16(values) => values[at].to_string(),
-        Elements::U32(values) => values[at].to_string(),
-        Elements::U64(values) => values[at].to_string(),
-        Elements::F16(values) => repr_value(&Value::Float(values[at].to_f64())),
-        Elements::Datetime(values) => repr_moment(values[at]),
-        Elements::I64(values) => values[at].to_string(),
-        Elements::F32(values) => repr_value(&Value::Float(f64::from(values[at]))),
-        Elements::F64(values) => repr_value(&Value::Float(values[at])),
-        Elements::Str(values) => repr_text(&values[at]),
-        Elements::Object(values) => repr_value(&values[at]),
-    }
-}
-
-/// A moment, as it is written in a table's cell.
-fn repr_moment(nanoseconds: i64) -> String {
-    let column = Columns::Separate(vec![Tensor::vector(Elements::Datetime(vec![nanoseconds]))]);
-    let frame = Frame::new(1, [Name::from("")].as_slice().into(), column).unwrap();
-    let mut out = Vec::new();
-    encode(&Batch::new(Body::Frame(frame)), Reply::Bare, &mut out).unwrap();
-    let answer: Json = serde_json::from_slice(&out).unwrap();
-    match answer[0][""].as_str().unwrap() {
-        "NaT" => "NaT".into(),
-        moment => format!("Timestamp('{}')", moment.replace('T', " ")),
-    }
-}
-
-fn repr_value(value: &Value) -> String {
-    match value {
-        Value::Null => "None".into(),
-        Value::Bool(true) => "True".into(),
-        Value::Bool(false) => "False".into(),
-        Value::Int(int) => int.to_string(),
-        Value::BigInt(digits) => digits.to_string(),
-        Value::Float(float) if float.is_nan() => "nan".into(),
-        Value::Float(float) if float.is_infinite() => if *float > 0.0 { "inf" } else { "-inf" }.into(),
-        Value::Float(float) => {
-            // JSON's number is Python's repr.
-            let mut out = Vec::new();
-            encode(
-                &Batch::new(Body::Value(Value::Float(*float))),
-                Reply::Bare,
-                &mut out,
-            )
-            .unwrap();
-            String::from_utf8(out).unwrap()
-        }
-        Value::Str(text) => repr_text(text),
-        Value::Bytes(bytes) => format!("b'{}'", bytes.escape_ascii()),
-        other => panic!("no repr for {other:?}"),
-    }
-}
-
-fn repr_text(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
-    let mut out = String::from(quote);
-    for character in text.chars() {
-        match character {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\\' => out.push_str("\\\\"),
-            _ if character == quote => out.extend(['\\', quote]),
-            _ => out.push(character),
-        }
-    }
-    out.push(quote);
-    out
-}
-
 /// `csv.jsonl` holds bodies made at random, signatures, and what pandas 3.1 and MLflow 3.17 made of them.
 #[test]
 fn csv_is_read_as_pandas_reads_it() {
@@ -236,7 +132,7 @@ fn csv_is_read_as_pandas_reads_it() {
         let signature = Signature::parse(case["inputs"].as_str(), None, None).unwrap();
         let body = case["body"].as_str().unwrap();
         let got = match CsvCodec::default().decode(body.as_bytes(), &signature, Limits::default()) {
-            Ok(decoded) => json!({"ok": without_text_types(describe(&decoded.batch))}),
+            Ok(decoded) => json!({"ok": without_text_types(describe(&decoded.batch.body))}),
             Err(error) if error.kind() == Kind::SchemaViolation => {
                 json!({"schema": sorted_extras(error.message().rsplit_once("Error: ").unwrap().1)})
             }
@@ -356,7 +252,7 @@ fn parquet_is_read_as_pandas_reads_it() {
             let error = result.unwrap_err();
             assert!(error.message().contains(words), "{id}: {error}");
         } else if case["ok"].is_object() {
-            let described = without_text_types(describe(&result.unwrap().batch));
+            let described = without_text_types(describe(&result.unwrap().batch.body));
             assert_eq!(described, without_text_types(case["ok"].clone()), "{id}");
         } else {
             let error = result.unwrap_err();

@@ -138,6 +138,31 @@ fn a_chunked_body_is_read_and_bounded() {
 }
 
 #[test]
+fn a_body_that_is_too_long_takes_no_place_while_the_rest_of_it_is_awaited() {
+    let server = iris(&["--max-body-bytes", "64KiB", "--max-in-flight", "1"]);
+    let head = "POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ";
+    let begin = |length: usize| {
+        let mut stream = server.connect();
+        stream
+            .write_all(format!("{head}{length}\r\n\r\n{{").as_bytes())
+            .unwrap();
+        stream
+    };
+    let becomes = |status: u16| (0..500).any(|_| server.invoke(SEED).status == status);
+    // The control: a body within the limit has the only place until it is there.
+    let awaited = begin(1000);
+    assert!(becomes(503));
+    drop(awaited);
+    assert!(becomes(200));
+    let mut refused = begin(100_000);
+    for _ in 0..20 {
+        std::thread::sleep(Duration::from_millis(10));
+        assert_eq!(server.invoke(SEED).status, 200);
+    }
+    assert_eq!(read_answer(&mut refused).unwrap().status, 413);
+}
+
+#[test]
 fn a_head_that_is_too_long_is_refused() {
     let server = iris(&["--max-header-bytes", "8KiB"]);
     let answer = server.call("GET", "/ping", &[("x-long", &"a".repeat(10_000))], b"");

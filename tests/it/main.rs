@@ -9,6 +9,7 @@ mod codec_output;
 mod conformance;
 mod echo;
 mod engines;
+mod help;
 mod hot_swap;
 mod house;
 mod http;

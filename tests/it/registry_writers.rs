@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -102,10 +102,21 @@ fn processes_lose_nothing() {
     assert_eq!((entry.aliases.len(), targets), (16, (1..=9).collect()));
 }
 
+/// Whether every version that the registry knows can be opened.
+fn whole(root: &Path) -> Result<(), String> {
+    let entry = embedded(root).show("iris").map_err(|error| error.to_string())?;
+    for version in entry.versions.keys() {
+        let folder = root.join("iris").join(version.to_string());
+        ArtifactDir::open(&folder).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
 #[test]
 fn writers_killed_at_any_moment_leave_a_whole_registry() {
     let (dir, model) = (registry(2), model());
     let source = model.path().to_str().unwrap();
+    let mut killed = 0;
     for turn in 0..24 {
         let words: &[&str] = if turn % 2 == 0 {
             &["transition", "iris", "1", "Production"]
@@ -118,11 +129,35 @@ fn writers_killed_at_any_moment_leave_a_whole_registry() {
         // Killed, or done: nothing else.
         let status = child.wait().unwrap();
         assert!(status.success() || status.code().is_none(), "{words:?}: {status}");
-        let entry = embedded(dir.path()).show("iris").unwrap();
-        for version in entry.versions.keys() {
-            ArtifactDir::open(&dir.path().join("iris").join(version.to_string())).unwrap();
-        }
+        killed += usize::from(status.code().is_none());
+        assert_eq!(whole(dir.path()), Ok(()));
     }
+    assert!(killed > 0, "every writer was done before it was killed");
     say(dir.path(), "transition iris 1 Production --archive-existing", 0).unwrap();
     assert_eq!(version(dir.path(), "models:/iris/Production"), "1");
+}
+
+/// The control of the test above: writers that write where readers read, and are killed half-way.
+#[test]
+fn a_killed_writer_without_a_rename_is_noticed() {
+    for (script, wanted) in [
+        (
+            "printf 'versions:\\n  \"1\": {current_sta' > iris/registry.yaml",
+            "is damaged",
+        ),
+        ("mkdir iris/2 && printf graph > iris/2/model.onnx", "MLmodel"),
+    ] {
+        let dir = registry(1);
+        assert_eq!(whole(dir.path()), Ok(()));
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{script}; touch half; exec sleep 60")]);
+        let mut child = command.current_dir(dir.path()).spawn().unwrap();
+        while !dir.path().join("half").try_exists().unwrap() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        assert!(!child.wait().unwrap().success());
+        let problem = whole(dir.path()).unwrap_err();
+        assert!(problem.contains(wanted), "{problem}");
+    }
 }

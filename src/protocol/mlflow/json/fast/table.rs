@@ -349,18 +349,7 @@ fn records<'a>(
         let mut found = 0;
         cursor.expect(b'{')?;
         for position in 0usize.. {
-            let key = cursor.key()?;
-            let expected = schema
-                .columns()
-                .get(position)
-                .and_then(|spec| spec.name.as_deref());
-            let target = if expected == Some(&*key) {
-                position
-            } else {
-                budget = budget.checked_sub(width)?;
-                // Keys the signature does not know are left to the other decoder.
-                schema.position(&key)?
-            };
+            let target = target(&cursor.key()?, position, schema, &mut budget)?;
             if std::mem::replace(seen.get_mut(target)?, rows) == rows {
                 return None;
             }
@@ -377,6 +366,18 @@ fn records<'a>(
             return Some(rows);
         }
     }
+}
+
+/// The column that a key names. Keys mostly come in the order of the signature, so that of the same position is tried
+/// first; looking for another takes from the budget. Keys the signature does not know are left to the other decoder.
+#[inline]
+fn target(key: &str, position: usize, schema: &ColumnSchema, budget: &mut usize) -> Option<usize> {
+    let columns = schema.columns();
+    if columns.get(position).and_then(|spec| spec.name.as_deref()) == Some(key) {
+        return Some(position);
+    }
+    *budget = budget.checked_sub(columns.len())?;
+    schema.position(key)
 }
 
 /// Reads a list of objects without a signature; all must have the keys of the first, in its order.
@@ -434,17 +435,7 @@ pub(super) fn columns(cursor: &mut Cursor<'_>, schema: &ColumnSchema) -> Option<
     let mut rows = None;
     cursor.expect(b'{')?;
     for position in 0usize.. {
-        let key = cursor.key()?;
-        let expected = schema
-            .columns()
-            .get(position)
-            .and_then(|spec| spec.name.as_deref());
-        let target = if expected == Some(&*key) {
-            position
-        } else {
-            budget = budget.checked_sub(columns.len())?;
-            schema.position(&key)?
-        };
+        let target = target(&cursor.key()?, position, schema, &mut budget)?;
         let kind = scalar(&schema.columns().get(target)?.kind)?;
         let column = with_cell!(kind.dtype(), T => list::<T>(cursor).map(T::elements))?;
         if *rows.get_or_insert(column.len()) != column.len() {
