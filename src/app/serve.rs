@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use crate::artifact::Artifacts;
+use crate::artifact::{self, Artifacts};
 use crate::config::ServeConfig;
 use crate::deploy::fleet::Fleet;
 use crate::deploy::install::{self, Installer};
@@ -67,7 +67,11 @@ async fn follow_and_answer(
         predictors: config.predictors,
         load_timeout: follow.load_timeout,
     };
-    let artifacts = Artifacts::new(config.artifacts.clone());
+    // The reconciler tries again, and serves what served last meanwhile.
+    let artifacts = Artifacts::new(artifact::Config {
+        tried_again: true,
+        ..config.artifacts.clone()
+    });
     let read = read_body(config);
     let installer = Arc::new(Installer::new(registry, artifacts, install, Some(read)));
     let slots = follow.slots.iter();

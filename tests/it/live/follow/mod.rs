@@ -62,8 +62,6 @@ impl Site {
         let mut command = modelsd();
         command.env("MLFLOW_TRACKING_URI", &self.server.url);
         command.env("MODELSD_CACHE_DIR", self.cache.path());
-        // A second try at once, and none after that: who waits here is a test.
-        command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1");
         command
     }
 
