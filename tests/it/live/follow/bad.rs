@@ -239,11 +239,12 @@ fn a_bad_version_in_a_real_registry_is_rejected_with_its_reason() {
             .ask("log", json!({ "name": "iris", "folder": iris(2) }));
         harm(&site.files_of(logged["model_id"].as_str().unwrap()));
         let version = logged["version"].as_u64().unwrap();
+        let label = json!(version.to_string());
         site.promote("iris", version);
         wait_for(what, || {
             let now = status(&server, "iris");
             assert_eq!(now["serving"]["version"], "1", "{what} is served");
-            now["last_error"]["version"] == version.to_string()
+            now["last_error"]["version"] == label
         });
         let error = status(&server, "iris")["last_error"].clone();
         println!(
