@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Sets up what the tests need and runs the gates and the tests. Wants Rust, gcc and Python 3 with pip, nothing else.
+# Sets up what the tests need and runs the gates and the tests. Wants Rust, gcc, and Python 3 with pip;
+# PostgreSQL it installs itself where it may.
 #
 # usage: scripts/test.sh [--full]    (as scripts/check)
 set -euo pipefail

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use crate::artifact::Artifacts;
+use crate::artifact::{self, Artifacts};
 use crate::config::ServeConfig;
 use crate::deploy::background;
 use crate::deploy::fleet::Fleet;
@@ -74,7 +74,11 @@ async fn follow_and_answer(
         predictors: config.predictors,
         load_timeout: follow.load_timeout,
     };
-    let artifacts = Artifacts::new(config.artifacts.clone());
+    // The reconciler tries again, and serves what served last meanwhile.
+    let artifacts = Artifacts::new(artifact::Config {
+        tried_again: true,
+        ..config.artifacts.clone()
+    });
     let read = read_body(config);
     let starter = Starter::start().context("cannot start a thread")?;
     let installer = Installer::new(registry, artifacts, install, Some(read)).with_starter(starter);

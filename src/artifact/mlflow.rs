@@ -22,6 +22,8 @@ const PRESIGNED: &str = "api/2.0/mlflow-artifacts/presigned";
 /// A folder of artifacts that an MLflow server serves.
 pub(super) struct MlflowStore {
     client: Client,
+    /// The same, as patient as whoever waits for the list.
+    lister: Client,
     /// Below `SERVICE`; without slashes at its ends.
     root: String,
     /// `api/2.0` mostly.
@@ -129,6 +131,7 @@ impl MlflowStore {
         };
         let place = format!("{}/{}", client.name(), joined(&joined(api, SERVICE), &root));
         Ok(MlflowStore {
+            lister: client.clone(),
             client,
             place,
             root,
@@ -140,6 +143,14 @@ impl MlflowStore {
         })
     }
 
+    /// Lists with all retries of the settings, or with one at once.
+    pub(super) fn listing(mut self, patient: bool) -> MlflowStore {
+        if !patient {
+            self.lister = self.client.with_retries(1);
+        }
+        self
+    }
+
     async fn level(&self, folder: &str) -> Result<Level, ArtifactError> {
         let path = if self.root.is_empty() {
             folder.to_owned()
@@ -149,7 +160,7 @@ impl MlflowStore {
             joined(&self.root, folder)
         };
         let listed = self
-            .client
+            .lister
             .get(&joined(&self.api, SERVICE), &[("path", &path)])
             .await;
         listed.map_err(|error| failed(format!("list the files at `{}`", self.place), error))

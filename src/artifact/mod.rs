@@ -95,6 +95,9 @@ pub struct Config {
     pub mlflow: Option<client::Config>,
     /// Settings of S3, Google Cloud Storage and Azure by the names of their variables, of [`STORE_SETTINGS`].
     pub object_store: Vec<(String, String)>,
+    /// Whether who fetches tries again, and has something else to do meanwhile: an MLflow server that cannot list the
+    /// files is asked once more at most, so that an outage shows at once. A fetch that has begun is as patient as ever.
+    pub tried_again: bool,
 }
 
 impl Config {
@@ -107,6 +110,7 @@ impl Config {
             retry_wait: Duration::from_millis(500),
             mlflow: None,
             object_store: Vec::new(),
+            tried_again: false,
         }
     }
 }
@@ -122,6 +126,7 @@ impl fmt::Debug for Config {
             .field("retry_wait", &self.retry_wait)
             .field("mlflow", &self.mlflow)
             .field("object_store", &names)
+            .field("tried_again", &self.tried_again)
             .finish()
     }
 }
@@ -281,13 +286,18 @@ fn open(config: &Config, uri: &ArtifactUri) -> Result<Box<dyn ArtifactStore>, Ar
     let shown = shown(text);
     let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
     let tracking = config.mlflow.as_ref();
+    let patient = !config.tried_again;
     match scheme.to_ascii_lowercase().as_str() {
-        "mlflow-artifacts" => Ok(Box::new(mlflow::MlflowStore::artifacts(&shown, rest, tracking)?)),
+        "mlflow-artifacts" => Ok(Box::new(
+            mlflow::MlflowStore::artifacts(&shown, rest, tracking)?.listing(patient),
+        )),
         "http" | "https" => {
             let url = Url::parse(text);
             let url =
                 url.map_err(|error| ArtifactError::Unsupported(format!("`{shown}` is no address: {error}")))?;
-            Ok(Box::new(mlflow::MlflowStore::http(&shown, &url, tracking)?))
+            Ok(Box::new(
+                mlflow::MlflowStore::http(&shown, &url, tracking)?.listing(patient),
+            ))
         }
         "file" => Err(ArtifactError::Unsupported(format!(
             "`{shown}` names no path of this machine; write file:///PATH"

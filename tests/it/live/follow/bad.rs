@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
@@ -208,14 +208,38 @@ fn limited(program: &Command) -> Command {
     // Without the trap the system would end who writes too much, as no full disk does.
     let script = format!("trap '' XFSZ; ulimit -f {MAX_FILE_BLOCKS}; exec \"$0\" \"$@\"");
     command.args(["-c", &script]).arg(program.get_program());
-    command.current_dir(program.get_current_dir().unwrap());
-    for (name, value) in program.get_envs() {
+    like(&mut command, program);
+    command
+}
+
+/// Gives a command the folder and the variables of another.
+fn like(command: &mut Command, other: &Command) {
+    command.current_dir(other.get_current_dir().unwrap());
+    for (name, value) in other.get_envs() {
         match value {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
         };
     }
+}
+
+/// The program with a cache on a small disk of its own, where the system lets us have one.
+fn on_small_disk(program: &Command, cache: &Path) -> Option<Command> {
+    let mut probe = Command::new("unshare");
+    probe.args(["-rm", "mount", "-t", "tmpfs", "tmpfs"]).arg(cache);
+    let may = probe.stderr(Stdio::null()).status();
+    if !may.is_ok_and(|status| status.success()) {
+        println!("no disk of our own to fill: the limit on the length of files has to do");
+        return None;
+    }
+    let mut command = Command::new("unshare");
+    let script = "mount -t tmpfs -o size=2m tmpfs \"$MODELSD_CACHE_DIR\" && exec \"$0\" \"$@\"";
     command
+        .args(["-rm", "sh", "-c", script])
+        .arg(program.get_program());
+    like(&mut command, program);
+    command.env("MODELSD_CACHE_DIR", cache);
+    Some(command)
 }
 
 #[test]
@@ -239,11 +263,12 @@ fn a_bad_version_in_a_real_registry_is_rejected_with_its_reason() {
             .ask("log", json!({ "name": "iris", "folder": iris(2) }));
         harm(&site.files_of(logged["model_id"].as_str().unwrap()));
         let version = logged["version"].as_u64().unwrap();
+        let label = json!(version.to_string());
         site.promote("iris", version);
         wait_for(what, || {
             let now = status(&server, "iris");
             assert_eq!(now["serving"]["version"], "1", "{what} is served");
-            now["last_error"]["version"] == version.to_string()
+            now["last_error"]["version"] == label
         });
         let error = status(&server, "iris")["last_error"].clone();
         println!(
@@ -290,4 +315,23 @@ fn a_bad_version_in_a_real_registry_is_rejected_with_its_reason() {
     assert!(status(&server, "iris")["last_error"].is_null());
     let left = fs::read_dir(site.cache.path().join("v1/tmp")).unwrap().count();
     assert_eq!(left, 0, "workspaces left in the cache");
+
+    // A disk that is really full.
+    let disk = tempfile::tempdir().unwrap();
+    if let Some(command) = on_small_disk(&site.modelsd(), disk.path()) {
+        let server = serve(command, &flags);
+        let large = changed(&iris(2), |at| write(at, "large", &vec![7; 3 << 20]));
+        let too_large = site.log("iris", large.path());
+        site.promote("iris", too_large);
+        wait_for("no room", || !status(&server, "iris")["last_error"].is_null());
+        let reason = status(&server, "iris")["last_error"]["reason"].clone();
+        println!("a full disk: {reason}");
+        assert!(
+            reason.as_str().unwrap().contains("No space left on device"),
+            "{reason}"
+        );
+        live_after(&server, version);
+        let small = site.log("iris", &iris(2));
+        site.swap(&server, small);
+    }
 }

@@ -62,8 +62,6 @@ impl Site {
         let mut command = modelsd();
         command.env("MLFLOW_TRACKING_URI", &self.server.url);
         command.env("MODELSD_CACHE_DIR", self.cache.path());
-        // A second try at once, and none after that: who waits here is a test.
-        command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1");
         command
     }
 
@@ -128,25 +126,34 @@ fn answers_as_bundled(server: &Server, path: &str, bundled: u64) {
     }
 }
 
-/// Two versions, served one after the other from where the server says they are.
+/// Two versions, served one after the other by two processes with one cache, from where the server says they are.
 #[track_caller]
 fn is_followed(site: &mut Site, more: &[(&str, &str)]) {
     for version in 1..=2 {
         site.log("iris", &iris(version));
     }
     site.promote("iris", 1);
-    let mut command = site.modelsd();
-    command.envs(more.iter().copied());
-    let server = serve(
-        command,
-        &["-m", "models:/iris/Production", "--poll-interval", "1"],
-    );
+    let start = || {
+        let mut command = site.modelsd();
+        command.envs(more.iter().copied());
+        serve(
+            command,
+            &["-m", "models:/iris/Production", "--poll-interval", "1"],
+        )
+    };
+    let (server, other) = (start(), start());
     answers_as_bundled(&server, "/invocations", 1);
     for version in [2, 1] {
         let took = site.swap(&server, version);
         println!("live after a stage change to version {version}: {took:?}; poll interval 1 s");
         answers_as_bundled(&server, "/invocations", version);
+        live_after(&other, version);
     }
+    server.terminate();
+    let (ended, log) = server.wait();
+    assert!(ended.success() && log.contains("published"), "{log}");
+    // As every secret of these tests begins.
+    assert!(!log.contains("hidden"), "{log}");
 }
 
 /// `POST` to the slot of this name.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use super::proxy::{Mood, Proxy};
-use super::{Site, iris, live_after, problem, serve};
+use super::{Site, invoke, iris, live_after, problem, serve};
 use crate::hot_swap::{ROW, get, serving, status, wait_for};
 use crate::support::Server;
 
@@ -45,8 +45,19 @@ fn what_served_last_is_served_while_the_registry_is_away() {
         site.log("iris", &iris(version));
     }
     site.promote("iris", 1);
-    let flags = ["-m", "models:/iris/Production", "--poll-interval", "0.5"];
+    // This one comes with the stage, and nobody names it.
+    site.log("other", &iris(1));
+    site.promote("other", 1);
+    let flags = [
+        "-m",
+        "models:/iris/Production",
+        "--all-models",
+        "Production",
+        "--poll-interval",
+        "0.5",
+    ];
     let server = site.serve(&flags);
+    wait_for("the other", || serving(&server, "other") == "1");
     let Site { server: registry, .. } = &mut site;
 
     let answered = under_load(&server, || {
@@ -78,6 +89,7 @@ fn what_served_last_is_served_while_the_registry_is_away() {
     let server = site.serve(&flags);
     assert_eq!(server.invoke(ROW).header("x-model-version"), Some("2"));
     println!("started in an outage: first answer after {:?}", began.elapsed());
+    wait_for("the other", || invoke(&server, "other").status == 200);
     let now = status(&server, "iris");
     println!("the status: {now}");
     let age = now["registry"]["confirmed_seconds_ago"].as_u64().unwrap();

@@ -3,25 +3,28 @@
 use std::fs::{self, File, Permissions};
 use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::{Site, is_followed};
+use super::{Site, is_followed, live_after, problem};
+use crate::hot_swap::wait_for;
 use crate::live::server::{Options, Store, free_port};
 use crate::support::repository;
 
 /// Who owns the cluster where we are root, whom PostgreSQL refuses.
 const OWNER: &str = "postgres";
+/// What its log says when it can be used.
+const READY: &str = "ready to accept connections";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A cluster of its own; ended when dropped.
 struct Postgres {
-    process: Child,
-    _folder: TempDir,
-    url: String,
+    process: Option<Child>,
+    folder: TempDir,
+    port: u16,
 }
 
 /// PostgreSQL's programs, as `scripts/test-postgres.sh` finds and installs them.
@@ -59,7 +62,7 @@ fn program(name: &str) -> Command {
 }
 
 impl Postgres {
-    fn start() -> Postgres {
+    fn new() -> Postgres {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         fs::create_dir(&data).unwrap();
@@ -68,29 +71,40 @@ impl Postgres {
             let id = |which: &str| printed("id", &[which, OWNER]).parse().ok();
             chown(&data, id("-u"), id("-g")).unwrap();
         }
-        let log = folder.path().join("log");
-        // The current folder may be one that the owner cannot enter.
-        let run = |mut command: Command, words: &[&str]| {
-            let log = File::options().create(true).append(true).open(&log).unwrap();
-            command.args(words).current_dir("/").stdin(Stdio::null());
-            command
-                .stdout(log.try_clone().unwrap())
-                .stderr(log)
-                .spawn()
-                .unwrap()
+        let mut cluster = Postgres {
+            process: None,
+            folder,
+            port: free_port(),
         };
-        let told = || fs::read_to_string(&log).unwrap();
         let at = data.to_str().unwrap();
-        let made = run(
-            program("initdb"),
-            &["-D", at, "-U", "mlflow", "-A", "trust", "--no-sync"],
-        )
-        .wait()
-        .unwrap();
-        assert!(made.success(), "initdb: {}", told());
-        let port = free_port();
-        let number = port.to_string();
-        let mut words = vec!["-D", at, "-k", at, "-p", &number];
+        let made = cluster.run("initdb", &["-D", at, "-U", "mlflow", "-A", "trust", "--no-sync"]);
+        assert!(made.wait().unwrap().success(), "initdb: {}", cluster.log());
+        cluster.start();
+        cluster
+    }
+
+    fn url(&self) -> String {
+        format!("postgresql+psycopg2://mlflow@127.0.0.1:{}/postgres", self.port)
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    fn run(&mut self, name: &str, words: &[&str]) -> &mut Child {
+        let log = self.folder.path().join("log");
+        let log = File::options().create(true).append(true).open(log).unwrap();
+        let mut command = program(name);
+        // The current folder may be one that the owner cannot enter.
+        command.args(words).current_dir("/").stdin(Stdio::null());
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        self.process.insert(command.spawn().unwrap())
+    }
+
+    fn start(&mut self) {
+        let data = self.folder.path().join("data");
+        let (at, port) = (data.to_str().unwrap(), self.port.to_string());
+        let mut words = vec!["-D", at, "-k", at, "-p", &port];
         for setting in [
             "listen_addresses=127.0.0.1",
             "fsync=off",
@@ -99,48 +113,63 @@ impl Postgres {
         ] {
             words.extend(["-c", setting]);
         }
-        let mut server = Postgres {
-            process: run(program("postgres"), &words),
-            _folder: folder,
-            url: format!("postgresql+psycopg2://mlflow@127.0.0.1:{port}/postgres"),
-        };
-        server.wait(port, &told);
-        server
-    }
-
-    fn wait(&mut self, port: u16, log: &dyn Fn() -> String) {
+        let before = self.log().matches(READY).count();
+        self.run("postgres", &words);
         let began = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err()
-            || !log().contains("ready to accept connections")
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err()
+            || self.log().matches(READY).count() == before
         {
-            let ended = self.process.try_wait().unwrap();
+            let ended = self.process.as_mut().unwrap().try_wait().unwrap();
             assert!(
                 ended.is_none() && began.elapsed() < PATIENCE,
                 "PostgreSQL does not start ({ended:?}): {}",
-                log()
+                self.log()
             );
             std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Ends it at once, and its other processes with it.
+    fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let id = process.id().to_string();
+            let _ = Command::new("kill").args(["-QUIT", &id]).status();
+            let _ = process.wait();
         }
     }
 }
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // So it ends at once, and its other processes with it.
-        let id = self.process.id().to_string();
-        let _ = Command::new("kill").args(["-QUIT", &id]).status();
-        let _ = self.process.wait();
+        self.stop();
     }
 }
 
 #[test]
-fn versions_registered_in_postgresql_are_followed() {
-    let postgres = Postgres::start();
+fn versions_registered_in_postgresql_are_followed_also_when_it_goes_away_and_comes_back() {
+    let mut postgres = Postgres::new();
+    let url = postgres.url();
     let options = Options {
-        backend: Some(&postgres.url),
+        backend: Some(&url),
         ..Options::default()
     };
     let mut site = Site::start(Store::new(), &options, &[]);
     is_followed(&mut site, &[]);
-    assert!(!Path::new(&site.store.database()).exists());
+    assert!(!site.store.database().is_file());
+
+    // The server answers, its database does not.
+    let flags = ["-m", "models:/iris/Production", "--poll-interval", "0.5"];
+    let server = site.serve(&flags);
+    postgres.stop();
+    wait_for("the outage", || problem(&server, "iris")["outage"] == true);
+    println!("without its database: {}", problem(&server, "iris")["reason"]);
+    live_after(&server, 1);
+    drop(server);
+    let began = Instant::now();
+    let server = site.serve(&flags);
+    live_after(&server, 1);
+    println!("started in that outage: first answer after {:?}", began.elapsed());
+    postgres.start();
+    wait_for("its end", || problem(&server, "iris").is_null());
+    site.swap(&server, 2);
 }

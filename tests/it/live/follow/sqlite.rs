@@ -80,6 +80,13 @@ fn stages_ids_runs_and_whole_stages_are_followed() {
     wait_for("it went", || get(&server, "/api/models/onnx_cols").status == 404);
     assert_eq!(invoke(&server, "onnx_cols").status, 404);
 
+    // A name as people give them.
+    site.log("a model.ü", &iris(1));
+    site.promote("a model.ü", 1);
+    let path = "a%20model.%C3%BC";
+    wait_for("a name with more than ASCII", || serving(&server, path) == "1");
+    answers_as_bundled(&server, &format!("/models/{path}/invocations"), 1);
+
     // Who deletes what is served is told so in the status, and the version serves on.
     site.python.ask("delete_model", json!({ "name": "iris" }));
     wait_for("the loss is told", || !problem(&server, "iris").is_null());
