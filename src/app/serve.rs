@@ -9,6 +9,7 @@ use anyhow::Context;
 use tokio::net::{TcpListener, lookup_host};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 
@@ -30,6 +31,8 @@ use crate::registry::{self, Registry};
 use crate::serve::endpoint::Endpoint;
 use crate::telemetry::recorder;
 
+/// Time that the end of the process waits for the disk.
+const REMEMBER_LIMIT: Duration = Duration::from_secs(2);
 /// Connections the system keeps for us while we are busy.
 const BACKLOG: u32 = 1024;
 
@@ -103,6 +106,7 @@ async fn follow_and_answer(
     if guard.is_open() {
         tracing::info!("no admin token is set: who reaches this loopback address may pin and reload");
     }
+    let remember = control.clone();
     let app = Arc::new(App {
         endpoint: Endpoint::new(Arc::clone(&fleet), &config.endpoint),
         codecs,
@@ -138,6 +142,9 @@ async fn follow_and_answer(
         anyhow::Ok(())
     }
     .await;
+    if timeout(REMEMBER_LIMIT, remember.remember()).await.is_err() {
+        tracing::warn!("the disk is too slow to remember what was served");
+    }
     following.abort();
     upkeep.abort();
     answered

@@ -35,6 +35,7 @@ enum Work {
     /// What to remember, and whom to tell whether it is on disk.
     Write(Box<Entry>, Box<dyn FnOnce(bool) + Send>),
     Forget(String),
+    Tell(Box<dyn FnOnce() + Send>),
 }
 
 impl Writer {
@@ -51,6 +52,11 @@ impl Writer {
             );
             done(false);
         }
+    }
+
+    /// Tells once everything handed over before is done. Does not wait; without room, it never tells.
+    pub fn after(&self, done: impl FnOnce() + Send + 'static) {
+        let _ = self.0.try_send(Work::Tell(Box::new(done)));
     }
 
     /// Forgets a slot. Does not wait.
@@ -196,6 +202,7 @@ impl Journal {
                 done(written.is_ok());
             }
             Work::Forget(slot) => self.forget(&slot),
+            Work::Tell(done) => done(),
         }
     }
 

@@ -23,6 +23,8 @@ pub(super) enum Command {
         version: Option<u64>,
         reply: oneshot::Sender<bool>,
     },
+    /// Write down what every slot serves; the answer comes once that is on disk, or failed to be.
+    Remember { reply: oneshot::Sender<()> },
     /// Ask the registry now, and try versions that were rejected again; the answer names the slots.
     Retry {
         slot: Option<Arc<str>>,
@@ -146,6 +148,17 @@ impl Control {
     pub async fn unpin(&self, slot: &str) -> Result<(), ControlError> {
         self.uri_of(slot)?;
         self.set_pin(slot, None).await
+    }
+
+    /// Has it written down what every slot serves and when that was confirmed, and waits until that is done: for the end
+    /// of the process, since in between it is written now and then.
+    ///
+    /// # Errors
+    /// [`ControlError::Unavailable`].
+    pub async fn remember(&self) -> Result<(), ControlError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Remember { reply })?;
+        answer.await.map_err(|_| ControlError::Unavailable)
     }
 
     async fn set_pin(&self, slot: &str, version: Option<u64>) -> Result<(), ControlError> {

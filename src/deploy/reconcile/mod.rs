@@ -216,6 +216,14 @@ impl Reconciler {
                 });
                 self.nudge.notify_one();
             }
+            Command::Remember { reply } => {
+                let names: Vec<Arc<str>> = self.slots.keys().cloned().collect();
+                names.iter().for_each(|name| self.write_journal(name, |_| {}));
+                // The writer takes turns, so that this comes after the others.
+                self.writer.after(move || {
+                    let _ = reply.send(());
+                });
+            }
             Command::Retry { slot, reply } => {
                 let chosen = |name: &Arc<str>| slot.as_ref().is_none_or(|slot| slot == name);
                 let mut names = Vec::new();
