@@ -5,7 +5,7 @@
 //! silent readings are errors here: a suffix that is no stage, and one segment that is no id of a logged model.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -158,6 +158,10 @@ fn local(path: String) -> Result<ModelUri, String> {
     if path.trim().is_empty() || path.chars().any(char::is_control) {
         return Err("its path is empty or has control characters".into());
     }
+    // Written with escapes it is longer, and must be read again.
+    if path_text(Path::new(&path)).len() > MAX_BYTES {
+        return Err(format!("written as a URI it is longer than {MAX_BYTES} bytes"));
+    }
     let is_onnx = path.len() > 5
         && path
             .get(path.len() - 5..)
@@ -308,6 +312,16 @@ mod tests {
             name: name.into(),
             alias: alias.into(),
         }
+    }
+
+    #[test]
+    fn what_is_written_is_never_too_long_to_be_read() {
+        // Each of its percent signs is three bytes when it is written, as a path with a colon is.
+        let text = |signs: usize| format!("file:models:/{}", "%".repeat(signs));
+        let short: ModelUri = text(1000).parse().unwrap();
+        assert_eq!(short.to_string().parse(), Ok(short));
+        let long = text(2000).parse::<ModelUri>().unwrap_err();
+        assert!(long.problem.contains("4096 bytes"), "{long}");
     }
 
     #[test]
