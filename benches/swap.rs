@@ -1,9 +1,13 @@
-//! What a swap costs the requests that go on meanwhile: a steady open-loop load on one slot, first alone, then while
-//! that slot is swapped again and again, then while another slot swaps a model of 200 MB; and, as the control, while
-//! the server is restarted instead, which is how versions change without swaps.
+//! What a swap costs the requests that go on meanwhile: a steady open-loop load on one slot, in turns alone, while that
+//! slot is swapped again and again, and while another slot swaps a model of 200 MB; at last, as the control, while the
+//! server is restarted instead, which is how versions change without swaps. A fourth window has a busy loop with the
+//! priority of a load beside it: what any work costs on this machine, whatever it is.
 //!
-//! `cargo bench --bench swap [-- --seconds 20 --swaps 100 --rate 4000 --unpinned]`; quote ratios of one run. Server and
-//! load are pinned to one core each where `taskset` is at hand, so that loading competes with serving.
+//! `cargo bench --bench swap [-- --rounds 20 --rate 4000 --unpinned]`; quote ratios of one run. Each round has a window of
+//! a second for each of the three, so that whatever else the machine does meets them alike, and the ratio is that of the
+//! median window: virtual machines stand still for tens of milliseconds now and then, which is all that a tail over the
+//! whole run would show (the last line says how much that was). Server and load are pinned to one core each where `taskset` is
+//! at hand, so that loading competes with serving.
 
 mod support;
 
@@ -22,6 +26,8 @@ const BODY: &str = r#"{"inputs": [[5.1, 3.5, 1.4, 0.2]]}"#;
 const CONNECTIONS: u64 = 8;
 /// Bytes of the large model.
 const LARGE: usize = 200 << 20;
+/// A window without swaps, or with many small ones.
+const WINDOW: Duration = Duration::from_secs(1);
 /// After a swap the old version ends; that belongs to the swap.
 const TAIL: Duration = Duration::from_millis(50);
 
@@ -39,25 +45,36 @@ enum What {
     Mixed,
 }
 
-/// What a phase showed.
+/// What was going on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Window {
+    Steady,
+    /// A busy loop with the priority of a load, and nothing else.
+    Busy,
+    Small,
+    Large,
+}
+
+/// What a load showed.
 #[derive(Default)]
 struct Phase {
     samples: Vec<Sample>,
-    windows: Vec<(Instant, Instant)>,
+    windows: Vec<(Instant, Instant, Window)>,
 }
 
 fn main() {
     let words: Vec<String> = std::env::args().collect();
+    if words.iter().any(|word| word == "--spin") {
+        let began = Instant::now();
+        while began.elapsed() < WINDOW {}
+        return;
+    }
     let number = |flag: &str, default: u64| {
         let at = words.iter().position(|word| word == flag);
         at.and_then(|at| words.get(at + 1)?.parse().ok())
             .unwrap_or(default)
     };
-    let (seconds, swaps, rate) = (
-        number("--seconds", 20),
-        number("--swaps", 100),
-        number("--rate", 4000),
-    );
+    let (rounds, rate) = (number("--rounds", 20), number("--rate", 4000));
     let pinned = !words.iter().any(|word| word == "--unpinned")
         && Command::new("taskset")
             .args(["-c", "0", "true"])
@@ -96,49 +113,92 @@ fn main() {
         "{rate} requests/s on {CONNECTIONS} connections, open loop; pinned: {pinned}; times in microseconds"
     );
     println!(
-        "{:<22} {:>9} {:>7} {:>7} {:>8} {:>8} {:>8} {:>9} {:>6} {:>7}",
-        "phase", "requests", "failed", "mixed", "p50", "p99", "p99.9", "longest", "swaps", "RSS MB"
+        "{:<18} {:>9} {:>7} {:>7} {:>6} {:>8} {:>8} {:>8} {:>9}   {:>10} {:>10}",
+        "window",
+        "requests",
+        "failed",
+        "mixed",
+        "swaps",
+        "p50",
+        "p99",
+        "p99.9",
+        "longest",
+        "median p50",
+        "median p99"
     );
-    let steady = load(&server.address, rate, &bodies, |_: &mut Vec<_>| {
-        std::thread::sleep(Duration::from_secs(seconds))
-    });
-    show("steady", &steady.samples, 0, &server);
-    let mut all = Vec::new();
-    let small = load(&server.address, rate, &bodies, |windows: &mut Vec<_>| {
-        for round in 0..swaps {
-            let began = Instant::now();
-            transition(&registry, "iris", 1 + round % 2, &server, "iris");
-            windows.push((began, Instant::now() + TAIL));
-            std::thread::sleep(Duration::from_millis(30));
-        }
-    });
-    show("small, all", &small.samples, swaps, &server);
-    all.push(("small, within swaps", small.within()));
-    let rounds = (swaps / 20).max(5);
-    let large = load(&server.address, rate, &bodies, |windows: &mut Vec<_>| {
-        for round in 0..rounds {
-            let began = Instant::now();
-            transition(&registry, "large", 2 - round % 2, &server, "large");
-            windows.push((began, Instant::now() + TAIL));
-            std::thread::sleep(Duration::from_millis(200));
-        }
-    });
-    show("200 MB, all", &large.samples, rounds, &server);
-    all.push(("200 MB, within swaps", large.within()));
-    for (name, samples) in &all {
-        show(name, samples, 0, &server);
-    }
-    let base = quantiles(&steady.samples);
-    for (name, samples) in &all {
-        let inside = quantiles(samples);
-        println!(
-            "{name}: p99 is {:.2} and p99.9 {:.2} times the steady one",
-            inside[1] / base[1],
-            inside[2] / base[2]
-        );
-    }
+    let before = server.resident_megabytes();
+    let (mut small, mut large) = (0, 0);
+    let phase = load(
+        &server.address,
+        rate,
+        &bodies,
+        |windows: &mut Vec<(Instant, Instant, Window)>| {
+            for round in 0..rounds {
+                let began = Instant::now();
+                std::thread::sleep(WINDOW);
+                windows.push((began, Instant::now(), Window::Steady));
+                let began = Instant::now();
+                let program = std::env::current_exe().unwrap();
+                let mut busy = Command::new("nice");
+                busy.args(["-n", "10"]).args(wrapper).arg(program).arg("--spin");
+                let _ = busy.status();
+                windows.push((began, Instant::now(), Window::Busy));
+                let began = Instant::now();
+                while began.elapsed() < WINDOW {
+                    transition(&registry, "iris", 1 + small % 2, &server, "iris");
+                    small += 1;
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                windows.push((began, Instant::now() + TAIL, Window::Small));
+                std::thread::sleep(TAIL);
+                let began = Instant::now();
+                transition(&registry, "large", 2 - round % 2, &server, "large");
+                large += 1;
+                windows.push((began, Instant::now() + TAIL, Window::Large));
+                std::thread::sleep(TAIL);
+            }
+        },
+    );
+    let steady = phase.show("steady", Window::Steady, 0);
+    let busy = phase.show("busy loop", Window::Busy, 0);
+    let within_small = phase.show("small model swaps", Window::Small, small);
+    let within_large = phase.show("200 MB swaps", Window::Large, large);
+    println!(
+        "all: {} requests, {} failed, {} mixed, {} swaps; resident memory {before} MB before, {} MB after",
+        phase.samples.len(),
+        phase.count(What::Failed),
+        phase.count(What::Mixed),
+        small + large,
+        server.resident_megabytes()
+    );
+    println!(
+        "p99 of the median window over the steady one: busy loop {:.2}, small {:.2}, 200 MB {:.2}",
+        busy / steady,
+        within_small / steady,
+        within_large / steady
+    );
     drop(server);
     control(wrapper, rate, &bodies, &flags, folder.path());
+    println!("{}", stalls());
+}
+
+/// What the machine itself takes away: gaps in a loop that only looks at the clock.
+fn stalls() -> String {
+    let began = Instant::now();
+    let (mut last, mut gaps) = (began, Vec::new());
+    while began.elapsed() < Duration::from_secs(5) {
+        let now = Instant::now();
+        if now - last > Duration::from_millis(3) {
+            gaps.push(now - last);
+        }
+        last = now;
+    }
+    let longest = gaps.iter().max().copied().unwrap_or_default();
+    let all: Duration = gaps.iter().sum();
+    format!(
+        "the idle machine stood still {} times for more than 3 ms in 5 s: {all:?} in all, {longest:?} at the longest",
+        gaps.len()
+    )
 }
 
 /// The same load while the server is ended and started anew for each version.
@@ -160,16 +220,25 @@ fn control(wrapper: &[&str], rate: u64, bodies: &[String; 2], flags: &[&str], fo
         .map(|server| server.address.clone())
         .unwrap();
     let port = address.rsplit(':').next().unwrap().to_owned();
-    let phase = load(&address, rate, bodies, |_: &mut Vec<_>| {
-        for round in 0..5 {
-            let mut server = server.lock().unwrap();
-            drop(server.take());
-            *server = Some(start(2 - round % 2, &port));
-            std::thread::sleep(Duration::from_millis(300));
-        }
-    });
-    let server = server.into_inner().unwrap().unwrap();
-    show("control: restarts", &phase.samples, 5, &server);
+    let phase = load(
+        &address,
+        rate,
+        bodies,
+        |_: &mut Vec<(Instant, Instant, Window)>| {
+            for round in 0..5 {
+                let mut server = server.lock().unwrap();
+                drop(server.take());
+                *server = Some(start(2 - round % 2, &port));
+                std::thread::sleep(Duration::from_millis(300));
+            }
+        },
+    );
+    drop(server);
+    println!(
+        "control: restarts instead of 5 swaps: {} requests, {} failed",
+        phase.samples.len(),
+        phase.count(What::Failed)
+    );
 }
 
 /// Copies the small model and makes the large one: a table of numbers, of which a request reads one row.
@@ -298,7 +367,7 @@ fn load(
     address: &str,
     rate: u64,
     bodies: &[String; 2],
-    work: impl FnOnce(&mut Vec<(Instant, Instant)>),
+    work: impl FnOnce(&mut Vec<(Instant, Instant, Window)>),
 ) -> Phase {
     let stop = AtomicBool::new(false);
     let mut phase = Phase::default();
@@ -374,24 +443,41 @@ fn exchange(
 }
 
 impl Phase {
-    /// The samples that were sent within a swap.
-    fn within(&self) -> Vec<Sample> {
-        let inside = |sample: &&Sample| {
-            self.windows
-                .iter()
-                .any(|(from, to)| (*from..*to).contains(&sample.at))
+    fn count(&self, what: What) -> usize {
+        self.samples.iter().filter(|sample| sample.what == what).count()
+    }
+
+    /// Prints what went on in the windows of one kind; gives the p99 of the median one, in microseconds.
+    fn show(&self, name: &str, kind: Window, swaps: u64) -> f64 {
+        let windows = self.windows.iter().filter(|(_, _, window)| *window == kind);
+        let each: Vec<Vec<&Sample>> = windows
+            .map(|(from, to, _)| {
+                let inside = |sample: &&Sample| (*from..*to).contains(&sample.at);
+                self.samples.iter().filter(inside).collect()
+            })
+            .collect();
+        let all: Vec<&Sample> = each.iter().flatten().copied().collect();
+        let count = |what: What| all.iter().filter(|sample| sample.what == what).count();
+        let [p50, p99, p999, longest] = quantiles(&all);
+        let median = |at: usize| {
+            let mut values: Vec<f64> = each.iter().map(|samples| quantiles(samples)[at]).collect();
+            values.sort_unstable_by(f64::total_cmp);
+            values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
         };
-        let copy = |sample: &Sample| Sample {
-            at: sample.at,
-            took: sample.took,
-            what: What::Good,
-        };
-        self.samples.iter().filter(inside).map(copy).collect()
+        println!(
+            "{name:<18} {:>9} {:>7} {:>7} {swaps:>6} {p50:>8.0} {p99:>8.0} {p999:>8.0} {longest:>9.0}   {:>10.0} {:>10.0}",
+            all.len(),
+            count(What::Failed),
+            count(What::Mixed),
+            median(0),
+            median(1)
+        );
+        median(1)
     }
 }
 
 /// p50, p99, p99.9 and the longest, in microseconds.
-fn quantiles(samples: &[Sample]) -> [f64; 4] {
+fn quantiles(samples: &[&Sample]) -> [f64; 4] {
     let mut times: Vec<f64> = samples
         .iter()
         .map(|sample| sample.took.as_secs_f64() * 1e6)
@@ -401,16 +487,4 @@ fn quantiles(samples: &[Sample]) -> [f64; 4] {
         let at = (times.len().saturating_sub(1) as f64 * quantile) as usize;
         times.get(at).copied().unwrap_or(f64::NAN)
     })
-}
-
-fn show(name: &str, samples: &[Sample], swaps: u64, server: &Served) {
-    let count = |what: What| samples.iter().filter(|sample| sample.what == what).count();
-    let [p50, p99, p999, longest] = quantiles(samples);
-    println!(
-        "{name:<22} {:>9} {:>7} {:>7} {p50:>8.0} {p99:>8.0} {p999:>8.0} {longest:>9.0} {swaps:>6} {:>7}",
-        samples.len(),
-        count(What::Failed),
-        count(What::Mixed),
-        server.resident_megabytes()
-    );
 }
