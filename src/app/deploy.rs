@@ -11,7 +11,7 @@ use crate::config::OfflineConfig;
 use crate::deploy::deployment::Deployment;
 use crate::deploy::install::{self, Installer};
 use crate::deploy::recent::Recent;
-use crate::registry::{self, Resolved};
+use crate::registry::{self, Resolved, Wanted};
 
 /// Nobody else waits for an offline command.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -32,30 +32,28 @@ fn installer(config: &OfflineConfig) -> anyhow::Result<Arc<Installer>> {
     )))
 }
 
+/// Which version the URI means now, and its files.
+async fn fetch(config: &OfflineConfig, installer: &Installer) -> anyhow::Result<(Wanted, Artifact)> {
+    let wanted = registry::wanted(installer.registry().as_ref(), &config.model)
+        .await
+        .with_context(|| format!("cannot resolve `{}`", config.model))?;
+    let progress = Progress::on_terminal(&wanted.id.to_string());
+    let artifact = installer.fetch(&config.model, &wanted, &progress, |_| {}).await?;
+    Ok((wanted, artifact))
+}
+
 /// Asks the registry which version the URI means, and gets its files.
 ///
 /// # Errors
 /// When the registry, the version or its files are missing or bad.
 pub(super) async fn resolve(config: &OfflineConfig) -> anyhow::Result<(Resolved, Artifact)> {
     let installer = installer(config)?;
-    let resolving = || format!("cannot resolve `{}`", config.model);
-    let wanted = registry::wanted(installer.registry().as_ref(), &config.model)
-        .await
-        .with_context(resolving)?;
-    let resolved = installer
-        .registry()
-        .locate(&config.model, &wanted)
-        .await
-        .with_context(resolving)?;
-    let artifact = installer
-        .fetch(
-            &config.model,
-            &wanted,
-            &Progress::on_terminal(&wanted.id.to_string()),
-            |_| {},
-        )
-        .await?;
-    Ok((resolved, artifact))
+    let (wanted, artifact) = fetch(config, &installer).await?;
+    let resolved = installer.registry().locate(&config.model, &wanted).await;
+    Ok((
+        resolved.with_context(|| format!("cannot resolve `{}`", config.model))?,
+        artifact,
+    ))
 }
 
 /// Resolves, fetches and loads, without proving: who asks for one prediction sees for himself.
@@ -64,18 +62,7 @@ pub(super) async fn resolve(config: &OfflineConfig) -> anyhow::Result<(Resolved,
 /// As [`resolve`], and when the model cannot be loaded.
 pub(super) async fn deploy(config: &OfflineConfig) -> anyhow::Result<Deployment> {
     let installer = installer(config)?;
-    let wanted = registry::wanted(installer.registry().as_ref(), &config.model)
-        .await
-        .with_context(|| format!("cannot resolve `{}`", config.model))?;
-    let artifact = installer
-        .fetch(
-            &config.model,
-            &wanted,
-            &Progress::on_terminal(&wanted.id.to_string()),
-            |_| {},
-        )
-        .await?;
-    Ok(installer
-        .load(&wanted, artifact, Arc::new(Recent::new()), |_| {})
-        .await?)
+    let (wanted, artifact) = fetch(config, &installer).await?;
+    let recent = Arc::new(Recent::new());
+    Ok(installer.load(&wanted, artifact, recent, |_| {}).await?)
 }
