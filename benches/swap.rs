@@ -1,7 +1,9 @@
 //! What a swap costs the requests that go on meanwhile: a steady open-loop load on one slot, in turns alone, while that
 //! slot is swapped again and again, and while another slot swaps a model of 200 MB; at last, as the control, while the
 //! server is restarted instead, which is how versions change without swaps. A fourth window has a busy loop with the
-//! priority of a load beside it: what any work costs on this machine, whatever it is.
+//! priority of a load beside it: what any work costs on this machine, whatever it is. What this program itself does for a
+//! swap (it writes to a registry, and asks until the version is there) it does in all windows, in those without swaps to a
+//! registry that nobody follows, so that it weighs on all of them alike.
 //!
 //! `cargo bench --bench swap [-- --rounds 20 --rate 4000 --unpinned]`; quote ratios of one run. Each round has a window of
 //! a second for each of the three, so that whatever else the machine does meets them alike, and the ratio is that of the
@@ -28,6 +30,11 @@ const CONNECTIONS: u64 = 8;
 const LARGE: usize = 200 << 20;
 /// A window without swaps, or with many small ones.
 const WINDOW: Duration = Duration::from_secs(1);
+/// Between two swaps of the small model, and what each takes, about.
+const PAUSE: Duration = Duration::from_millis(10);
+const SWAP: Duration = Duration::from_millis(55);
+/// Between two questions whether a version is there.
+const ASK: Duration = Duration::from_millis(5);
 /// After a swap the old version ends; that belongs to the swap.
 const TAIL: Duration = Duration::from_millis(50);
 
@@ -89,6 +96,9 @@ fn main() {
     let root = folder.path().join("models");
     make_registry(&root);
     let registry = embedded(&root);
+    let other = folder.path().join("unwatched");
+    make_registry(&other);
+    let unwatched = embedded(&other);
     let root_text = root.to_str().unwrap();
     let flags = [
         "--registry",
@@ -135,19 +145,21 @@ fn main() {
         |windows: &mut Vec<(Instant, Instant, Window)>| {
             for round in 0..rounds {
                 let began = Instant::now();
-                std::thread::sleep(WINDOW);
+                pretend(&unwatched, &server, WINDOW);
                 windows.push((began, Instant::now(), Window::Steady));
                 let began = Instant::now();
                 let program = std::env::current_exe().unwrap();
                 let mut busy = Command::new("nice");
                 busy.args(["-n", "10"]).args(wrapper).arg(program).arg("--spin");
-                let _ = busy.status();
+                let busy = busy.spawn();
+                pretend(&unwatched, &server, WINDOW);
+                let _ = busy.map(|mut busy| busy.wait());
                 windows.push((began, Instant::now(), Window::Busy));
                 let began = Instant::now();
                 while began.elapsed() < WINDOW {
                     transition(&registry, "iris", 1 + small % 2, &server, "iris");
                     small += 1;
-                    std::thread::sleep(Duration::from_millis(10));
+                    std::thread::sleep(PAUSE);
                 }
                 windows.push((began, Instant::now() + TAIL, Window::Small));
                 std::thread::sleep(TAIL);
@@ -353,7 +365,29 @@ fn transition(
             began.elapsed() < Duration::from_secs(120),
             "never served: {answer}"
         );
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(ASK);
+    }
+}
+
+/// Does what [`transition`] does, again and again, to a registry that nobody follows.
+fn pretend(registry: &modelsd::registry::DirRegistry, server: &Served, time: Duration) {
+    let mut connection = Connection::open(&server.address);
+    let question = "GET /api/models/iris HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let began = Instant::now();
+    for round in 0.. {
+        let version = 1 + round % 2;
+        registry
+            .transition("iris", version, Stage::Production, true, now_ms())
+            .unwrap();
+        let swap = Instant::now();
+        while swap.elapsed() < SWAP {
+            connection.exchange(question.as_bytes());
+            std::thread::sleep(ASK);
+        }
+        std::thread::sleep(PAUSE);
+        if began.elapsed() >= time {
+            return;
+        }
     }
 }
 

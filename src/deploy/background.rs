@@ -22,11 +22,27 @@ pub fn runtime() -> io::Result<Runtime> {
         .worker_threads(1)
         .max_blocking_threads(BLOCKING_THREADS)
         .thread_name("modelsd-follow")
-        .on_thread_start(|| {
-            if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-                tracing::debug!(%error, "a thread of the background keeps its priority");
-            }
-        })
+        .on_thread_start(stand_back)
         .enable_all()
         .build()
+}
+
+/// Starts a thread of the same low priority beside the runtime.
+///
+/// # Errors
+/// When the system gives none.
+pub fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let work = move || {
+        stand_back();
+        work();
+    };
+    std::thread::Builder::new().name(name.into()).spawn(work)?;
+    Ok(())
+}
+
+/// Lowers the priority of the calling thread, and of those that it starts.
+fn stand_back() {
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!(%error, "a thread of the background keeps its priority");
+    }
 }

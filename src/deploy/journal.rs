@@ -10,6 +10,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::background;
 use crate::model::version::VersionId;
 use crate::registry::Wanted;
 
@@ -182,9 +183,8 @@ impl Journal {
     pub fn writer(&self) -> io::Result<Writer> {
         let journal = self.clone();
         let (sender, work) = sync_channel::<Work>(WAITING);
-        std::thread::Builder::new()
-            .name("modelsd-journal".into())
-            .spawn(move || work.iter().for_each(|work| journal.carry_out(work)))?;
+        let write = move || work.iter().for_each(|work| journal.carry_out(work));
+        background::thread("modelsd-journal", write)?;
         Ok(Writer(sender))
     }
 

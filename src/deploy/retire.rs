@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+use super::background;
 use super::deployment::Deployment;
 use super::drain::Drain;
 
@@ -25,9 +26,7 @@ impl Retirement {
     /// When the system gives no thread.
     pub fn start() -> std::io::Result<Retirement> {
         let (sender, receiver) = sync_channel(WAITING);
-        std::thread::Builder::new()
-            .name("modelsd-retire".into())
-            .spawn(move || retire(&receiver))?;
+        background::thread("modelsd-retire", move || retire(&receiver))?;
         Ok(Retirement(sender))
     }
 

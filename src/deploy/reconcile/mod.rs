@@ -5,6 +5,7 @@
 //! clients.
 
 mod control;
+mod onway;
 mod poll;
 mod tracked;
 mod watch;
@@ -17,22 +18,18 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use super::decide::{Decision, Failed};
-use super::deployment::Deployment;
 use super::fleet::Fleet;
-use super::install::{InstallError, Installer};
+use super::install::Installer;
 use super::journal::{Journal, Served, Writer};
 use super::retire::Retirement;
 use super::slot::Slot;
-use super::status::{Loading, Rejected, Serving, Swap};
-use crate::artifact::Progress;
 use crate::model::uri::ModelUri;
-use crate::registry::{Selector, Wanted};
-use crate::telemetry::names;
+use crate::registry::Selector;
 
 use control::Command;
 pub use control::{Control, ControlError};
-use tracked::{Task, Tracked};
+use onway::Done;
+use tracked::Tracked;
 
 /// Polls begin at least this far apart, however many nudges come: a folder that is being copied makes hundreds.
 const NUDGE_GAP: Duration = Duration::from_millis(50);
@@ -75,20 +72,6 @@ pub struct Reconciler {
     tickets: u64,
     first: Option<oneshot::Sender<FirstPass>>,
     watch: Option<watch::Watch>,
-}
-
-/// What comes back from a task that installs.
-struct Done {
-    slot: Arc<str>,
-    ticket: u64,
-    what: What,
-}
-
-enum What {
-    /// The old version went to make room for the new one.
-    Evicted,
-    /// The end.
-    Installed(Box<Result<Deployment, InstallError>>),
 }
 
 impl Reconciler {
@@ -142,6 +125,7 @@ impl Reconciler {
         let nudge = Arc::clone(&self.nudge);
         let mut poll = Some(self.ask(poll::FIRST_LIMIT));
         let mut next = Instant::now() + self.config.poll_interval;
+        let mut patience = Some(Instant::now() + onway::PATIENCE);
         loop {
             tokio::select! {
                 answers = poll::end(&mut poll) => {
@@ -150,6 +134,11 @@ impl Reconciler {
                     self.apply(answers);
                 }
                 Some(done) = self.done.recv() => self.finish(done),
+                // Once: a slot that comes later has no past.
+                () = sleep_until(patience.unwrap_or(next)), if patience.is_some() => {
+                    patience = None;
+                    self.lose_patience();
+                }
                 command = self.commands.recv() => match command {
                     Some(command) => self.obey(command),
                     None => return,
@@ -237,198 +226,6 @@ impl Reconciler {
         }
     }
 
-    /// Does what is decided for a slot.
-    fn act(&mut self, name: &Arc<str>) {
-        let Some(tracked) = self.slots.get_mut(name) else {
-            return;
-        };
-        match tracked.decide(std::time::Instant::now()) {
-            Decision::Keep => {}
-            Decision::Cancel => tracked.cancel(),
-            Decision::Load => {
-                if let Some(wanted) = tracked.wanted.clone() {
-                    self.start(name, wanted, false);
-                }
-            }
-        }
-    }
-
-    /// Starts to install a version, in place of one on its way.
-    fn start(&mut self, name: &Arc<str>, wanted: Wanted, stopgap: bool) {
-        self.tickets += 1;
-        let ticket = self.tickets;
-        let Some(tracked) = self.slots.get_mut(name) else {
-            return;
-        };
-        tracked.cancel();
-        tracing::info!(slot = %name, version = %wanted.id, "loading");
-        let progress = Progress::on_terminal(&wanted.id.to_string());
-        tracked.slot.status().loading = Some(Loading {
-            wanted: wanted.clone(),
-            since: SystemTime::now(),
-            step: super::status::Step::Locate,
-            progress: progress.clone(),
-        });
-        let install = tracked::Install {
-            installer: Arc::clone(&self.installer),
-            fleet: Arc::clone(&self.fleet),
-            retirement: self.retirement.clone(),
-            slot: Arc::clone(&tracked.slot),
-            uri: tracked.target(),
-            wanted: wanted.clone(),
-            progress,
-            memory_budget: self.config.memory_budget,
-        };
-        let (report, slot) = (self.report.clone(), Arc::clone(name));
-        let task = tokio::spawn(async move {
-            let evicted = || Done {
-                slot: Arc::clone(&slot),
-                ticket,
-                what: What::Evicted,
-            };
-            let result = install.run(|| report.try_send(evicted()).is_ok()).await;
-            let what = What::Installed(Box::new(result));
-            let _ = report.send(Done { slot, ticket, what }).await;
-        });
-        tracked.loading = Some(Task {
-            wanted,
-            ticket,
-            stopgap,
-            began: std::time::Instant::now(),
-            task,
-        });
-    }
-
-    /// Takes the end of an installation.
-    fn finish(&mut self, done: Done) {
-        let Done {
-            slot: name,
-            ticket,
-            what,
-        } = done;
-        let current = self
-            .slots
-            .get_mut(&name)
-            .filter(|tracked| tracked.loading.as_ref().is_some_and(|task| task.ticket == ticket));
-        let Some(tracked) = current else {
-            // It was given up after it had ended: what it made is of no use to anybody.
-            if let What::Installed(result) = what
-                && let Ok(deployment) = *result
-            {
-                self.retirement.take(Arc::new(deployment));
-            }
-            return;
-        };
-        let result = match what {
-            What::Evicted => {
-                tracked.evicted = tracked.serving.take();
-                tracked.slot.status().serving = None;
-                return;
-            }
-            What::Installed(result) => *result,
-        };
-        let Some(task) = tracked.loading.take() else {
-            return;
-        };
-        tracked.slot.status().loading = None;
-        match result {
-            Ok(deployment) => self.publish(&name, &task, deployment),
-            Err(error) => self.reject(&name, &task, &error),
-        }
-        self.act(&name);
-    }
-
-    fn publish(&mut self, name: &Arc<str>, task: &Task, deployment: Deployment) {
-        let Some(tracked) = self.slots.get_mut(name) else {
-            return;
-        };
-        let deployment = Arc::new(deployment);
-        let now = SystemTime::now();
-        let took = task.began.elapsed();
-        let (artifact, id) = (deployment.artifact(), deployment.id().clone());
-        let serving = Serving {
-            wanted: task.wanted.clone(),
-            since: now,
-            digest: artifact.digest.map(|digest| digest.to_string()),
-            fetched: artifact.fetched,
-            file_bytes: artifact.dir.size_bytes(),
-            resident_bytes: deployment.resident_bytes(),
-            engine: deployment.report().engine.clone(),
-        };
-        let engine = serving.engine.clone();
-        let old = tracked.slot.publish(Some(deployment));
-        tracked.serving = Some(task.wanted.clone());
-        tracked.evicted = None;
-        let mut status = tracked.slot.status();
-        status.serving = Some(serving);
-        if !task.stopgap {
-            tracked.failed = None;
-            status.rejected = None;
-        }
-        status.swapped(Swap {
-            at: now,
-            from: old.as_ref().map(|old| old.id().clone()),
-            to: id.clone(),
-            took,
-        });
-        drop(status);
-        tracing::info!(
-            slot = %name,
-            version = %id,
-            engine,
-            took_ms = took.as_millis() as u64,
-            instead_of = old.as_ref().map(|old| tracing::field::display(old.id().clone())),
-            "published"
-        );
-        if let Some(old) = old {
-            self.retirement.take(old);
-        }
-        count(name, "ok", "publish");
-        self.write_journal(name, |_| {});
-    }
-
-    fn reject(&mut self, name: &Arc<str>, task: &Task, error: &InstallError) {
-        let Some(tracked) = self.slots.get_mut(name) else {
-            return;
-        };
-        let reason = chain(error);
-        tracing::error!(
-            slot = %name,
-            version = %task.wanted.id,
-            step = error.step.label(),
-            serving = tracked.serving.as_ref().map(|serving| tracing::field::display(serving.id.clone())),
-            reason,
-            "version rejected"
-        );
-        let outcome = if error.outage { "outage" } else { "rejected" };
-        count(name, outcome, error.step.label());
-        if task.stopgap {
-            // What is wanted goes on waiting for its next try; the reason why it is not served stays.
-            return;
-        }
-        let now = std::time::Instant::now();
-        let mut failed = Failed::note(tracked.failed.as_ref(), &task.wanted, error.outage, now);
-        if tracked.evicted.is_some() {
-            // Each try takes the version that serves away, so there is one try only, until something changes.
-            failed.retry_at = now + tracked::NEVER;
-        }
-        tracked.slot.status().rejected = Some(Rejected {
-            wanted: task.wanted.clone(),
-            step: error.step,
-            reason,
-            at: SystemTime::now(),
-            attempts: failed.attempts,
-            retry_at: SystemTime::now() + failed.retry_at.duration_since(now),
-        });
-        tracked.outage = error.outage;
-        tracked.failed = Some(failed);
-        // Nothing serves: what served last is better than nothing.
-        let last = tracked.evicted.take().or_else(|| tracked.last_served());
-        if let Some(last) = last.filter(|last| tracked.serving.is_none() && *last != task.wanted) {
-            self.start(name, last, true);
-        }
-    }
-
     /// Remembers what a slot serves and is pinned to, for the next start; `done` is told whether that is on disk.
     fn write_journal(&mut self, name: &Arc<str>, done: impl FnOnce(bool) + Send + 'static) {
         let Some(tracked) = self.slots.get_mut(name) else {
@@ -469,17 +266,6 @@ impl Reconciler {
             let _ = first.send(pass);
         }
     }
-}
-
-/// Counts the end of an installation.
-fn count(slot: &str, outcome: &'static str, step: &'static str) {
-    metrics::counter!(
-        names::RELOADS_TOTAL,
-        names::SLOT => slot.to_owned(),
-        names::OUTCOME => outcome,
-        names::STAGE => step
-    )
-    .increment(1);
 }
 
 /// An error and its causes in one line.

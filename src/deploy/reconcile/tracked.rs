@@ -33,7 +33,10 @@ pub(super) struct Tracked {
     pub(super) pinned: Option<u64>,
     pub(super) wanted: Option<Wanted>,
     pub(super) serving: Option<Wanted>,
+    /// The wanted version, on its way.
     pub(super) loading: Option<Task>,
+    /// What served last, on its way because nothing serves.
+    pub(super) stand_in: Option<Task>,
     pub(super) failed: Option<Failed>,
     /// Whether the last failure was an outage.
     pub(super) outage: bool,
@@ -50,8 +53,6 @@ pub(super) struct Tracked {
 pub(super) struct Task {
     pub(super) wanted: Wanted,
     pub(super) ticket: u64,
-    /// Not what is wanted, but better than nothing.
-    pub(super) stopgap: bool,
     pub(super) began: Instant,
     pub(super) task: JoinHandle<()>,
 }
@@ -81,6 +82,7 @@ impl Tracked {
             wanted: None,
             serving: None,
             loading: None,
+            stand_in: None,
             failed: None,
             outage: false,
             evicted: None,
@@ -166,30 +168,41 @@ impl Tracked {
                 .map(|serving| tracing::field::display(&serving.id));
             tracing::warn!(slot = %self.slot.name(), serving, reason = reason.text, "cannot learn what to serve");
         }
+        drop(status);
         if reason.outage
             && self.wanted.is_none()
-            && let Some(served) = &self.entry.served
+            && let Some(wanted) = self.last_served()
         {
-            let wanted = served.wanted();
-            let confirmed = SystemTime::UNIX_EPOCH + Duration::from_secs(served.confirmed);
-            let age = SystemTime::now()
-                .duration_since(confirmed)
-                .unwrap_or_default()
-                .as_secs();
             tracing::warn!(
                 slot = %self.slot.name(),
                 version = %wanted.id,
-                confirmed_seconds_ago = age,
                 "serving what served last, since the registry cannot be asked"
             );
-            status.confirmed = Some(confirmed);
-            status.wanted = Some(wanted.clone());
-            drop(status);
-            self.confirmed = Some(confirmed);
+            self.slot.status().wanted = Some(wanted.clone());
             self.wanted = Some(wanted);
-            self.confirmation().set(seconds(confirmed));
+            self.believe_journal();
         }
         self.unknown = Some(reason);
+    }
+
+    /// Where the registry has not said yet what is wanted, what it said last, to the process before, holds.
+    pub(super) fn believe_journal(&mut self) {
+        if self.confirmed.is_some() {
+            return;
+        }
+        if let Some(served) = &self.entry.served {
+            let confirmed = SystemTime::UNIX_EPOCH + Duration::from_secs(served.confirmed);
+            let age = SystemTime::now().duration_since(confirmed).unwrap_or_default();
+            tracing::info!(
+                slot = %self.slot.name(),
+                version = %served.wanted().id,
+                confirmed_seconds_ago = age.as_secs(),
+                "what served last was confirmed by the registry"
+            );
+            self.confirmed = Some(confirmed);
+            self.slot.status().confirmed = Some(confirmed);
+            self.confirmation().set(seconds(confirmed));
+        }
     }
 
     fn confirmation(&self) -> metrics::Gauge {
@@ -213,15 +226,7 @@ impl Tracked {
             loading: self.loading.as_ref().map(|task| &task.wanted),
             failed: self.failed.as_ref(),
         };
-        match decide(&facts, now) {
-            // A stopgap is not what is wanted, and is all there is.
-            Decision::Cancel
-                if self.serving.is_none() && self.loading.as_ref().is_some_and(|task| task.stopgap) =>
-            {
-                Decision::Keep
-            }
-            decision => decision,
-        }
+        decide(&facts, now)
     }
 
     /// Gives up the version on its way.
@@ -229,14 +234,32 @@ impl Tracked {
         if let Some(task) = self.loading.take() {
             tracing::info!(slot = %self.slot.name(), version = %task.wanted.id, "no longer wanted, loading given up");
             task.task.abort();
-            self.slot.status().loading = None;
+            self.no_longer_shown(&task.wanted);
         }
+    }
+
+    /// Gives up what was to stand in.
+    pub(super) fn give_up_stand_in(&mut self) {
+        if let Some(task) = self.stand_in.take() {
+            task.task.abort();
+            self.no_longer_shown(&task.wanted);
+        }
+    }
+
+    /// Takes a version out of what people see as loading.
+    pub(super) fn no_longer_shown(&self, wanted: &Wanted) {
+        self.slot
+            .status()
+            .loading
+            .take_if(|loading| loading.wanted == *wanted);
     }
 
     /// Whether it serves, or has a reason not to.
     pub(super) fn settled(&self) -> bool {
         self.serving.is_some()
-            || (self.loading.is_none() && (self.failed.is_some() || self.unknown.is_some()))
+            || (self.loading.is_none()
+                && self.stand_in.is_none()
+                && (self.failed.is_some() || self.unknown.is_some()))
     }
 
     /// Why it does not serve, and whether that is an outage.
@@ -257,7 +280,7 @@ impl Tracked {
 
 impl Drop for Tracked {
     fn drop(&mut self) {
-        if let Some(task) = &self.loading {
+        for task in self.loading.iter().chain(&self.stand_in) {
             task.task.abort();
         }
     }

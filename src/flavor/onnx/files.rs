@@ -1,5 +1,8 @@
 //! The files of a model, found and checked before an engine opens any of them.
 
+use std::alloc::System;
+use std::fs::File;
+use std::io::{self, Cursor, Read};
 use std::path::{Component, Path, PathBuf};
 
 use crate::flavor::LoadError;
@@ -13,11 +16,19 @@ const MAX_MODEL_BYTES: u64 = (2 << 30) - 1;
 /// should not.
 const MEMORY_MARK: &str = "_ORT_MEM_ADDR_";
 
+/// Bytes asked for at a time: while the kernel copies, nothing else may run on that core.
+const PIECE: usize = 256 << 10;
+
+/// Bytes that are given back to the system as soon as they are dropped: the process's own allocator keeps hundreds of
+/// megabytes for later, which never comes.
+type Bytes = allocator_api2::vec::Vec<u8, System>;
+
 /// A model file whose every reference stays within the model directory.
-#[derive(Debug)]
 pub(super) struct ModelFile {
     /// Where it is.
     pub(super) path: PathBuf,
+    /// What is in it. Engines read these bytes and not the file, which may be another by then.
+    pub(super) bytes: Bytes,
 }
 
 /// Finds and checks the model file that `MLmodel` names.
@@ -44,20 +55,33 @@ pub(super) fn open(dir: &Path, name: &str) -> Result<ModelFile, LoadError> {
         path: path.clone(),
         source,
     };
-    let length = std::fs::metadata(&path).map_err(read)?.len();
+    let file = File::open(&path).map_err(read)?;
+    let length = file.metadata().map_err(read)?.len();
     if length > MAX_MODEL_BYTES {
         return Err(LoadError::Refused(format!(
             "`{name}` has {length} bytes, an ONNX file has at most {MAX_MODEL_BYTES}; keep tensors as external data"
         )));
     }
-    let bytes = std::fs::read(&path).map_err(read)?;
-    let survey = walk(&bytes).map_err(|error| LoadError::Engine {
+    let bytes = read_pieces(file, length).map_err(read)?;
+    let survey = walk(Cursor::new(&bytes), length).map_err(|error| LoadError::Engine {
         engine: "modelsd".into(),
         file: name.to_owned(),
         source: Box::new(error),
     })?;
     check(&root, &path, &survey)?;
-    Ok(ModelFile { path })
+    Ok(ModelFile { path, bytes })
+}
+
+fn read_pieces(mut file: File, length: u64) -> io::Result<Bytes> {
+    let length = usize::try_from(length).map_err(io::Error::other)?;
+    let mut bytes = Bytes::new_in(System);
+    bytes.try_reserve_exact(length).map_err(io::Error::other)?;
+    while bytes.len() < length {
+        let from = bytes.len();
+        bytes.resize(length.min(from + PIECE), 0);
+        file.read_exact(&mut bytes[from..])?;
+    }
+    Ok(bytes)
 }
 
 fn check(root: &Path, path: &Path, survey: &Survey) -> Result<(), LoadError> {

@@ -7,6 +7,7 @@ mod casts;
 mod read;
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 
 use ort::ErrorCode;
@@ -28,6 +29,9 @@ use super::options::{Optimization, SessionOptions};
 use super::runtime::Runtime;
 use super::shape_output::{OutputNames, shape_output};
 
+/// Where the external data of a model lies that comes from memory.
+const EXTERNAL_DATA_FOLDER: &str = "session.model_external_initializers_file_folder_path";
+
 /// Loads a checked model file into `predictors` sessions.
 ///
 /// # Errors
@@ -43,12 +47,12 @@ pub(super) fn load(
         file: file.name(),
         source: Box::new(error),
     };
-    let mut builder = session_builder(runtime, options, predictors).map_err(failed)?;
-    let first = builder.commit_from_file(&file.path).map_err(failed)?;
+    let mut builder = session_builder(runtime, options, predictors, file).map_err(failed)?;
+    let first = builder.commit_from_memory(&file.bytes).map_err(failed)?;
     let graph = Arc::new(Graph::of(&first)?);
     let mut sessions = vec![first];
     while sessions.len() < predictors.get() {
-        sessions.push(builder.commit_from_file(&file.path).map_err(failed)?);
+        sessions.push(builder.commit_from_memory(&file.bytes).map_err(failed)?);
     }
     let report = Report {
         flavor: "onnx".into(),
@@ -81,6 +85,7 @@ fn session_builder(
     runtime: &Runtime,
     options: &SessionOptions,
     predictors: NonZeroUsize,
+    file: &ModelFile,
 ) -> Result<SessionBuilder, ort::Error> {
     fn plain(result: BuilderResult) -> Result<SessionBuilder, ort::Error> {
         result.map_err(|error| ort::Error::new(error.message().to_owned()))
@@ -106,6 +111,9 @@ fn session_builder(
     }
     for (key, value) in &options.entries {
         builder = plain(builder.with_config_entry(key, value))?;
+    }
+    if let Some(folder) = file.path.parent().and_then(Path::to_str) {
+        builder = plain(builder.with_config_entry(EXTERNAL_DATA_FOLDER, folder))?;
     }
     // Covers what ONNX Runtime prepares from weights it shares itself; the weights are each session's own, which a model
     // of 100 MB with 4 predictors shows as 4 times its size. Handing them over as shared initializers does not help.

@@ -7,7 +7,6 @@ mod operators;
 mod plan;
 mod values;
 
-use std::fs::File;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -42,13 +41,8 @@ pub(super) fn load(file: &ModelFile, predictors: NonZeroUsize) -> Result<Loaded,
 
 fn load_or_panic(file: &ModelFile, predictors: NonZeroUsize) -> Result<Loaded, LoadError> {
     let onnx = tract_onnx::onnx();
-    let read = |source| LoadError::Read {
-        path: file.path.clone(),
-        source,
-    };
-    let mut reader = File::open(&file.path).map_err(read)?;
     let proto = onnx
-        .proto_model_for_read(&mut reader)
+        .proto_model_for_read(&mut file.bytes.as_slice())
         .map_err(|error| failed(file, error))?;
     let missing = operators::missing(&proto, &onnx.op_register);
     if !missing.is_empty() {

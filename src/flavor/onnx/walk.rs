@@ -1,11 +1,20 @@
 //! A walk over the protobuf of an ONNX model that finds what has to be known before an engine may open it.
 //!
 //! An ONNX file can name other files to read tensors from. Engines follow such names, so they are collected here
-//! first, by a reader that looks at nothing else: it skips every field it has no use for, descends at most
-//! 64 levels, and visits each byte of the file at most once a level.
+//! first, by a reader that looks at nothing else: it skips every field it has no use for, tensors above all, descends at
+//! most 64 levels, and holds no more than one small field in memory. It asks the system for little at a time: while a
+//! read of a large file is under way in the kernel, nothing else may run on that core.
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek};
 
 /// Deepest nesting of messages that is followed; real models stay below 20.
 const MAX_DEPTH: usize = 64;
+
+/// Longest field that is read as a whole: the type of a graph's input, or the place of a tensor.
+const MAX_SMALL: u64 = 1 << 20;
+
+/// Bytes asked for at a time.
+const PIECE: usize = 64 << 10;
 
 /// What a model file says about itself.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -31,26 +40,131 @@ pub enum WalkError {
     /// No graph in it.
     #[error("the file holds no graph")]
     Empty,
+    /// The file cannot be read.
+    #[error("the file cannot be read: {0}")]
+    Read(ErrorKind),
 }
 
-/// Walks the bytes of a model file.
+impl From<io::Error> for WalkError {
+    fn from(error: io::Error) -> WalkError {
+        match error.kind() {
+            ErrorKind::UnexpectedEof => WalkError::Truncated,
+            kind => WalkError::Read(kind),
+        }
+    }
+}
+
+/// Walks a model file of that many bytes.
 ///
 /// # Errors
-/// When the bytes are no protobuf of the shape of an ONNX model.
-pub fn walk(bytes: &[u8]) -> Result<Survey, WalkError> {
-    let mut survey = Survey::default();
-    let mut graphs = 0usize;
-    for field in Fields(bytes) {
-        let field = field?;
-        if field.number == 7 {
-            graphs += 1;
-        }
-        descend(Message::Model, field, MAX_DEPTH, &mut survey)?;
-    }
-    if graphs == 0 {
+/// When it is no protobuf of the shape of an ONNX model, or cannot be read.
+pub fn walk(file: impl Read + Seek, length: u64) -> Result<Survey, WalkError> {
+    let mut walker = Walker {
+        reader: BufReader::with_capacity(PIECE, file),
+        at: 0,
+        survey: Survey::default(),
+        graphs: 0,
+    };
+    walker.message(Message::Model, length, MAX_DEPTH)?;
+    if walker.graphs == 0 {
         return Err(WalkError::Empty);
     }
-    Ok(survey)
+    Ok(walker.survey)
+}
+
+struct Walker<R> {
+    reader: BufReader<R>,
+    /// Position in the file.
+    at: u64,
+    survey: Survey,
+    graphs: usize,
+}
+
+impl<R: Read + Seek> Walker<R> {
+    /// Goes through the fields of a message that ends there.
+    fn message(&mut self, message: Message, end: u64, depth: usize) -> Result<(), WalkError> {
+        while self.at < end {
+            let (number, wire) = key(self.varint(end)?)?;
+            let child = child(message, number);
+            let length = match wire {
+                Wire::Varint | Wire::Fixed(_) if child.is_some() => return Err(WalkError::Malformed),
+                Wire::Varint => {
+                    self.varint(end)?;
+                    continue;
+                }
+                Wire::Fixed(length) => {
+                    self.skip(length, end)?;
+                    continue;
+                }
+                Wire::Bytes => self.varint(end)?,
+            };
+            if message == Message::Model && number == 7 {
+                self.graphs += 1;
+            }
+            match child {
+                Some(child) => self.child(child, length, end, depth)?,
+                None => self.skip(length, end)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn child(&mut self, message: Message, length: u64, end: u64, depth: usize) -> Result<(), WalkError> {
+        match message {
+            Message::Entry => entry(&self.small(length, end)?, &mut self.survey),
+            // Ports of inner graphs are values of the graph around them, which the engines check.
+            Message::Port if depth == MAX_DEPTH - 1 => port(&self.small(length, end)?, &mut self.survey),
+            Message::Port => self.skip(length, end),
+            _ => {
+                let depth = depth.checked_sub(1).ok_or(WalkError::Deep)?;
+                let end = self.end_of(length, end)?;
+                self.message(message, end, depth)
+            }
+        }
+    }
+
+    /// Where a field of that length ends, which its message must not do before.
+    fn end_of(&self, length: u64, end: u64) -> Result<u64, WalkError> {
+        let own = self.at.checked_add(length).ok_or(WalkError::Truncated)?;
+        if own > end {
+            return Err(WalkError::Truncated);
+        }
+        Ok(own)
+    }
+
+    fn varint(&mut self, end: u64) -> Result<u64, WalkError> {
+        let mut value = 0u64;
+        for shift in (0..70).step_by(7) {
+            if self.at >= end {
+                return Err(WalkError::Truncated);
+            }
+            let &byte = self.reader.fill_buf()?.first().ok_or(WalkError::Truncated)?;
+            self.reader.consume(1);
+            self.at += 1;
+            value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(WalkError::Malformed)
+    }
+
+    fn skip(&mut self, length: u64, end: u64) -> Result<(), WalkError> {
+        self.at = self.end_of(length, end)?;
+        let length = i64::try_from(length).map_err(|_| WalkError::Truncated)?;
+        Ok(self.reader.seek_relative(length)?)
+    }
+
+    fn small(&mut self, length: u64, end: u64) -> Result<Vec<u8>, WalkError> {
+        self.at = self.end_of(length, end)?;
+        let length = usize::try_from(length.min(MAX_SMALL + 1)).map_err(|_| WalkError::Malformed)?;
+        if length as u64 > MAX_SMALL {
+            return Err(WalkError::Malformed);
+        }
+        let mut bytes = vec![0; length];
+        self.reader.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
 }
 
 /// The messages of ONNX that can hold a tensor, or hold one that can.
@@ -84,27 +198,6 @@ fn child(message: Message, field: u32) -> Option<Message> {
         (Message::Tensor, 13) => Message::Entry,
         _ => return None,
     })
-}
-
-fn descend(parent: Message, field: Field<'_>, depth: usize, survey: &mut Survey) -> Result<(), WalkError> {
-    let Some(message) = child(parent, field.number) else {
-        return Ok(());
-    };
-    let Payload::Bytes(bytes) = field.payload else {
-        return Err(WalkError::Malformed);
-    };
-    match message {
-        Message::Entry => entry(bytes, survey),
-        // Ports of inner graphs are values of the graph around them, which the engines check.
-        Message::Port if depth == MAX_DEPTH - 1 => port(bytes, survey),
-        Message::Port => Ok(()),
-        _ => {
-            let Some(depth) = depth.checked_sub(1) else {
-                return Err(WalkError::Deep);
-            };
-            Fields(bytes).try_for_each(|field| descend(message, field?, depth, survey))
-        }
-    }
 }
 
 /// `StringStringEntryProto { key = 1; value = 2; }`
@@ -196,6 +289,30 @@ fn exotic(bytes: &[u8], outermost: bool) -> Result<Option<&'static str>, WalkErr
 
 // === the wire format ===
 
+/// How the value of a field is written.
+enum Wire {
+    Varint,
+    Fixed(u64),
+    /// A length, and so many bytes.
+    Bytes,
+}
+
+/// The number of a field and how its value is written.
+fn key(key: u64) -> Result<(u32, Wire), WalkError> {
+    let number = u32::try_from(key >> 3).map_err(|_| WalkError::Malformed)?;
+    if number == 0 {
+        return Err(WalkError::Malformed);
+    }
+    let wire = match key & 7 {
+        0 => Wire::Varint,
+        1 => Wire::Fixed(8),
+        2 => Wire::Bytes,
+        5 => Wire::Fixed(4),
+        _ => return Err(WalkError::Malformed),
+    };
+    Ok((number, wire))
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Payload<'a> {
     Bytes(&'a [u8]),
@@ -209,7 +326,7 @@ struct Field<'a> {
     payload: Payload<'a>,
 }
 
-/// The fields of one message; ends at the first error.
+/// The fields of one message in memory; ends at the first error.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -234,29 +351,20 @@ impl<'a> Fields<'a> {
     }
 
     fn field(&mut self) -> Result<Field<'a>, WalkError> {
-        let key = self.varint()?;
-        let number = u32::try_from(key >> 3).map_err(|_| WalkError::Malformed)?;
-        if number == 0 {
-            return Err(WalkError::Malformed);
-        }
-        let payload = match key & 7 {
-            0 => {
+        let (number, wire) = key(self.varint()?)?;
+        let payload = match wire {
+            Wire::Varint => {
                 self.varint()?;
                 Payload::Number
             }
-            1 => {
-                self.take(8)?;
+            Wire::Fixed(length) => {
+                self.take(length)?;
                 Payload::Number
             }
-            2 => {
+            Wire::Bytes => {
                 let length = self.varint()?;
                 Payload::Bytes(self.take(length)?)
             }
-            5 => {
-                self.take(4)?;
-                Payload::Number
-            }
-            _ => return Err(WalkError::Malformed),
         };
         Ok(Field { number, payload })
     }
@@ -282,6 +390,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn walk(bytes: &[u8]) -> Result<Survey, WalkError> {
+        super::walk(io::Cursor::new(bytes), bytes.len() as u64)
+    }
 
     /// A field that holds `bytes`.
     fn message(number: u8, bytes: &[u8]) -> Vec<u8> {
@@ -332,6 +444,17 @@ mod tests {
         assert_eq!(walk(b""), Err(WalkError::Empty));
         assert_eq!(walk(b"not a model at all"), Err(WalkError::Malformed));
         assert_eq!(walk(&message(7, b"abc")[..4]), Err(WalkError::Truncated));
+        // A graph of another kind than a message; a length that leads out of the file, and round.
+        assert_eq!(walk(&[7 << 3, 1]), Err(WalkError::Malformed));
+        let endless = [&[7 << 3 | 2][..], &[0xff; 9], &[1]].concat();
+        assert_eq!(walk(&endless), Err(WalkError::Truncated));
+        // The file became shorter since its length was learnt.
+        let model = message(7, &message(5, &[0; 100]));
+        let cut = super::walk(io::Cursor::new(&model[..9]), model.len() as u64);
+        assert!(
+            matches!(cut, Err(WalkError::Truncated | WalkError::Malformed)),
+            "{cut:?}"
+        );
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use modelsd::artifact::ArtifactDir;
 use serde_json::Value;
@@ -37,7 +37,7 @@ fn a_version_is_served_whatever_breaks_on_its_way() {
     let folder = changed(&iris(2), large);
     let digest = ArtifactDir::open(folder.path()).unwrap().digest().unwrap();
     site.log("iris", &iris(1));
-    for _ in 2..=4 {
+    for _ in 2..=5 {
         site.log("iris", folder.path());
     }
     site.promote("iris", 1);
@@ -100,6 +100,34 @@ fn a_version_is_served_whatever_breaks_on_its_way() {
     let took = live_after(&server, 4);
     println!("live {took:?} after the store was back");
     assert!(took < Duration::from_secs(60));
+
+    // A start while the store takes connections and never answers: what served last serves, and does not wait for that.
+    site.promote("iris", 5);
+    proxy.becomes(Mood::Silent);
+    wait_for("the registry is followed", || {
+        status(&server, "iris")["wanted"]["version"] == "5"
+    });
+    drop(server);
+    let began = Instant::now();
+    let server = serve(site.behind(&proxy), &flags);
+    live_after(&server, 4);
+    println!(
+        "started while the store hangs: first answer after {:?}",
+        began.elapsed()
+    );
+    let now = status(&server, "iris");
+    assert_eq!(
+        (
+            &now["wanted"]["version"],
+            &now["loading"]["version"],
+            &now["loading"]["step"]
+        ),
+        (&Value::from("5"), &Value::from("5"), &Value::from("fetch")),
+        "{now}"
+    );
+    assert!(now["last_error"].is_null(), "{now}");
+    proxy.becomes(Mood::Clear);
+    live_after(&server, 5);
 }
 
 fn proxy_cuts(proxy: &Proxy) -> usize {

@@ -139,7 +139,9 @@ fn a_registry_that_takes_connections_and_never_answers_holds_up_no_start() {
         "started while the registry hangs: first answer after {:?}",
         began.elapsed()
     );
-    assert_eq!(problem(&server, "iris")["outage"], true);
+    wait_for("the registry is given up", || {
+        problem(&server, "iris")["outage"] == true
+    });
     proxy.becomes(Mood::Clear);
     wait_for("the end of the outage", || problem(&server, "iris").is_null());
 }
