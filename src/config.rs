@@ -9,6 +9,7 @@ use std::str::FromStr;
 use clap::{Parser, Subcommand};
 
 use crate::artifact;
+use crate::batching as batch;
 use crate::flavor::{self, EngineChoice};
 use crate::http;
 use crate::model::uri::ModelUri;
@@ -19,6 +20,7 @@ use crate::telemetry::log;
 
 mod admin;
 mod args;
+mod batching;
 mod follow;
 mod mlflow;
 mod registry_command;
@@ -124,6 +126,8 @@ pub struct ServeConfig {
     pub predictors: NonZeroUsize,
     /// Threads that run requests.
     pub threads: NonZeroUsize,
+    /// How requests share calls of a model.
+    pub batching: batch::Config,
     /// Engines.
     pub flavor: flavor::Config,
     /// Admission and deadlines.
@@ -203,6 +207,7 @@ impl ServeConfig {
             port: check.parsed("--port", &args.port, &["MLFLOW_PORT"], "5001", units::port),
             predictors: check.count("--predictors", &args.predictors, cores),
             threads: check.count("--threads", &args.threads, cores),
+            batching: check.batching(&args.batching),
             flavor: check.flavor(&args.engine),
             endpoint: endpoint::Config {
                 max_in_flight: check

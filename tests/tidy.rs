@@ -304,7 +304,7 @@ fn the_layer_rule_sees_every_way_to_name_a_module() {
     );
     finds(1, layers, "src/http.rs", "use crate::Reexported;");
     finds(1, layers, "src/new_folder/mod.rs", "");
-    finds(1, layers, "src/config.rs", "use crate::batching::pool::Pool;");
+    finds(1, layers, "src/config.rs", "use crate::app::run;");
     finds(
         0,
         layers,

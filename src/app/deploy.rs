@@ -22,6 +22,7 @@ fn installer(config: &OfflineConfig) -> anyhow::Result<Arc<Installer>> {
     let install = install::Config {
         flavor: config.flavor.clone(),
         predictors: NonZeroUsize::MIN,
+        batching: Default::default(),
         load_timeout: LOAD_TIMEOUT,
     };
     Ok(Arc::new(Installer::new(

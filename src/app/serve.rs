@@ -75,6 +75,7 @@ async fn follow_and_answer(
     let install = install::Config {
         flavor: config.flavor.clone(),
         predictors: config.predictors,
+        batching: config.batching.clone(),
         load_timeout: follow.load_timeout,
     };
     // The reconciler tries again, and serves what served last meanwhile.

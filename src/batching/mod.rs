@@ -1,5 +1,37 @@
-//! How calls reach predictors.
+//! How calls reach predictors: alone or in batches, here or on a thread, now or in line.
 
 pub mod pool;
 
 mod cost;
+mod gather;
+mod join;
+mod plan;
+mod run;
+
+use std::time::Duration;
+
+pub(crate) use join::{identical, join, split};
+
+/// How calls are batched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Rows of one call of a model; longer requests are split. One turns batching off.
+    pub max_rows: usize,
+    /// Time a call waits for others to come, even when a predictor is idle.
+    pub max_delay: Duration,
+    /// Rows that may wait in line; further calls are refused.
+    pub max_queue_rows: usize,
+    /// Time one batch should take at most; fewer rows are taken of a slow model.
+    pub max_time: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            max_rows: 1024,
+            max_delay: Duration::ZERO,
+            max_queue_rows: 16 * 1024,
+            max_time: Duration::from_millis(10),
+        }
+    }
+}

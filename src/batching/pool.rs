@@ -1,37 +1,33 @@
-//! The pool of a deployment's predictors.
+//! The predictors of a deployment, and the line of calls before them.
 //!
-//! A call waits in line for a predictor, first come first served. A call that is expected to be cheap then runs where
-//! it is, since handing it to a thread costs more than the call itself. A dear one runs on a thread of the pool, so
-//! that the runtime goes on with other requests and the caller can give up waiting.
+//! A call that finds a predictor idle and nobody in line runs at once: where it is when it should be cheap, since handing
+//! it to a thread costs more than the call itself, else on the predictor's thread, so that the runtime goes on with other
+//! requests and the caller can give up waiting. A call that finds all of them busy waits in line, and whoever gives a
+//! predictor back first takes what waits, as one batch. No predictor is idle while somebody waits.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+mod lead;
+mod parts;
+
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_queue::ArrayQueue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout_at;
 
 use crate::flavor::{PredictError, Predictor};
 use crate::model::batch::Batch;
 
-use super::cost::Cost;
+use super::Config;
+use super::gather::Gather;
+use super::plan::{Taken, take};
+use super::run::{Job, Runner};
+pub use super::run::{Run, panic_text};
 
 /// Calls expected to take less run on the calling task. A hop to a thread and back takes 10 to 30 µs; a runtime's
 /// worker that is busy for half a millisecond still answers `/ping` in time.
 const INLINE_BELOW: Duration = Duration::from_micros(500);
-
-/// A finished call.
-#[derive(Debug)]
-pub struct Run {
-    /// What the model answered.
-    pub output: Batch,
-    /// From the call to the start of the prediction.
-    pub queue: Duration,
-    /// The prediction alone.
-    pub predict: Duration,
-}
 
 /// Why a call gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +35,14 @@ pub enum RunError {
     /// The deadline passed, in line or while the model ran.
     #[error("the time limit has passed")]
     Deadline,
+    /// Too much waits already, or the answer would come after the deadline.
+    #[error("{reason}")]
+    Overloaded {
+        /// Which of the two.
+        reason: &'static str,
+        /// When what waits now should be done.
+        after: Duration,
+    },
     /// The model panicked.
     #[error("the model panicked: {0}")]
     Panicked(String),
@@ -50,18 +54,45 @@ pub enum RunError {
     Stopped,
 }
 
+/// How a pool is made.
+#[derive(Debug, Clone, Default)]
+pub struct Setup<'a> {
+    /// Names the threads.
+    pub name: &'a str,
+    /// How calls are batched.
+    pub config: Config,
+    /// Whether the rows of the model's calls may be put together and taken apart.
+    pub joins: bool,
+    /// Rows and durations of calls made before, so that the first call is handled as the thousandth.
+    pub times: &'a [(usize, Duration)],
+    /// Where the rows of each call of the model are recorded.
+    pub batch_rows: Option<metrics::Histogram>,
+}
+
 /// Predictors of one deployment, and their threads. Dropping it ends the threads once they have finished what they run.
 #[derive(Debug)]
 pub struct Pool {
     shared: Arc<Shared>,
     /// The thread of each predictor; none when the system refused one, its calls then run inline.
-    lanes: Vec<Option<SyncSender<Job>>>,
+    lanes: Vec<Option<SyncSender<Work>>>,
 }
 
 struct Shared {
-    permits: Arc<Semaphore>,
-    idle: ArrayQueue<Slot>,
-    cost: Cost,
+    config: Config,
+    runner: Runner,
+    state: Mutex<State>,
+    /// Told when a full batch waits for the end of its delay.
+    full: Notify,
+}
+
+struct State {
+    idle: Vec<Slot>,
+    line: VecDeque<Job>,
+    /// Rows in line.
+    rows: usize,
+    /// Whether a task is about to take what is in line, so that others need not.
+    led: bool,
+    gather: Gather,
 }
 
 /// A predictor and the number of its thread.
@@ -70,48 +101,66 @@ struct Slot {
     lane: usize,
 }
 
-/// A predictor in use. Goes back to the pool when dropped, before the next in line is let in.
+/// A predictor in use. Goes back to the pool when dropped.
 struct Lease {
     slot: Option<Slot>,
     shared: Arc<Shared>,
-    _permit: OwnedSemaphorePermit,
 }
 
-/// A call on its way to a thread.
-struct Job {
+/// What a thread is handed: calls to run as one, and then whatever is in line.
+struct Work {
     lease: Lease,
-    batch: Batch,
-    queued: Instant,
-    reply: oneshot::Sender<Result<Run, RunError>>,
+    jobs: Vec<Job>,
+}
+
+/// What becomes of a call at first.
+enum Entry {
+    /// It has a predictor.
+    Now(Lease, Batch),
+    /// It waits in line; with `leads`, the caller takes the line after others had time to join it.
+    Waits {
+        answer: oneshot::Receiver<Result<Run, RunError>>,
+        leads: bool,
+    },
 }
 
 impl Pool {
-    /// A pool of these predictors; `name` names the threads. `times` are rows and durations of calls made before, so
-    /// that the first call is handled as the thousandth.
-    pub fn new(predictors: Vec<Box<dyn Predictor>>, name: &str, times: &[(usize, Duration)]) -> Pool {
-        let count = predictors.len();
-        let cost = Cost::new();
-        times.iter().for_each(|(rows, took)| cost.learn(*rows, *took));
-        let shared = Arc::new(Shared {
-            permits: Arc::new(Semaphore::new(count)),
-            idle: ArrayQueue::new(count.max(1)),
-            cost,
-        });
-        for (lane, predictor) in predictors.into_iter().enumerate() {
-            shared.give_back(Slot { predictor, lane });
+    /// A pool of these predictors.
+    pub fn new(predictors: Vec<Box<dyn Predictor>>, setup: Setup<'_>) -> Pool {
+        let batch_rows = setup.batch_rows.unwrap_or_else(metrics::Histogram::noop);
+        let runner = Runner::new(setup.joins && setup.config.max_rows > 1, batch_rows);
+        for (rows, took) in setup.times {
+            runner.cost.learn(*rows, *took);
         }
+        let lanes = 0..predictors.len();
+        let idle = predictors
+            .into_iter()
+            .enumerate()
+            .map(|(lane, predictor)| Slot { predictor, lane })
+            .collect();
         Pool {
-            shared,
-            lanes: (0..count).map(|lane| spawn(name, lane)).collect(),
+            shared: Arc::new(Shared {
+                config: setup.config,
+                runner,
+                state: Mutex::new(State {
+                    idle,
+                    line: VecDeque::new(),
+                    rows: 0,
+                    led: false,
+                    gather: Gather::new(),
+                }),
+                full: Notify::new(),
+            }),
+            lanes: lanes.map(|lane| spawn(setup.name, lane)).collect(),
         }
     }
 
-    /// Number of predictors, which is the number of calls that run at once.
+    /// Number of predictors, which is the number of batches that run at once.
     pub fn size(&self) -> usize {
         self.lanes.len()
     }
 
-    /// Runs one call, waiting for a predictor and for the answer until the deadline.
+    /// Runs one call, alone or with others, waiting for a predictor and for the answer until the deadline.
     ///
     /// Cancel-safe: a call dropped in line never runs; one dropped while it runs on a thread is finished there and its
     /// answer discarded.
@@ -123,84 +172,203 @@ impl Pool {
         if deadline <= queued {
             return Err(RunError::Deadline);
         }
-        let lease = self.lease(deadline).await?;
-        let cheap = self
-            .shared
-            .cost
-            .expect(batch.rows())
-            .is_some_and(|cost| cost < INLINE_BELOW);
-        let lane = lease
-            .slot
-            .as_ref()
-            .and_then(|slot| self.lanes.get(slot.lane))
-            .and_then(Option::as_ref);
-        let lane = match lane {
-            Some(lane) if !cheap => lane,
-            _ => return lease.predict(&batch, queued),
-        };
-        let (reply, answer) = oneshot::channel();
-        // Never full: whoever holds the predictor is the only one to send to its thread.
-        lane.try_send(Job {
-            lease,
-            batch,
-            queued,
-            reply,
-        })
-        .map_err(|_| RunError::Stopped)?;
-        match timeout_at(deadline.into(), answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(RunError::Stopped),
-            Err(_) => Err(RunError::Deadline),
+        let rows = batch.rows();
+        let parts = self.parts(&batch, rows);
+        if parts > 1 {
+            return self.run_parts(batch, rows, parts, deadline, queued).await;
+        }
+        match self.enter(batch, rows, deadline, queued)? {
+            Entry::Now(lease, batch) => self.run_now(lease, batch, rows, deadline, queued).await,
+            Entry::Waits { answer, leads } => {
+                if leads {
+                    self.lead().await;
+                }
+                end(answer, deadline).await
+            }
         }
     }
 
-    async fn lease(&self, deadline: Instant) -> Result<Lease, RunError> {
-        // Permits that are given back go to those in line first, so this does not jump the queue.
-        let permit = match Arc::clone(&self.shared.permits).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => timeout_at(deadline.into(), Arc::clone(&self.shared.permits).acquire_owned())
-                .await
-                .map_err(|_| RunError::Deadline)?
-                .map_err(|_| RunError::Stopped)?,
-        };
-        let slot = self.shared.idle.pop();
-        debug_assert!(slot.is_some(), "a permit without a predictor");
-        match slot {
-            Some(slot) => Ok(Lease {
-                slot: Some(slot),
-                shared: Arc::clone(&self.shared),
-                _permit: permit,
-            }),
-            None => Err(RunError::Stopped),
+    /// A predictor, or a place in line.
+    fn enter(
+        &self,
+        batch: Batch,
+        rows: usize,
+        deadline: Instant,
+        queued: Instant,
+    ) -> Result<Entry, RunError> {
+        let shared = &self.shared;
+        let joins = shared.runner.joins(&batch);
+        let mut state = shared.lock();
+        let mut leads = false;
+        if !state.led && !state.idle.is_empty() {
+            leads = !state.line.is_empty() || (joins && shared.gathers(&mut state));
+            if !leads && let Some(slot) = state.idle.pop() {
+                drop(state);
+                return Ok(Entry::Now(shared.lease(slot), batch));
+            }
         }
+        if self.lanes.is_empty() {
+            return Err(RunError::Stopped);
+        }
+        self.admit(&state, rows, deadline, queued)?;
+        let (reply, answer) = oneshot::channel();
+        state.rows = state.rows.saturating_add(rows);
+        state.led |= leads;
+        state.line.push_back(Job {
+            batch,
+            rows,
+            deadline,
+            queued,
+            reply,
+        });
+        if state.led && state.rows >= shared.config.max_rows {
+            shared.full.notify_one();
+        }
+        Ok(Entry::Waits { answer, leads })
+    }
+
+    /// Whether there is room in line for so many rows, and time to run them.
+    fn admit(&self, state: &State, rows: usize, deadline: Instant, now: Instant) -> Result<(), RunError> {
+        let shared = &self.shared;
+        let ahead = state.rows.saturating_add(rows);
+        let calls = match shared.runner.joins_any() {
+            true => ahead.div_ceil(shared.config.max_rows),
+            false => state.line.len() + 1,
+        };
+        let wait = shared.runner.cost.expect(ahead, calls).unwrap_or_default() / self.lanes.len() as u32;
+        let reason = if !state.line.is_empty() && ahead > shared.config.max_queue_rows {
+            "too many rows wait for the model"
+        } else if state.idle.is_empty() && now + wait > deadline {
+            // With an idle predictor it is tried, or a model that was slow once would never get a chance again.
+            "the answer would come after the time limit"
+        } else {
+            return Ok(());
+        };
+        Err(RunError::Overloaded { reason, after: wait })
+    }
+
+    /// Runs a call on a predictor that was idle.
+    async fn run_now(
+        &self,
+        mut lease: Lease,
+        batch: Batch,
+        rows: usize,
+        deadline: Instant,
+        queued: Instant,
+    ) -> Result<Run, RunError> {
+        let runner = &self.shared.runner;
+        let cheap = runner
+            .cost
+            .expect(rows, 1)
+            .is_some_and(|cost| cost < INLINE_BELOW);
+        let lane = lease.lane().and_then(|lane| self.lanes.get(lane)?.as_ref());
+        let (Some(lane), false) = (lane, cheap) else {
+            let slot = lease.slot.as_mut().ok_or(RunError::Stopped)?;
+            let result = runner.alone(slot.predictor.as_mut(), &batch, rows, queued);
+            self.give_back(lease);
+            return result;
+        };
+        let (reply, answer) = oneshot::channel();
+        let job = Job {
+            batch,
+            rows,
+            deadline,
+            queued,
+            reply,
+        };
+        // Never full: whoever holds the predictor is the only one to send to its thread.
+        let work = Work {
+            lease,
+            jobs: vec![job],
+        };
+        lane.try_send(work).map_err(|_| RunError::Stopped)?;
+        end(answer, deadline).await
+    }
+
+    /// Gives back a predictor that was used here; what came meanwhile is for its thread.
+    fn give_back(&self, mut lease: Lease) {
+        let mut state = self.shared.lock();
+        if state.line.is_empty() || state.led {
+            // Under the same lock that showed nobody in line, lest somebody come in between.
+            state.idle.extend(lease.slot.take());
+            return;
+        }
+        drop(state);
+        self.hand_on(lease, Vec::new());
+    }
+
+    /// Has the thread of the predictor run these calls, and then what is in line; or does so here, without one.
+    fn hand_on(&self, lease: Lease, jobs: Vec<Job>) {
+        let work = Work { lease, jobs };
+        match work.lease.lane().and_then(|lane| self.lanes.get(lane)?.as_ref()) {
+            // Should the thread be gone, the calls get no answer and the predictor goes back.
+            Some(lane) => drop(lane.try_send(work)),
+            None => work.carry_out(),
+        }
+    }
+}
+
+/// The answer of a call in line, until its deadline.
+async fn end(answer: oneshot::Receiver<Result<Run, RunError>>, deadline: Instant) -> Result<Run, RunError> {
+    match timeout_at(deadline.into(), answer).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(RunError::Stopped),
+        Err(_) => Err(RunError::Deadline),
     }
 }
 
 impl Shared {
-    fn give_back(&self, slot: Slot) {
-        let full = self.idle.push(slot).is_err();
-        debug_assert!(!full, "more predictors than there is room for");
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lease(self: &Arc<Self>, slot: Slot) -> Lease {
+        Lease {
+            slot: Some(slot),
+            shared: Arc::clone(self),
+        }
+    }
+
+    fn gathers(&self, state: &mut State) -> bool {
+        !self.config.max_delay.is_zero() || state.gather.wanted(self.runner.cost.fixed())
+    }
+
+    /// Rows of one batch.
+    fn batch_rows(&self) -> usize {
+        if self.runner.joins_any() {
+            self.config
+                .max_rows
+                .min(self.runner.cost.rows_within(self.config.max_time))
+        } else {
+            1
+        }
+    }
+}
+
+impl State {
+    /// Takes the next batch out of the line; empty when nobody waits.
+    fn next(&mut self, max_rows: usize, now: Instant) -> Vec<Job> {
+        let Taken { batch, dropped } = take(&mut self.line, max_rows, now);
+        let gone = batch.iter().chain(&dropped).map(|job| job.rows).sum::<usize>();
+        self.rows = self.rows.saturating_sub(gone);
+        for job in dropped {
+            let _ = job.reply.send(Err(RunError::Deadline));
+        }
+        batch
     }
 }
 
 impl Lease {
-    /// Runs the call here and now, and gives the predictor back.
-    fn predict(mut self, batch: &Batch, queued: Instant) -> Result<Run, RunError> {
-        let Some(slot) = self.slot.as_mut() else {
-            return Err(RunError::Stopped);
-        };
-        let started = Instant::now();
-        // Predictors keep no state between calls, so one that panicked is as good as before.
-        let answer = catch_unwind(AssertUnwindSafe(|| slot.predictor.predict(batch)));
-        let predict = started.elapsed();
-        self.shared.cost.learn(batch.rows(), predict);
-        match answer {
-            Ok(output) => Ok(Run {
-                output: output?,
-                queue: started.duration_since(queued),
-                predict,
-            }),
-            Err(payload) => Err(RunError::Panicked(panic_text(payload.as_ref()))),
+    fn lane(&self) -> Option<usize> {
+        self.slot.as_ref().map(|slot| slot.lane)
+    }
+
+    fn run(&mut self, jobs: Vec<Job>) {
+        if let Some(slot) = &mut self.slot
+            && !jobs.is_empty()
+        {
+            self.shared.runner.together(slot.predictor.as_mut(), jobs);
         }
     }
 }
@@ -208,25 +376,50 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            self.shared.give_back(slot);
+            self.shared.lock().idle.push(slot);
+        }
+    }
+}
+
+impl Work {
+    /// Runs the calls, and then what is in line until nobody is.
+    fn carry_out(self) {
+        let Work { mut lease, mut jobs } = self;
+        let shared = Arc::clone(&lease.shared);
+        loop {
+            lease.run(jobs);
+            let rows = shared.batch_rows();
+            let mut state = shared.lock();
+            // Somebody else is about to take the line, and needs a predictor.
+            jobs = if state.led {
+                Vec::new()
+            } else {
+                state.next(rows, Instant::now())
+            };
+            if jobs.is_empty() {
+                state.idle.extend(lease.slot.take());
+                return;
+            }
         }
     }
 }
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = self.lock();
         out.debug_struct("Shared")
-            .field("idle", &self.idle.len())
-            .field("cost", &self.cost)
+            .field("idle", &state.idle.len())
+            .field("line", &state.line.len())
+            .field("runner", &self.runner)
             .finish()
     }
 }
 
-fn spawn(name: &str, lane: usize) -> Option<SyncSender<Job>> {
-    let (sender, jobs) = sync_channel(1);
+fn spawn(name: &str, lane: usize) -> Option<SyncSender<Work>> {
+    let (sender, work) = sync_channel(1);
     match std::thread::Builder::new()
         .name(format!("{name}-{lane}"))
-        .spawn(move || serve(&jobs))
+        .spawn(move || serve(&work))
     {
         Ok(_) => Some(sender),
         Err(error) => {
@@ -237,30 +430,8 @@ fn spawn(name: &str, lane: usize) -> Option<SyncSender<Job>> {
 }
 
 /// The life of a thread: until the pool is gone.
-fn serve(jobs: &Receiver<Job>) {
-    for Job {
-        lease,
-        batch,
-        queued,
-        reply,
-    } in jobs
-    {
-        if reply.is_closed() {
-            continue;
-        }
-        let result = lease.predict(&batch, queued);
-        // The caller may have left; its answer is of no use to anybody else.
-        let _ = reply.send(result);
-    }
-}
-
-/// What a panic said.
-pub fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
-    let text = payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or(payload.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("no message").to_owned()
+fn serve(work: &Receiver<Work>) {
+    work.iter().for_each(Work::carry_out);
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::batching::BatchingArgs;
 use super::follow::FollowArgs;
 
 /// Flags of `modelsd serve`.
@@ -37,6 +38,9 @@ pub struct ServeArgs {
     /// Predictors: calls of the model that may run at once [default: number of cores]
     #[arg(long, env = "MODELSD_PREDICTORS", value_name = "N")]
     pub predictors: Option<String>,
+    /// Batching.
+    #[command(flatten)]
+    pub batching: BatchingArgs,
     /// Threads that read requests and write answers [default: number of cores]
     #[arg(long, env = "MODELSD_THREADS", value_name = "N")]
     pub threads: Option<String>,

@@ -45,6 +45,17 @@ pub(super) fn grace(text: &str) -> Reading<Duration> {
     duration(text).ok_or((Duration::ZERO, "use a number of seconds".into()))
 }
 
+/// A number of milliseconds up to a minute, zero allowed.
+pub(super) fn millis(text: &str) -> Reading<Duration> {
+    match text.parse::<f64>() {
+        Ok(millis) if (0.0..=60_000.0).contains(&millis) => Ok(Duration::from_secs_f64(millis / 1e3)),
+        _ => Err((
+            Duration::ZERO,
+            "use a number of milliseconds, at most 60000".into(),
+        )),
+    }
+}
+
 fn duration(text: &str) -> Option<Duration> {
     // A day: longer limits are no limits.
     let seconds = text

@@ -1,14 +1,17 @@
 //! A deployment: one version of a model, loaded, immutable, shared by the requests it answers.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::meters::Meters;
+use super::prove::Proof;
 use super::recent::Recent;
 use crate::artifact::Artifact;
-use crate::batching::pool::Pool;
+use crate::batching::{
+    self,
+    pool::{Pool, Setup},
+};
 use crate::flavor::{Loaded, Report};
 use crate::model::signature::Signature;
 use crate::model::version::VersionId;
@@ -57,24 +60,35 @@ pub struct Deployment {
     report: Report,
     meters: Meters,
     labels: (Bytes, Bytes),
+    alone: Option<Arc<str>>,
 }
 
 impl Deployment {
-    /// `times` are rows and durations of calls, from which the pool learns what a call costs.
+    /// The proof shows what calls cost, and whether they may be put together.
     pub(super) fn new(
         wanted: Wanted,
         artifact: Artifact,
         loaded: Loaded,
-        times: &[(usize, Duration)],
+        proof: &Proof,
+        batching: batching::Config,
         resident_bytes: u64,
         recent: Arc<Recent>,
     ) -> Deployment {
         let id = &wanted.id;
         let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+        let meters = Meters::new(id);
+        let setup = Setup {
+            name: &id.name,
+            config: batching,
+            joins: proof.alone.is_none(),
+            times: &proof.times,
+            batch_rows: Some(meters.batch_rows()),
+        };
         Deployment {
-            meters: Meters::new(id),
+            alone: proof.alone.as_deref().map(Arc::from),
             labels: (bytes(&id.name), bytes(id.version_label())),
-            pool: Pool::new(loaded.predictors, &id.name, times),
+            pool: Pool::new(loaded.predictors, setup),
+            meters,
             report: loaded.report,
             recent,
             resident_bytes,
@@ -116,6 +130,11 @@ impl Deployment {
     /// Runs it.
     pub fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// Why its calls are not put together; `None` when they are.
+    pub fn alone(&self) -> Option<&Arc<str>> {
+        self.alone.as_ref()
     }
 
     /// Where requests that were answered well are kept for the next version.

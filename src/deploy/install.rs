@@ -21,7 +21,7 @@ use super::starter::Starter;
 use super::status::Step;
 use super::stuck::Stuck;
 use crate::artifact::{Artifact, Artifacts, Key, Progress};
-use crate::batching::pool::panic_text;
+use crate::batching::{self, pool::panic_text};
 use crate::flavor::{self, LoadError, Loaded, Loader, Source};
 use crate::model::batch::Batch;
 use crate::model::uri::ModelUri;
@@ -39,6 +39,8 @@ pub struct Config {
     pub flavor: flavor::Config,
     /// Predictors of each deployment.
     pub predictors: NonZeroUsize,
+    /// How calls of a deployment share predictors.
+    pub batching: batching::Config,
     /// Time that loading and proving may take together.
     pub load_timeout: Duration,
 }
@@ -275,7 +277,8 @@ impl Installer {
             proof,
             grown,
         } = made;
-        let build = move || Deployment::new(wanted, artifact, loaded, &proof.times, grown, recent);
+        let batching = self.config.batching.clone();
+        let build = move || Deployment::new(wanted, artifact, loaded, &proof, batching, grown, recent);
         match &self.starter {
             Some(starter) => starter
                 .run(build)
@@ -302,7 +305,7 @@ impl Installer {
                 let samples = Samples::gather(&artifact.dir, recent, read).map_err(ProofError::Signature)?;
                 prove(&mut loaded.predictors, &samples)?
             }
-            None => Proof::default(),
+            None => Proof::nothing(),
         };
         Ok(Made {
             grown: resident_bytes().saturating_sub(before),

@@ -41,6 +41,15 @@ impl Meters {
         }
     }
 
+    /// Where the rows of each call of the model go.
+    pub(super) fn batch_rows(&self) -> Histogram {
+        let labels = vec![
+            metrics::Label::new(names::MODEL, self.model.clone()),
+            metrics::Label::new(names::VERSION, self.version.clone()),
+        ];
+        metrics::histogram!(names::BATCH_ROWS, labels)
+    }
+
     /// Records one request; `failure` is the outcome of one that was not answered with predictions.
     pub fn record(
         &self,

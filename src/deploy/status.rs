@@ -80,6 +80,8 @@ pub struct Serving {
     pub resident_bytes: u64,
     /// Engine and version.
     pub engine: String,
+    /// Why requests do not share calls of the model; `None` when they do.
+    pub alone: Option<Arc<str>>,
 }
 
 /// A version on its way.

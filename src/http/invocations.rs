@@ -10,10 +10,11 @@ use axum::http::header::CONTENT_TYPE;
 
 use super::body::BodyError;
 use super::request_id::{REQUEST_ID, request_id};
-use super::{App, answer, body, unrouted};
+use super::{App, answer, body, patience, unrouted};
 use crate::deploy::deployment::RequestStage;
 use crate::protocol;
 use crate::serve::call::Call;
+use crate::serve::endpoint::reject;
 use crate::serve::error::{Error, Kind};
 
 /// Bodies from this many bytes on are decoded, and answers of this many rows on encoded, with the worker's other
@@ -38,7 +39,10 @@ pub(super) async fn named(
 async fn answer_to(app: &App, slot: Option<&str>, request: Request) -> Response<Body> {
     let began = Instant::now();
     let id = request_id(request.headers());
-    let mut response = match app.endpoint.begin(slot, began) {
+    let begun = patience::patience(request.headers())
+        .inspect_err(reject)
+        .and_then(|patience| app.endpoint.begin(slot, began, patience));
+    let mut response = match begun {
         Ok(mut call) => {
             let mut response = match predict(app, &mut call, request).await {
                 Ok(response) => response,

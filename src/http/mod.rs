@@ -9,6 +9,7 @@ mod body;
 mod health;
 mod invocations;
 mod models;
+mod patience;
 mod request_id;
 mod unrouted;
 

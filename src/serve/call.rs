@@ -107,6 +107,7 @@ impl Call {
             }
             Err(RunError::Predict(error)) => Err(self.fail(model_failed(&error.to_string()))),
             Err(RunError::Deadline) => Err(self.fail(deadline())),
+            Err(RunError::Overloaded { reason, after }) => Err(self.fail(overloaded(reason, after))),
             Err(error @ (RunError::Panicked(_) | RunError::Stopped)) => {
                 tracing::error!(version = %deployment.id(), %error, "the model panicked");
                 Err(self.fail(Error::new(Kind::Internal, "Internal Server Error")))
@@ -159,6 +160,14 @@ impl Drop for Call {
 
 fn deadline() -> Error {
     Error::new(Kind::Deadline, "Request processing time exceeded limit")
+}
+
+fn overloaded(reason: &str, after: Duration) -> Error {
+    Error::new(
+        Kind::Overloaded,
+        format!("The model has too much to do: {reason}. Try again later."),
+    )
+    .with_retry_after(after)
 }
 
 /// MLflow's words for any failure inside a model; the cause follows as the last line of a stack trace would.

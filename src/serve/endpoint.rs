@@ -44,14 +44,15 @@ impl Endpoint {
     }
 
     /// Begins one request that arrived at `now`, for the slot of that name or the default one: takes a permit and the
-    /// one snapshot it will use to its end.
+    /// one snapshot it will use to its end. `patience` is how long its client waits, if it says so.
     ///
     /// # Errors
     /// [`Kind::Overloaded`], [`Kind::UnknownSlot`], or [`Kind::NotReady`] while nothing is loaded.
-    pub fn begin(&self, slot: Option<&str>, now: Instant) -> Result<Call, Error> {
+    pub fn begin(&self, slot: Option<&str>, now: Instant, patience: Option<Duration>) -> Result<Call, Error> {
         let permit = self.admission.admit(&self.in_flight).inspect_err(reject)?;
         let deployment = self.deployment(slot).inspect_err(reject)?;
-        Ok(Call::new(deployment, permit, now, self.timeout))
+        let timeout = patience.map_or(self.timeout, |patience| patience.min(self.timeout));
+        Ok(Call::new(deployment, permit, now, timeout))
     }
 
     fn deployment(&self, name: Option<&str>) -> Result<Arc<Deployment>, Error> {

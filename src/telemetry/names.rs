@@ -8,6 +8,8 @@ pub const STAGE_SECONDS: &str = "modelsd_stage_seconds";
 pub const REQUESTS_TOTAL: &str = "modelsd_requests_total";
 /// Counter: rows of decoded requests. Labels [`MODEL`], [`VERSION`], [`OUTCOME`].
 pub const ROWS_TOTAL: &str = "modelsd_rows_total";
+/// Histogram, rows: one call of a model. Labels [`MODEL`], [`VERSION`].
+pub const BATCH_ROWS: &str = "modelsd_batch_rows";
 /// Counter: requests refused before or by a model. Label [`KIND`].
 pub const REJECTED_TOTAL: &str = "modelsd_rejected_total";
 /// Gauge: requests being worked on.
@@ -43,4 +45,9 @@ pub const SLOT: &str = "slot";
 pub const SECONDS_BUCKETS: &[f64] = &[
     5e-6, 1e-5, 2e-5, 3e-5, 5e-5, 7.5e-5, 1e-4, 1.5e-4, 2e-4, 3e-4, 5e-4, 7.5e-4, 1e-3, 2e-3, 3e-3, 5e-3,
     1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
+];
+
+/// Upper bounds of the buckets of [`BATCH_ROWS`].
+pub const ROWS_BUCKETS: &[f64] = &[
+    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0, 65536.0,
 ];

@@ -21,6 +21,7 @@ pub struct RecorderError(#[from] BuildError);
 pub fn install() -> Result<PrometheusHandle, RecorderError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), names::SECONDS_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Full(names::BATCH_ROWS.into()), names::ROWS_BUCKETS)?
         .install_recorder()?;
     describe();
     metrics::gauge!(names::BUILD_INFO, names::VERSION => env!("CARGO_PKG_VERSION")).set(1.0);
@@ -41,6 +42,7 @@ fn describe() {
     );
     describe_counter!(names::REQUESTS_TOTAL, "Requests that reached a model, by outcome");
     describe_counter!(names::ROWS_TOTAL, "Rows of decoded requests, by outcome");
+    describe_histogram!(names::BATCH_ROWS, "Rows of one call of a model");
     describe_counter!(names::REJECTED_TOTAL, "Requests refused, by kind");
     describe_gauge!(names::IN_FLIGHT, "Requests being worked on");
     describe_gauge!(names::SERVING_VERSION, "1 for the version that answers");

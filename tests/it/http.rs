@@ -149,10 +149,14 @@ fn a_body_that_is_too_long_takes_no_place_while_the_rest_of_it_is_awaited() {
         stream
     };
     let becomes = |status: u16| (0..500).any(|_| server.invoke(SEED).status == status);
-    // The control: a body within the limit has the only place until it is there.
-    let awaited = begin(1000);
-    assert!(becomes(503));
-    drop(awaited);
+    // The control: a body within the limit has the only place until it is there. Unless it comes just while a request is
+    // answered, and is refused itself.
+    let takes_the_place = || {
+        let awaited = begin(1000);
+        let refused = (0..50).any(|_| server.invoke(SEED).status == 503);
+        refused.then_some(awaited)
+    };
+    assert!((0..50).any(|_| takes_the_place().is_some()));
     assert!(becomes(200));
     let mut refused = begin(100_000);
     for _ in 0..20 {

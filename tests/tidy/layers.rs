@@ -29,6 +29,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "client",
             "registry",
             "artifact",
+            "batching",
             "flavor",
             "deploy",
             "protocol",

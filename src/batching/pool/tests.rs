@@ -1,5 +1,7 @@
 //! The pool with predictors that do as they are told.
 
+mod batches;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -24,6 +26,16 @@ impl Predictor for Fake {
 
 fn fake(action: impl FnMut(&Batch) -> Result<Batch, PredictError> + Send + 'static) -> Box<dyn Predictor> {
     Box::new(Fake(Box::new(action)))
+}
+
+fn pool_named(name: &str, predictors: Vec<Box<dyn Predictor>>) -> Pool {
+    Pool::new(
+        predictors,
+        Setup {
+            name,
+            ..Setup::default()
+        },
+    )
 }
 
 fn batch(number: i64) -> Batch {
@@ -69,13 +81,12 @@ fn held() -> (Box<dyn Predictor>, mpsc::Receiver<i64>, mpsc::SyncSender<()>) {
 fn the_first_call_runs_on_a_thread_and_cheap_ones_inline() {
     let seen = Arc::new(Mutex::new(Vec::<ThreadId>::new()));
     let log = Arc::clone(&seen);
-    let pool = Pool::new(
+    let pool = pool_named(
+        "test",
         vec![fake(move |input| {
             log.lock().unwrap().push(std::thread::current().id());
             Ok(input.clone())
         })],
-        "test",
-        &[],
     );
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -93,15 +104,14 @@ fn the_first_call_runs_on_a_thread_and_cheap_ones_inline() {
 fn a_dear_model_runs_on_its_thread() {
     let name = Arc::new(Mutex::new(String::new()));
     let log = Arc::clone(&name);
-    let pool = Pool::new(
+    let pool = pool_named(
+        "dear",
         vec![fake(move |input| {
             *log.lock().unwrap() = std::thread::current().name().unwrap_or_default().to_owned();
             Ok(input.clone())
         })],
-        "dear",
-        &[],
     );
-    pool.shared.cost.learn(1, Duration::from_secs(1));
+    pool.shared.runner.cost.learn(1, Duration::from_secs(1));
     runtime().block_on(pool.run(batch(1), later())).unwrap();
     assert_eq!(*name.lock().unwrap(), "dear-0");
 }
@@ -109,7 +119,7 @@ fn a_dear_model_runs_on_its_thread() {
 #[test]
 fn calls_are_served_in_the_order_they_came() {
     let (predictor, starts, go) = held();
-    let pool = Arc::new(Pool::new(vec![predictor], "test", &[]));
+    let pool = Arc::new(pool_named("test", vec![predictor]));
     let runtime = runtime();
     let mut calls = Vec::new();
     for at in 0..5 {
@@ -139,7 +149,7 @@ fn calls_are_served_in_the_order_they_came() {
 #[test]
 fn a_deadline_in_line_is_kept() {
     let (predictor, starts, go) = held();
-    let pool = Arc::new(Pool::new(vec![predictor], "test", &[]));
+    let pool = Arc::new(pool_named("test", vec![predictor]));
     let runtime = runtime();
     let holder = runtime.spawn({
         let pool = Arc::clone(&pool);
@@ -163,7 +173,7 @@ fn a_deadline_in_line_is_kept() {
 #[test]
 fn a_predictor_outlives_the_deadline_of_its_call() {
     let (predictor, starts, go) = held();
-    let pool = Pool::new(vec![predictor], "test", &[]);
+    let pool = pool_named("test", vec![predictor]);
     let runtime = runtime();
     assert!(matches!(
         runtime.block_on(pool.run(batch(0), soon())),
@@ -178,13 +188,12 @@ fn a_predictor_outlives_the_deadline_of_its_call() {
 
 #[test]
 fn a_panic_costs_one_call() {
-    let pool = Pool::new(
+    let pool = pool_named(
+        "test",
         vec![fake(|input| match number(input) {
             13 => panic!("unlucky {}", 13),
             _ => Ok(input.clone()),
         })],
-        "test",
-        &[],
     );
     let runtime = runtime();
     // On the thread first, then inline.
@@ -199,7 +208,7 @@ fn a_panic_costs_one_call() {
 
 #[test]
 fn a_refusal_is_passed_on() {
-    let pool = Pool::new(vec![fake(|_| Err(PredictError::Input("no".into())))], "test", &[]);
+    let pool = pool_named("test", vec![fake(|_| Err(PredictError::Input("no".into())))]);
     let result = runtime().block_on(pool.run(batch(0), later()));
     assert!(matches!(result, Err(RunError::Predict(PredictError::Input(_)))));
 }
@@ -212,20 +221,21 @@ fn a_call_whose_caller_left_does_not_run() {
         count.fetch_add(1, Ordering::SeqCst);
         Ok(input.clone())
     });
-    let pool = Pool::new(vec![predictor], "test", &[]);
+    let pool = pool_named("test", vec![predictor]);
     let runtime = runtime();
-    let lease = runtime.block_on(pool.lease(later())).unwrap();
+    let Ok(Entry::Now(lease, batch_0)) = pool.enter(batch(0), 1, later(), Instant::now()) else {
+        panic!("nobody is in line");
+    };
     let (reply, answer) = oneshot::channel();
     drop(answer);
-    let lane = pool.lanes[0].as_ref().unwrap();
-    lane.try_send(Job {
-        lease,
-        batch: batch(0),
+    let job = Job {
+        batch: batch_0,
+        rows: 1,
+        deadline: later(),
         queued: Instant::now(),
         reply,
-    })
-    .map_err(|_| "full")
-    .unwrap();
+    };
+    pool.hand_on(lease, vec![job]);
     // The next call waits until the thread has given the predictor back.
     runtime.block_on(pool.run(batch(1), later())).unwrap();
     assert_eq!(ran.load(Ordering::SeqCst), 1);
@@ -245,7 +255,7 @@ fn many_tasks_share_few_predictors() {
             })
         })
         .collect();
-    let pool = Arc::new(Pool::new(predictors, "test", &[]));
+    let pool = Arc::new(pool_named("test", predictors));
     let runtime = runtime();
     let calls: Vec<_> = (0..500)
         .map(|at| {
@@ -260,7 +270,7 @@ fn many_tasks_share_few_predictors() {
         );
     }
     assert!(most.load(Ordering::SeqCst) <= 3);
-    assert_eq!(pool.shared.permits.available_permits(), 3);
+    assert_eq!(pool.shared.lock().idle.len(), 3);
 }
 
 #[test]
@@ -281,7 +291,7 @@ fn dropping_the_pool_ends_its_threads() {
             predictor.predict(input)
         })
     };
-    let pool = Pool::new(vec![predictor], "test", &[]);
+    let pool = pool_named("test", vec![predictor]);
     let runtime = runtime();
     assert!(matches!(
         runtime.block_on(pool.run(batch(0), soon())),

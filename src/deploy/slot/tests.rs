@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::artifact::{Artifact, ArtifactDir};
+use crate::deploy::prove::Proof;
 use crate::deploy::retire::Retirement;
 use crate::flavor::{Loaded, PredictError, Predictor, Report};
 use crate::model::batch::{Batch, Body};
@@ -63,12 +64,16 @@ fn deployment(
         revision: "".into(),
     };
     // A call that was cheap before runs on the task that asks.
-    let times = [(1, Duration::from_micros(1))];
+    let proof = Proof {
+        times: vec![(1, Duration::from_micros(1))],
+        ..Proof::nothing()
+    };
     Arc::new(Deployment::new(
         wanted,
         artifact,
         loaded,
-        &times,
+        &proof,
+        Default::default(),
         0,
         Arc::default(),
     ))

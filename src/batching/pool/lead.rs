@@ -1,0 +1,78 @@
+//! The call that lets others join it in line before they all run as one.
+
+use std::time::Instant;
+
+use tokio::task::yield_now;
+use tokio::time::timeout;
+
+use super::{INLINE_BELOW, Pool};
+
+impl Pool {
+    /// Lets others join the line, and takes it.
+    pub(super) async fn lead(&self) {
+        let lead = Lead {
+            pool: self,
+            done: false,
+        };
+        let delay = self.shared.config.max_delay;
+        if delay.is_zero() {
+            // Everybody whose request is here already is polled before this task is again.
+            yield_now().await;
+        } else {
+            let _ = timeout(delay, self.shared.full.notified()).await;
+        }
+        lead.take_line();
+    }
+}
+
+/// The task that takes the line; when it is dropped before, the line goes to a thread.
+struct Lead<'a> {
+    pool: &'a Pool,
+    done: bool,
+}
+
+impl Lead<'_> {
+    fn take_line(mut self) {
+        self.done = true;
+        let shared = &self.pool.shared;
+        let (max_rows, now) = (shared.batch_rows(), Instant::now());
+        let mut state = shared.lock();
+        state.led = false;
+        // Without one, those who run take the line when they end.
+        let Some(slot) = state.idle.pop() else { return };
+        let jobs = state.next(max_rows, now);
+        if !jobs.is_empty() {
+            state.gather.note(jobs.len());
+        }
+        drop(state);
+        let rows = jobs.iter().map(|job| job.rows).sum();
+        let mut lease = shared.lease(slot);
+        let cheap = shared
+            .runner
+            .cost
+            .expect(rows, 1)
+            .is_some_and(|cost| cost < INLINE_BELOW);
+        if cheap {
+            lease.run(jobs);
+            self.pool.give_back(lease);
+        } else {
+            self.pool.hand_on(lease, jobs);
+        }
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        let slot = {
+            let mut state = self.pool.shared.lock();
+            state.led = false;
+            state.idle.pop()
+        };
+        if let Some(slot) = slot {
+            self.pool.hand_on(self.pool.shared.lease(slot), Vec::new());
+        }
+    }
+}

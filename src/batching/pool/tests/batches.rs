@@ -1,0 +1,370 @@
+//! Calls that share a call of the model.
+
+use std::sync::mpsc::Receiver;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::tensor::{Elements, Tensor};
+
+const MICRO: Duration = Duration::from_micros(1);
+
+fn rows(values: &[f32]) -> Batch {
+    Batch::new(Body::Array(Tensor::vector(Elements::F32(values.to_vec()))))
+}
+
+fn values(batch: &Batch) -> Vec<f32> {
+    match &batch.body {
+        Body::Array(tensor) => match tensor.elements() {
+            Elements::F32(values) => values.clone(),
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}
+
+/// Doubles; refuses 13 and panics at 1313. Tells the rows of each call.
+fn doubler() -> (Box<dyn Predictor>, Receiver<usize>) {
+    let (called, calls) = mpsc::sync_channel(10_000);
+    let predictor = fake(move |input| {
+        let values = values(input);
+        let _ = called.try_send(values.len());
+        assert!(!values.contains(&1313.0), "unlucky");
+        if values.contains(&13.0) {
+            return Err(PredictError::Engine("13".into()));
+        }
+        Ok(rows(&values.iter().map(|x| x * 2.0).collect::<Vec<_>>()))
+    });
+    (predictor, calls)
+}
+
+/// The same, once it is let go.
+fn held_doubler() -> (Box<dyn Predictor>, Receiver<usize>, mpsc::SyncSender<()>) {
+    let (mut predictor, calls) = doubler();
+    let (go, going) = mpsc::sync_channel(1);
+    let mut held = true;
+    let predictor = fake(move |input| {
+        if std::mem::take(&mut held) {
+            going.recv().unwrap();
+        }
+        predictor.predict(input)
+    });
+    (predictor, calls, go)
+}
+
+fn joining(predictors: Vec<Box<dyn Predictor>>, config: Config, times: &[(usize, Duration)]) -> Arc<Pool> {
+    Arc::new(Pool::new(
+        predictors,
+        Setup {
+            name: "test",
+            config,
+            joins: true,
+            times,
+            batch_rows: None,
+        },
+    ))
+}
+
+type Answer = tokio::task::JoinHandle<Result<Run, RunError>>;
+
+fn call(runtime: &Runtime, pool: &Arc<Pool>, batch: Batch) -> Answer {
+    let pool = Arc::clone(pool);
+    runtime.spawn(async move { pool.run(batch, later()).await })
+}
+
+/// Puts calls in line behind one that is held, in that order, and lets it go.
+fn behind(
+    runtime: &Runtime,
+    pool: &Arc<Pool>,
+    go: &mpsc::SyncSender<()>,
+    batches: Vec<Batch>,
+) -> Vec<Result<Run, RunError>> {
+    let first = call(runtime, pool, rows(&[0.0]));
+    let waits = |calls: usize| {
+        while pool.shared.lock().idle.len() == pool.size() || pool.shared.lock().line.len() < calls {
+            std::thread::sleep(MICRO);
+        }
+    };
+    waits(0);
+    let mut calls = Vec::new();
+    for batch in batches {
+        calls.push(call(runtime, pool, batch));
+        waits(calls.len());
+    }
+    go.send(()).unwrap();
+    runtime.block_on(first).unwrap().unwrap();
+    calls
+        .into_iter()
+        .map(|call| runtime.block_on(call).unwrap())
+        .collect()
+}
+
+#[test]
+fn calls_that_wait_run_as_one_and_each_gets_its_own_rows() {
+    let (predictor, calls, go) = held_doubler();
+    let pool = joining(vec![predictor], Config::default(), &[]);
+    let answers = behind(
+        &runtime(),
+        &pool,
+        &go,
+        vec![rows(&[1.0]), rows(&[2.0, 3.0]), rows(&[4.0])],
+    );
+    let answers: Vec<Vec<f32>> = answers
+        .iter()
+        .map(|answer| values(&answer.as_ref().unwrap().output))
+        .collect();
+    assert_eq!(answers, [vec![2.0], vec![4.0, 6.0], vec![8.0]]);
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), [1, 4]);
+}
+
+#[test]
+fn the_limit_counts_rows() {
+    let (predictor, calls, go) = held_doubler();
+    let config = Config {
+        max_rows: 3,
+        ..Config::default()
+    };
+    let pool = joining(vec![predictor], config, &[]);
+    let batches = [1.0, 2.0, 3.0, 4.0].map(|x| rows(&[x, x])).to_vec();
+    behind(&runtime(), &pool, &go, batches);
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), [1, 2, 2, 2, 2]);
+}
+
+#[test]
+fn one_row_turns_batching_off() {
+    let (predictor, calls, go) = held_doubler();
+    let config = Config {
+        max_rows: 1,
+        ..Config::default()
+    };
+    let pool = joining(vec![predictor], config, &[]);
+    behind(&runtime(), &pool, &go, vec![rows(&[1.0]), rows(&[2.0, 3.0])]);
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), [1, 1, 2]);
+}
+
+#[test]
+fn a_bad_row_costs_its_own_call_alone() {
+    let (predictor, calls, go) = held_doubler();
+    let pool = joining(vec![predictor], Config::default(), &[]);
+    let numbers = [1.0, 13.0, 3.0, 4.0, 1313.0, 6.0, 7.0, 8.0];
+    let answers = behind(&runtime(), &pool, &go, numbers.map(|x| rows(&[x])).to_vec());
+    for (number, answer) in numbers.iter().zip(answers) {
+        match answer {
+            Ok(run) => assert_eq!(values(&run.output), [number * 2.0]),
+            Err(RunError::Predict(_)) => assert_eq!(*number, 13.0),
+            Err(RunError::Panicked(_)) => assert_eq!(*number, 1313.0),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    // By halves: at most twice the calls that one by one would have taken.
+    assert!(calls.try_iter().count() <= 16);
+}
+
+#[test]
+fn calls_of_different_kinds_do_not_share() {
+    let (predictor, calls, go) = held_doubler();
+    let pool = joining(vec![predictor], Config::default(), &[]);
+    let mut other = rows(&[2.0]);
+    other.params.push(("p".into(), Value::Int(1)));
+    let answers = behind(&runtime(), &pool, &go, vec![rows(&[1.0]), other, rows(&[3.0])]);
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), [1, 2, 1]);
+}
+
+#[test]
+fn answers_that_are_not_of_rows_end_batching() {
+    let (go, going) = mpsc::sync_channel(1);
+    let mut held = true;
+    let sum = fake(move |input| {
+        if std::mem::take(&mut held) {
+            going.recv().unwrap();
+        }
+        Ok(rows(&[values(input).iter().sum()]))
+    });
+    let pool = joining(vec![sum], Config::default(), &[]);
+    let answers = behind(&runtime(), &pool, &go, vec![rows(&[1.0, 2.0]), rows(&[3.0, 4.0])]);
+    let answers: Vec<Vec<f32>> = answers
+        .iter()
+        .map(|answer| values(&answer.as_ref().unwrap().output))
+        .collect();
+    assert_eq!(answers, [vec![3.0], vec![7.0]]);
+    assert!(!pool.shared.runner.joins_any());
+}
+
+#[test]
+fn a_long_call_runs_in_parts() {
+    let (predictor, calls) = doubler();
+    let config = Config {
+        max_rows: 4,
+        ..Config::default()
+    };
+    let pool = joining(vec![predictor], config, &[]);
+    let long: Vec<f32> = (100..110).map(|x| x as f32).collect();
+    let run = runtime().block_on(pool.run(rows(&long), later())).unwrap();
+    assert_eq!(
+        values(&run.output),
+        long.iter().map(|x| x * 2.0).collect::<Vec<_>>()
+    );
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), [3, 3, 4]);
+    // A part that fails is the failure of the call.
+    let bad: Vec<f32> = (10..20).map(|x| x as f32).collect();
+    let result = runtime().block_on(pool.run(rows(&bad), later()));
+    assert!(matches!(result, Err(RunError::Predict(_))), "{result:?}");
+    assert_eq!(pool.shared.lock().idle.len(), 1);
+}
+
+#[test]
+fn a_dear_call_takes_all_idle_predictors() {
+    let both = Arc::new(std::sync::Barrier::new(2));
+    let predictors = (0..2).map(|_| {
+        let both = Arc::clone(&both);
+        fake(move |input| {
+            // Passed only when both predictors are here.
+            both.wait();
+            Ok(input.clone())
+        })
+    });
+    let pool = joining(
+        predictors.collect(),
+        Config::default(),
+        &[(1, 1000 * MICRO), (10, 10_000 * MICRO)],
+    );
+    let input = rows(&[1.0, 2.0, 3.0, 4.0, 5.0]);
+    let run = runtime().block_on(pool.run(input.clone(), later())).unwrap();
+    assert_eq!(run.output, input);
+}
+
+#[test]
+fn a_full_line_and_a_late_answer_are_refused_at_once() {
+    let (predictor, starts, go) = held();
+    let config = Config {
+        max_queue_rows: 2,
+        ..Config::default()
+    };
+    let pool = joining(vec![predictor], config, &[(1, 100_000 * MICRO)]);
+    let runtime = runtime();
+    let first = call(&runtime, &pool, batch(0));
+    assert_eq!(starts.recv().unwrap(), 0);
+    // A tenth of a second is what one call should take, and one is before it.
+    match runtime.block_on(pool.run(batch(1), soon())) {
+        Err(RunError::Overloaded { after, .. }) => assert!(after >= 90_000 * MICRO),
+        other => panic!("{other:?}"),
+    }
+    let waiting = [call(&runtime, &pool, batch(2)), call(&runtime, &pool, batch(3))];
+    while pool.shared.lock().line.len() < 2 {
+        std::thread::sleep(MICRO);
+    }
+    let refused = runtime.block_on(pool.run(batch(4), later()));
+    assert!(matches!(refused, Err(RunError::Overloaded { .. })), "{refused:?}");
+    (0..3).for_each(|_| go.send(()).unwrap());
+    runtime.block_on(first).unwrap().unwrap();
+    for call in waiting {
+        runtime.block_on(call).unwrap().unwrap();
+    }
+}
+
+/// What a call costs where sharing is worth it: 40 µs, and 10 more for each row.
+const DEAR_TO_START: [(usize, Duration); 4] = [
+    (1, Duration::from_micros(50)),
+    (20, Duration::from_micros(240)),
+    (1, Duration::from_micros(50)),
+    (20, Duration::from_micros(240)),
+];
+
+#[test]
+fn requests_that_are_there_at_the_same_time_share_a_call() {
+    let (predictor, calls) = doubler();
+    let pool = joining(vec![predictor], Config::default(), &DEAR_TO_START);
+    pool.shared.lock().gather.note(10);
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let answers: Vec<_> = (100..110)
+            .map(|at| {
+                let pool = Arc::clone(&pool);
+                tokio::spawn(async move { pool.run(rows(&[at as f32]), later()).await })
+            })
+            .collect();
+        for (answer, at) in answers.into_iter().zip(100..) {
+            assert_eq!(values(&answer.await.unwrap().unwrap().output), [at as f32 * 2.0]);
+        }
+    });
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), [10]);
+}
+
+#[test]
+fn a_delay_is_waited_unless_the_batch_is_full() {
+    let (predictor, calls) = doubler();
+    let config = Config {
+        max_rows: 2,
+        max_delay: Duration::from_secs(20),
+        ..Config::default()
+    };
+    let pool = joining(vec![predictor], config, &[]);
+    let runtime = runtime();
+    let one = call(&runtime, &pool, rows(&[1.0]));
+    let two = call(&runtime, &pool, rows(&[2.0]));
+    // Within the test's patience, which is shorter than the delay.
+    let both = async { (one.await.unwrap(), two.await.unwrap()) };
+    let answers = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(15), both).await });
+    let (one, two) = answers.unwrap();
+    assert_eq!(
+        (values(&one.unwrap().output), values(&two.unwrap().output)),
+        (vec![2.0], vec![4.0])
+    );
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn who_leads_and_leaves_takes_nobody_along() {
+    let (predictor, _calls) = doubler();
+    let config = Config {
+        max_delay: Duration::from_secs(20),
+        ..Config::default()
+    };
+    let pool = joining(vec![predictor], config, &[]);
+    let runtime = runtime();
+    let leader = call(&runtime, &pool, rows(&[1.0]));
+    while !pool.shared.lock().led {
+        std::thread::sleep(MICRO);
+    }
+    let other = call(&runtime, &pool, rows(&[2.0]));
+    while pool.shared.lock().line.len() < 2 {
+        std::thread::sleep(MICRO);
+    }
+    leader.abort();
+    let answer = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(15), other).await });
+    assert_eq!(values(&answer.unwrap().unwrap().unwrap().output), [4.0]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Whatever comes at once, of whatever length, and whatever it costs: everybody gets the answer to his own rows.
+    #[test]
+    fn batched_answers_are_those_of_each_call_alone(
+        batches in proptest::collection::vec(proptest::collection::vec(0u16..40, 1..9), 1..60),
+        max_rows in 1usize..20,
+        predictors in 1usize..4,
+        micros in 1u32..3000,
+    ) {
+        let predictors = (0..predictors).map(|_| doubler().0).collect();
+        let config = Config { max_rows, ..Config::default() };
+        let pool = joining(predictors, config, &[(1, MICRO * micros), (10, MICRO * (2 * micros))]);
+        let runtime = runtime();
+        let batches: Vec<Vec<f32>> = batches.iter().map(|batch| batch.iter().map(|&x| x.into()).collect()).collect();
+        let calls: Vec<Answer> = batches.iter().map(|batch| call(&runtime, &pool, rows(batch))).collect();
+        for (call, batch) in calls.into_iter().zip(&batches) {
+            let result = runtime.block_on(call).unwrap();
+            match result {
+                Ok(run) => {
+                    prop_assert!(!batch.contains(&13.0));
+                    prop_assert_eq!(values(&run.output), batch.iter().map(|x| x * 2.0).collect::<Vec<_>>());
+                }
+                Err(RunError::Predict(_)) => prop_assert!(batch.contains(&13.0)),
+                Err(other) => prop_assert!(false, "{:?}", other),
+            }
+        }
+        let pool = pool.shared.lock();
+        prop_assert!(pool.line.is_empty() && pool.rows == 0 && !pool.led);
+    }
+}

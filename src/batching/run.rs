@@ -1,0 +1,188 @@
+//! Running a batch: several calls as one, each with its own answer, or its own failure.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::cost::Cost;
+use super::join::{fit, has_rows, join, split};
+use super::plan::Waiting;
+use super::pool::RunError;
+use crate::flavor::Predictor;
+use crate::model::batch::Batch;
+
+/// A finished call.
+#[derive(Debug)]
+pub struct Run {
+    /// What the model answered.
+    pub output: Batch,
+    /// From the call to the start of the prediction.
+    pub queue: Duration,
+    /// The prediction, that of the whole batch when the call shared one.
+    pub predict: Duration,
+}
+
+/// A call that waits for its answer.
+pub(super) struct Job {
+    pub(super) batch: Batch,
+    pub(super) rows: usize,
+    pub(super) deadline: Instant,
+    pub(super) queued: Instant,
+    pub(super) reply: oneshot::Sender<Result<Run, RunError>>,
+}
+
+impl Waiting for Job {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn fits(&self, other: &Job) -> bool {
+        fit(&other.batch, &self.batch)
+    }
+}
+
+/// What running needs besides a predictor.
+#[derive(Debug)]
+pub(super) struct Runner {
+    pub(super) cost: Cost,
+    /// Whether rows may be put together and taken apart. Set off for good when an answer has not the rows of its batch.
+    joins: AtomicBool,
+    batch_rows: metrics::Histogram,
+}
+
+impl Runner {
+    pub(super) fn new(joins: bool, batch_rows: metrics::Histogram) -> Runner {
+        Runner {
+            cost: Cost::new(),
+            joins: AtomicBool::new(joins),
+            batch_rows,
+        }
+    }
+
+    /// Whether this call may be put together with others, or taken apart.
+    pub(super) fn joins(&self, batch: &Batch) -> bool {
+        self.joins.load(Ordering::Relaxed) && has_rows(batch)
+    }
+
+    /// Whether any may.
+    pub(super) fn joins_any(&self) -> bool {
+        self.joins.load(Ordering::Relaxed)
+    }
+
+    /// Gives joining up: an answer was not one of rows.
+    pub(super) fn no_more_joins(&self) {
+        if self.joins.swap(false, Ordering::Relaxed) {
+            tracing::warn!(
+                "an answer does not have the rows of its batch, so the model's calls run one by one from now on"
+            );
+        }
+    }
+
+    /// One call.
+    pub(super) fn alone(
+        &self,
+        predictor: &mut dyn Predictor,
+        batch: &Batch,
+        rows: usize,
+        queued: Instant,
+    ) -> Result<Run, RunError> {
+        let started = Instant::now();
+        // Predictors keep no state between calls, so one that panicked is as good as before.
+        let answer = catch_unwind(AssertUnwindSafe(|| predictor.predict(batch)));
+        let predict = started.elapsed();
+        match answer {
+            Ok(Ok(output)) => {
+                self.cost.learn(rows, predict);
+                self.batch_rows.record(rows as f64);
+                Ok(Run {
+                    output,
+                    queue: started.duration_since(queued),
+                    predict,
+                })
+            }
+            Ok(Err(error)) => Err(RunError::Predict(error)),
+            Err(payload) => Err(RunError::Panicked(panic_text(payload.as_ref()))),
+        }
+    }
+
+    /// Calls that fit together, as one; when that fails, by halves, so that one bad row costs its own call alone.
+    pub(super) fn together(&self, predictor: &mut dyn Predictor, mut jobs: Vec<Job>) {
+        if jobs.len() > 1 && self.joins_any() {
+            match self.joined(predictor, &jobs) {
+                Ok(runs) => {
+                    for (job, run) in jobs.into_iter().zip(runs) {
+                        // The caller may have left; its answer is of no use to anybody else.
+                        let _ = job.reply.send(Ok(run));
+                    }
+                }
+                Err(Apart::Halves) => {
+                    let second = jobs.split_off(jobs.len() / 2);
+                    self.together(predictor, jobs);
+                    self.together(predictor, second);
+                }
+                Err(Apart::Each) => self.each(predictor, jobs),
+            }
+        } else {
+            self.each(predictor, jobs);
+        }
+    }
+
+    fn each(&self, predictor: &mut dyn Predictor, jobs: Vec<Job>) {
+        for job in jobs {
+            if !job.reply.is_closed() {
+                let result = self.alone(predictor, &job.batch, job.rows, job.queued);
+                let _ = job.reply.send(result);
+            }
+        }
+    }
+
+    fn joined(&self, predictor: &mut dyn Predictor, jobs: &[Job]) -> Result<Vec<Run>, Apart> {
+        let batches: Vec<&Batch> = jobs.iter().map(|job| &job.batch).collect();
+        let rows: Vec<usize> = jobs.iter().map(|job| job.rows).collect();
+        let all = join(&batches).ok_or(Apart::Each)?;
+        let total = rows.iter().sum();
+        let Ok(run) = self.alone(predictor, &all, total, Instant::now()) else {
+            return Err(Apart::Halves);
+        };
+        let started = Instant::now()
+            .checked_sub(run.predict)
+            .unwrap_or_else(Instant::now);
+        let Some(outputs) = split(&run.output, &rows) else {
+            self.no_more_joins();
+            return Err(Apart::Each);
+        };
+        let runs = jobs.iter().zip(outputs).map(|(job, output)| Run {
+            output,
+            queue: started.saturating_duration_since(job.queued),
+            predict: run.predict,
+        });
+        Ok(runs.collect())
+    }
+}
+
+/// Why calls that were to run as one have to run apart.
+enum Apart {
+    /// The batch failed: some of its calls may be good.
+    Halves,
+    /// They are not of one kind, or the answer is not one of rows.
+    Each,
+}
+
+/// What a panic said.
+pub fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or(payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no message").to_owned()
+}
