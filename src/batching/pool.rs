@@ -9,6 +9,7 @@ mod lead;
 mod parts;
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -61,8 +62,8 @@ pub struct Setup<'a> {
     pub name: &'a str,
     /// How calls are batched.
     pub config: Config,
-    /// Whether the rows of the model's calls may be put together and taken apart.
-    pub joins: bool,
+    /// Calls of so many rows, or more, may be put together and taken apart.
+    pub join_from: Option<NonZeroUsize>,
     /// Rows and durations of calls made before, so that the first call is handled as the thousandth.
     pub times: &'a [(usize, Duration)],
     /// Where the rows of each call of the model are recorded.
@@ -128,7 +129,8 @@ impl Pool {
     /// A pool of these predictors.
     pub fn new(predictors: Vec<Box<dyn Predictor>>, setup: Setup<'_>) -> Pool {
         let batch_rows = setup.batch_rows.unwrap_or_else(metrics::Histogram::noop);
-        let runner = Runner::new(setup.joins && setup.config.max_rows > 1, batch_rows);
+        let join_from = setup.join_from.filter(|_| setup.config.max_rows > 1);
+        let runner = Runner::new(join_from, batch_rows);
         for (rows, took) in setup.times {
             runner.cost.learn(*rows, *took);
         }
@@ -197,7 +199,7 @@ impl Pool {
         queued: Instant,
     ) -> Result<Entry, RunError> {
         let shared = &self.shared;
-        let joins = shared.runner.joins(&batch);
+        let joins = shared.runner.joins(&batch, rows);
         let mut state = shared.lock();
         let mut leads = false;
         if !state.led && !state.idle.is_empty() {
@@ -217,6 +219,7 @@ impl Pool {
         state.line.push_back(Job {
             batch,
             rows,
+            joins,
             deadline,
             queued,
             reply,
@@ -272,6 +275,7 @@ impl Pool {
         let job = Job {
             batch,
             rows,
+            joins: false,
             deadline,
             queued,
             reply,

@@ -1,7 +1,8 @@
 //! Running a batch: several calls as one, each with its own answer, or its own failure.
 
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -28,6 +29,8 @@ pub struct Run {
 pub(super) struct Job {
     pub(super) batch: Batch,
     pub(super) rows: usize,
+    /// Whether it may share a call of the model.
+    pub(super) joins: bool,
     pub(super) deadline: Instant,
     pub(super) queued: Instant,
     pub(super) reply: oneshot::Sender<Result<Run, RunError>>,
@@ -47,7 +50,7 @@ impl Waiting for Job {
     }
 
     fn fits(&self, other: &Job) -> bool {
-        fit(&other.batch, &self.batch)
+        self.joins && other.joins && fit(&other.batch, &self.batch)
     }
 }
 
@@ -55,33 +58,39 @@ impl Waiting for Job {
 #[derive(Debug)]
 pub(super) struct Runner {
     pub(super) cost: Cost,
-    /// Whether rows may be put together and taken apart. Set off for good when an answer has not the rows of its batch.
-    joins: AtomicBool,
+    /// Calls of so many rows, or more, may be put together and taken apart; 0 for none, also once an answer had not the
+    /// rows of its batch.
+    join_from: AtomicUsize,
     batch_rows: metrics::Histogram,
 }
 
 impl Runner {
-    pub(super) fn new(joins: bool, batch_rows: metrics::Histogram) -> Runner {
+    pub(super) fn new(join_from: Option<NonZeroUsize>, batch_rows: metrics::Histogram) -> Runner {
         Runner {
             cost: Cost::new(),
-            joins: AtomicBool::new(joins),
+            join_from: AtomicUsize::new(join_from.map_or(0, NonZeroUsize::get)),
             batch_rows,
         }
     }
 
     /// Whether this call may be put together with others, or taken apart.
-    pub(super) fn joins(&self, batch: &Batch) -> bool {
-        self.joins.load(Ordering::Relaxed) && has_rows(batch)
+    pub(super) fn joins(&self, batch: &Batch, rows: usize) -> bool {
+        self.joins_any() && rows >= self.join_from() && has_rows(batch)
     }
 
     /// Whether any may.
     pub(super) fn joins_any(&self) -> bool {
-        self.joins.load(Ordering::Relaxed)
+        self.join_from.load(Ordering::Relaxed) > 0
+    }
+
+    /// Rows of the shortest call that may; at least one.
+    pub(super) fn join_from(&self) -> usize {
+        self.join_from.load(Ordering::Relaxed).max(1)
     }
 
     /// Gives joining up: an answer was not one of rows.
     pub(super) fn no_more_joins(&self) {
-        if self.joins.swap(false, Ordering::Relaxed) {
+        if self.join_from.swap(0, Ordering::Relaxed) > 0 {
             tracing::warn!(
                 "an answer does not have the rows of its batch, so the model's calls run one by one from now on"
             );

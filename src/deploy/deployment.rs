@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::meters::Meters;
-use super::prove::Proof;
+use super::prove::{Joins, Proof};
 use super::recent::Recent;
 use crate::artifact::Artifact;
 use crate::batching::{
@@ -60,7 +60,7 @@ pub struct Deployment {
     report: Report,
     meters: Meters,
     labels: (Bytes, Bytes),
-    alone: Option<Arc<str>>,
+    joins: Joins,
 }
 
 impl Deployment {
@@ -80,12 +80,12 @@ impl Deployment {
         let setup = Setup {
             name: &id.name,
             config: batching,
-            joins: proof.alone.is_none(),
+            join_from: proof.joins.from_rows,
             times: &proof.times,
             batch_rows: Some(meters.batch_rows()),
         };
         Deployment {
-            alone: proof.alone.as_deref().map(Arc::from),
+            joins: proof.joins.clone(),
             labels: (bytes(&id.name), bytes(id.version_label())),
             pool: Pool::new(loaded.predictors, setup),
             meters,
@@ -132,9 +132,9 @@ impl Deployment {
         &self.pool
     }
 
-    /// Why its calls are not put together; `None` when they are.
-    pub fn alone(&self) -> Option<&Arc<str>> {
-        self.alone.as_ref()
+    /// How its calls may be put together.
+    pub fn joins(&self) -> &Joins {
+        &self.joins
     }
 
     /// Where requests that were answered well are kept for the next version.

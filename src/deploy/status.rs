@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::prove::Joins;
 use crate::artifact::Progress;
 use crate::model::version::VersionId;
 use crate::registry::Wanted;
@@ -80,8 +81,8 @@ pub struct Serving {
     pub resident_bytes: u64,
     /// Engine and version.
     pub engine: String,
-    /// Why requests do not share calls of the model; `None` when they do.
-    pub alone: Option<Arc<str>>,
+    /// How requests may share calls of the model.
+    pub joins: Joins,
 }
 
 /// A version on its way.

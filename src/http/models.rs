@@ -82,8 +82,8 @@ fn serving_json(serving: &Serving) -> Json {
         members.insert("file_bytes".into(), json!(serving.file_bytes));
         members.insert("resident_bytes".into(), json!(serving.resident_bytes));
         members.insert("engine".into(), json!(serving.engine));
-        members.insert("batched".into(), json!(serving.alone.is_none()));
-        members.insert("not_batched_because".into(), json!(serving.alone.as_deref()));
+        members.insert("batched_from_rows".into(), json!(serving.joins.from_rows));
+        members.insert("not_batched_because".into(), json!(serving.joins.because));
     }
     json
 }

@@ -20,13 +20,16 @@ impl Pool {
         let shared = &self.shared;
         let few = rows <= shared.config.max_rows;
         let cost = shared.runner.cost.expect(rows, 1).unwrap_or_default();
-        if (few && (cost < 2 * PART || self.lanes.len() < 2)) || !shared.runner.joins(batch) {
+        if (few && (cost < 2 * PART || self.lanes.len() < 2)) || !shared.runner.joins(batch, rows) {
             return 1;
         }
         let worth = (cost.as_nanos() / PART.as_nanos()) as usize;
         let idle = shared.lock().idle.len();
         let limit = rows.div_ceil(shared.config.max_rows);
-        limit.max(worth.min(idle)).min(rows).max(1)
+        limit
+            .max(worth.min(idle))
+            .min(rows / shared.runner.join_from())
+            .max(1)
     }
 
     /// Runs a call in parts, which are in line together, and puts their answers together.
@@ -52,6 +55,7 @@ impl Pool {
                 state.line.push_back(Job {
                     batch,
                     rows,
+                    joins: true,
                     deadline,
                     queued,
                     reply,

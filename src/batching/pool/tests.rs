@@ -231,6 +231,7 @@ fn a_call_whose_caller_left_does_not_run() {
     let job = Job {
         batch: batch_0,
         rows: 1,
+        joins: false,
         deadline: later(),
         queued: Instant::now(),
         reply,

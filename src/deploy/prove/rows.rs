@@ -3,7 +3,10 @@
 //!
 //! A graph may take one row only, or as many as it was exported with; it may give one answer for all rows, or compare
 //! them with each other. An engine may add up in another order when there are more rows. None of these is batched.
+//! Linear models are a case between: engines compute one row in another way than several, so that only calls of two rows
+//! or more can share, and long calls be split.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::run;
@@ -15,48 +18,105 @@ use crate::model::tensor::{Elements, Tensor};
 
 /// Different rows that are tried.
 const ROWS: usize = 4;
-/// Rows of the calls that are compared with calls of one: an even and an odd number, and enough for the engines'
-/// kernels for many.
+/// Calls that are put together: an even and an odd number, and enough for the engines' kernels for many rows.
 const SIZES: [usize; 3] = [2, 7, 33];
 /// Calls of the largest size, from which its cost is learnt.
 const CALLS: u32 = 3;
+const TWO: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 
-/// Rows and duration of the largest call tried, or why calls of this model run one by one.
-pub(super) fn joins(predictor: &mut dyn Predictor, samples: &Samples) -> Result<(usize, Duration), String> {
-    let mut tried = Vec::new();
-    for row in rows(samples) {
-        if let Ok(Ok((answer, _))) = run(predictor, &row, 1) {
-            tried.push((row, answer));
+/// How calls may be put together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joins {
+    /// Calls of so many rows, or more, may.
+    pub from_rows: Option<NonZeroUsize>,
+    /// Why not those of fewer, or none.
+    pub because: Option<String>,
+}
+
+impl Joins {
+    /// Not at all.
+    pub fn never(because: impl Into<String>) -> Joins {
+        Joins {
+            from_rows: None,
+            because: Some(because.into()),
         }
     }
-    if tried.is_empty() {
-        return Err("there are no rows to try it on".into());
+}
+
+/// Why the answer for several calls at once is not that for each.
+enum Apart {
+    /// It has the right form, and other bits.
+    Bits(String),
+    /// It has not.
+    Never(String),
+}
+
+/// Tries it, and says what the calls with the most rows took.
+pub(super) fn joins(predictor: &mut dyn Predictor, samples: &Samples) -> (Joins, Vec<(usize, Duration)>) {
+    let mut times = Vec::new();
+    let rows = rows(samples);
+    let mut because = None;
+    for from_rows in [NonZeroUsize::MIN, TWO] {
+        match agree(predictor, &rows, from_rows.get(), &mut times) {
+            Ok(()) => {
+                let from_rows = Some(from_rows);
+                return (Joins { from_rows, because }, times);
+            }
+            Err(Apart::Bits(reason)) => because = Some(reason),
+            Err(Apart::Never(reason)) => return (Joins::never(reason), times),
+        }
     }
-    let mut largest = Err(String::new());
+    (Joins::never(because.unwrap_or_default()), times)
+}
+
+/// Compares calls of that many rows with several of them at once.
+fn agree(
+    predictor: &mut dyn Predictor,
+    rows: &[Batch],
+    from_rows: usize,
+    times: &mut Vec<(usize, Duration)>,
+) -> Result<(), Apart> {
+    let never = |reason: &str| Apart::Never(reason.into());
+    let mut calls = Vec::new();
+    for at in 0..rows.len() {
+        let batches: Vec<&Batch> = rows.iter().cycle().skip(at).take(from_rows).collect();
+        let call = join(&batches).ok_or_else(|| never("its rows cannot be put together"))?;
+        // A row that was made up may be none that the model knows.
+        if let Ok(Ok((answer, _))) = run(predictor, &call, 1) {
+            calls.push((call, answer));
+        }
+    }
+    if calls.is_empty() {
+        return Err(never("there are no rows to try it on"));
+    }
     for size in SIZES {
-        let cycle = || tried.iter().cycle().take(size);
-        let batches: Vec<&Batch> = cycle().map(|(row, _)| row).collect();
-        let whole = join(&batches).ok_or("its rows cannot be put together")?;
-        let calls = if Some(&size) == SIZES.last() { CALLS } else { 1 };
-        let (answer, took) = match run(predictor, &whole, calls) {
+        let cycle = || calls.iter().cycle().take(size);
+        let batches: Vec<&Batch> = cycle().map(|(call, _)| call).collect();
+        let whole = join(&batches).ok_or_else(|| never("its rows cannot be put together"))?;
+        let all = size * from_rows;
+        let repeat = if Some(&size) == SIZES.last() { CALLS } else { 1 };
+        let (answer, took) = match run(predictor, &whole, repeat) {
             Ok(Ok(answered)) => answered,
-            Ok(Err(error)) => return Err(format!("it fails on {size} rows at once: {error}")),
-            Err(error) => return Err(format!("{size} rows at once: {error}")),
+            Ok(Err(error)) => return Err(Apart::Never(format!("it fails on {all} rows at once: {error}"))),
+            Err(error) => return Err(Apart::Never(format!("{all} rows at once: {error}"))),
         };
-        let apart = split(&answer, &vec![1; size])
-            .ok_or_else(|| format!("its answer for {size} rows has not {size} rows"))?;
+        let apart = split(&answer, &vec![from_rows; size])
+            .ok_or_else(|| Apart::Never(format!("its answer for {all} rows has not {all} rows")))?;
         if !apart
             .iter()
             .zip(cycle())
             .all(|(together, (_, alone))| identical(together, alone))
         {
-            return Err(format!(
-                "its answers for {size} rows at once are not those for each row alone"
-            ));
+            return Err(Apart::Bits(match from_rows {
+                1 => "its answer for one row is not the same when there are others".into(),
+                _ => format!("its answers for {all} rows at once are not those for {from_rows} of them"),
+            }));
         }
-        largest = Ok((size, took));
+        if size > 2 {
+            times.push((all, took));
+        }
     }
-    largest
+    Ok(())
 }
 
 /// Some different rows: those of the samples, and variations of the last of them.
@@ -148,26 +208,43 @@ mod tests {
 
     fn check(
         model: impl FnMut(&[f32]) -> Result<Vec<f32>, PredictError> + Send,
-        expected: Result<usize, &str>,
+        from_rows: Option<usize>,
+        because: &str,
     ) {
         let samples = Samples {
             example: None,
             others: vec![array(vec![1.0]), array(vec![1.0; 8])],
         };
-        let joined = joins(&mut Model(model), &samples).map(|(rows, _)| rows);
-        match expected {
-            Ok(rows) => assert_eq!(joined, Ok(rows)),
-            Err(why) => assert!(
-                joined.as_ref().is_err_and(|reason| reason.contains(why)),
-                "{joined:?}"
-            ),
-        }
+        let (joins, _) = joins(&mut Model(model), &samples);
+        assert_eq!(joins.from_rows.map(NonZeroUsize::get), from_rows, "{joins:?}");
+        assert!(
+            joins.because.as_deref().unwrap_or_default().contains(because),
+            "{joins:?}"
+        );
+        assert_eq!(joins.because.is_none(), because.is_empty(), "{joins:?}");
     }
 
     #[test]
     fn rows_that_are_computed_alone_join() {
-        check(|rows| Ok(rows.iter().map(|x| x * 2.0).collect()), Ok(33));
-        check(|rows| Ok(rows.iter().map(|x| (x * 0.0) / 0.0).collect()), Ok(33));
+        check(|rows| Ok(rows.iter().map(|x| x * 2.0).collect()), Some(1), "");
+        check(
+            |rows| Ok(rows.iter().map(|x| (x * 0.0) / 0.0).collect()),
+            Some(1),
+            "",
+        );
+    }
+
+    #[test]
+    fn one_row_may_be_computed_in_another_way_than_two() {
+        let linear = |rows: &[f32]| match rows {
+            [row] => Ok(vec![row.next_up()]),
+            rows => Ok(rows.to_vec()),
+        };
+        check(
+            linear,
+            Some(2),
+            "for one row is not the same when there are others",
+        );
     }
 
     #[test]
@@ -176,15 +253,16 @@ mod tests {
             let mean = rows.iter().sum::<f32>() / rows.len() as f32;
             Ok(rows.iter().map(|x| x - mean).collect())
         };
-        check(centred, Err("rows at once are not those"));
+        check(centred, None, "rows at once are not those for 2 of them");
         // Another order of summation from so many rows on.
         let unlike = |rows: &[f32]| {
+            let other = rows.len() > 16;
             Ok(rows
                 .iter()
-                .map(|x| if rows.len() > 16 { x.next_up() } else { *x })
+                .map(|x| if other { x.next_up() } else { *x })
                 .collect())
         };
-        check(unlike, Err("for 33 rows at once are not those"));
+        check(unlike, None, "for 66 rows at once are not those");
     }
 
     #[test]
@@ -193,11 +271,12 @@ mod tests {
             [row] => Ok(vec![*row]),
             _ => Err(PredictError::Input("one row".into())),
         };
-        check(one, Err("fails on 2 rows at once: one row"));
+        check(one, None, "fails on 2 rows at once: one row");
         check(
             |rows| Ok(vec![rows.iter().sum()]),
-            Err("for 2 rows has not 2 rows"),
+            None,
+            "for 2 rows has not 2 rows",
         );
-        check(|_| Err(PredictError::Engine("no".into())), Err("no rows to try"));
+        check(|_| Err(PredictError::Engine("no".into())), None, "no rows to try");
     }
 }

@@ -185,9 +185,9 @@ impl Reconciler {
             file_bytes: artifact.dir.size_bytes(),
             resident_bytes: deployment.resident_bytes(),
             engine: deployment.report().engine.clone(),
-            alone: deployment.alone().cloned(),
+            joins: deployment.joins().clone(),
         };
-        let (engine, alone) = (serving.engine.clone(), serving.alone.clone());
+        let (engine, joins) = (serving.engine.clone(), serving.joins.clone());
         let old = tracked.slot.publish(Some(deployment));
         tracked.serving = Some(task.wanted.clone());
         tracked.evicted = None;
@@ -211,7 +211,7 @@ impl Reconciler {
             slot = %name,
             version = %id,
             engine,
-            not_batched = alone.as_deref(),
+            not_batched = joins.because,
             took_ms = took.as_millis() as u64,
             instead_of = old.as_ref().map(|old| tracing::field::display(old.id().clone())),
             "published"

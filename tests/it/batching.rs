@@ -1,0 +1,156 @@
+//! Requests that share calls of a model get the answers they would get alone.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Server, repository};
+
+/// Numbers of a body, a little other in each round; whole numbers stay, they may be keys of something.
+fn varied(body: &Value, round: u32) -> Value {
+    match body {
+        Value::Number(number) if number.is_f64() => {
+            let number = number.as_f64().unwrap();
+            json!(number * (1.0 + 0.03 * f64::from(round)) + 0.01 * f64::from(round))
+        }
+        Value::Array(items) => items.iter().map(|item| varied(item, round)).collect(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, member)| (name.clone(), varied(member, round)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        other => other.clone(),
+    }
+}
+
+/// Calls of the model and rows in them, by the metrics.
+fn calls(server: &Server) -> (f64, f64) {
+    let metrics = server.metrics();
+    let value = |name: &str| {
+        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    (value("modelsd_batch_rows_count"), value("modelsd_batch_rows_sum"))
+}
+
+/// A model of the repository with a JSON example: answers with and without batching, of requests that come together.
+fn check(model: &str) {
+    let folder = repository(&format!("models/{model}"));
+    let example = fs::read_to_string(folder.join("serving_input_example.json")).unwrap();
+    let example: Value = serde_json::from_str(&example).unwrap();
+    let bodies: Vec<String> = (0..24).map(|round| varied(&example, round).to_string()).collect();
+    let uri = folder.to_str().unwrap();
+
+    let alone = Server::start(uri, &["--max-batch-rows", "1"]);
+    let wanted: Vec<String> = bodies.iter().map(|body| alone.invoke(body).text()).collect();
+
+    // With a delay, what comes within it shares a call for certain.
+    let together = Server::start(uri, &["--max-batch-delay", "50"]);
+    let status = together.call("GET", "/api/models", &[], b"").json();
+    let from_rows = &status["models"][0]["serving"]["batched_from_rows"];
+    assert!(from_rows == 1 || from_rows == 2, "{model}: {status}");
+    let (calls_before, rows_before) = calls(&together);
+    let answers: Vec<(u16, String)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = bodies
+            .iter()
+            .map(|body| scope.spawn(|| together.invoke(body)))
+            .collect();
+        let answers = threads.into_iter().map(|thread| thread.join().unwrap());
+        answers.map(|answer| (answer.status, answer.text())).collect()
+    });
+    for ((status, answer), wanted) in answers.iter().zip(&wanted) {
+        assert_eq!((*status, answer), (200, wanted), "{model}");
+    }
+    let (calls, rows) = calls(&together);
+    let (calls, rows) = (calls - calls_before, rows - rows_before);
+    assert!(
+        calls < rows,
+        "{model}: {calls} calls of {rows} rows share nothing"
+    );
+}
+
+#[test]
+fn every_bundled_model_answers_the_same_in_batches() {
+    for model in [
+        "iris/1",
+        "iris/2",
+        "wine/1",
+        "breast_cancer/1",
+        "diabetes/1",
+        "digits/1",
+    ] {
+        check(model);
+    }
+}
+
+const CENTRED: &str = r#"
+flavors:
+  onnx: {data: model.onnx}
+signature:
+  inputs: '[{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 2]}}]'
+  outputs: '[{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 2]}}]'
+"#;
+
+/// An ONNX graph that subtracts the mean over all rows, as protobuf; the fields are those of onnx.proto.
+fn centred() -> Vec<u8> {
+    let field = |number: u8, bytes: &[u8]| [&[number << 3 | 2, bytes.len() as u8], bytes].concat();
+    let number = |field: u8, value: u8| vec![field << 3, value];
+    // `AttributeProto.type` is field 20, whose key takes two bytes; 7 is a list of integers.
+    let axis_0 = [&field(1, b"axes")[..], &number(8, 0), &[0xa0, 0x01, 7]].concat();
+    let mean = [
+        field(1, b"x"),
+        field(2, b"m"),
+        field(4, b"ReduceMean"),
+        field(5, &axis_0),
+    ]
+    .concat();
+    let subtract = [field(1, b"x"), field(1, b"m"), field(2, b"y"), field(4, b"Sub")].concat();
+    let shape = [field(1, &field(2, b"n")), field(1, &number(1, 2))].concat();
+    let kind = field(1, &[number(1, 1), field(2, &shape)].concat());
+    let value = |name: &[u8]| [field(1, name), field(2, &kind)].concat();
+    let graph = [
+        field(1, &mean),
+        field(1, &subtract),
+        field(2, b"centred"),
+        field(11, &value(b"x")),
+        field(12, &value(b"y")),
+    ]
+    .concat();
+    [number(1, 8), field(7, &graph), field(8, &number(2, 13))].concat()
+}
+
+#[test]
+fn a_model_that_looks_at_all_rows_is_not_batched_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("model.onnx"), centred()).unwrap();
+    fs::write(folder.path().join("MLmodel"), CENTRED).unwrap();
+    let server = Server::start(folder.path().to_str().unwrap(), &["--max-batch-delay", "50"]);
+    let status = server.call("GET", "/api/models", &[], b"").json();
+    let serving = &status["models"][0]["serving"];
+    assert!(serving["batched_from_rows"].is_null());
+    let reason = serving["not_batched_because"].as_str().unwrap();
+    assert!(reason.contains("rows at once are not those"), "{reason}");
+}
+
+#[test]
+fn a_client_may_say_how_long_it_waits() {
+    let server = Server::start(repository("models/iris/1").to_str().unwrap(), &[]);
+    let ask = |millis: &str| {
+        let headers = [
+            ("content-type", "application/json"),
+            ("x-request-timeout-ms", millis),
+        ];
+        let body = br#"{"inputs": [[5.1, 3.5, 1.4, 0.2]]}"#;
+        let answer = server.call("POST", "/invocations", &headers, body);
+        (answer.status, answer.text())
+    };
+    assert_eq!(ask("5000").0, 200);
+    assert_eq!(ask("0.000001").0, 504);
+    let (status, text) = ask("soon");
+    assert_eq!(status, 400);
+    assert!(text.contains("use a positive number of milliseconds"), "{text}");
+    // Nothing is left behind by the ones that were too late.
+    std::thread::sleep(Duration::from_millis(10));
+    assert_eq!(ask("5000").0, 200);
+}
