@@ -4,6 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::text::{bytes, plain, table};
 use crate::artifact::{ArtifactDir, ArtifactError};
+use crate::deploy::prove::Trial;
 use crate::flavor::{Port, Report};
 use crate::model::mlmodel::MlModel;
 use crate::model::signature::{ParamSpec, Schema};
@@ -40,6 +41,8 @@ pub struct Inspection {
     pub mlmodel: MlModel,
     /// What was loaded, or why nothing could be.
     pub loaded: Result<Report, String>,
+    /// How the engines did; empty when they were not tried.
+    pub trials: Vec<Trial>,
 }
 
 impl Inspection {
@@ -92,6 +95,7 @@ impl Inspection {
             digest: artifact.digest()?.to_string(),
             mlmodel: artifact.mlmodel().clone(),
             loaded,
+            trials: Vec::new(),
         })
     }
 
@@ -133,6 +137,7 @@ impl Inspection {
                 page.many("graph inputs", report.inputs.iter().map(port_text));
                 page.many("graph outputs", report.outputs.iter().map(port_text));
                 page.many("notes", report.notes.iter().cloned());
+                page.many("tune", self.trials.iter().map(trial_text));
             }
             Err(problem) => page.one("engine", &format!("cannot load the model: {problem}")),
         }
@@ -198,6 +203,7 @@ impl Inspection {
             "graph_inputs": report.map(|report| ports(&report.inputs)),
             "graph_outputs": report.map(|report| ports(&report.outputs)),
             "notes": report.map(|report| &report.notes),
+            "tune": self.trials.iter().map(trial_json).collect::<Vec<_>>(),
             "load_error": self.loaded.as_ref().err(),
             "files": files.collect::<Vec<_>>(),
             "size_bytes": self.size_bytes,
@@ -233,6 +239,27 @@ impl Page {
             None => self.one(heading, "not declared"),
         }
     }
+}
+
+fn trial_text(trial: &Trial) -> String {
+    let times = trial.times.iter();
+    let times: Vec<String> = times
+        .map(|(rows, took)| format!("{rows} rows {:.1} µs", took.as_secs_f64() * 1e6))
+        .collect();
+    let used = if trial.used { "used" } else { "not used" };
+    let (engine, because) = (&trial.engine, &trial.because);
+    format!(
+        "{engine}: {}{used} ({because})",
+        times.iter().map(|time| format!("{time}, ")).collect::<String>()
+    )
+}
+
+fn trial_json(trial: &Trial) -> Json {
+    let times = trial.times.iter();
+    let times: Vec<Json> = times
+        .map(|(rows, took)| json!({"rows": rows, "seconds": took.as_secs_f64()}))
+        .collect();
+    json!({"engine": trial.engine, "times": times, "used": trial.used, "because": trial.because})
 }
 
 fn port_text(port: &Port) -> String {

@@ -12,15 +12,19 @@ pub mod registry;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 
+use crate::batching;
 use crate::config::{
     AdminConfig, Args, Command, Env, InspectArgs, LogConfig, OfflineConfig, Problems, RegistryCommand,
     ServeConfig,
 };
-use crate::protocol::Media;
+use crate::deploy::prove::tune;
+use crate::deploy::sample::{ReadBody, Samples};
+use crate::protocol::{Codecs, Limits, Media};
 use crate::telemetry::log;
 
 /// Does what the command line says.
@@ -70,6 +74,17 @@ pub fn run(args: Args, env: &dyn Env) -> anyhow::Result<()> {
     }
 }
 
+/// Reads an input example as the server reads a request.
+fn read_body(disable_schema_details: bool, limits: Limits) -> ReadBody {
+    let codecs = Codecs::new(disable_schema_details);
+    Arc::new(move |body, signature| {
+        let decoded = codecs.of(Media::Json).decode(body, signature, limits);
+        decoded
+            .map(|decoded| decoded.batch)
+            .map_err(|error| error.message().to_owned())
+    })
+}
+
 fn install_log(config: &LogConfig) -> anyhow::Result<()> {
     log::install(config.format, &config.filter)
         .map_err(anyhow::Error::msg)
@@ -98,7 +113,19 @@ fn print_inspection(config: &OfflineConfig, args: &InspectArgs) -> anyhow::Resul
     };
     // A model that cannot be loaded is the one that people look at most closely.
     let inspection = match crate::flavor::load(&loaders, source, NonZeroUsize::MIN) {
-        Ok(loaded) => inspect::Inspection::new(&config.model, &resolved, dir, &loaded.report)?,
+        Ok(mut loaded) => {
+            let trials = if args.tune {
+                let read = read_body(false, Limits::default());
+                let samples = Samples::gather(dir, Vec::new(), &read).map_err(anyhow::Error::msg)?;
+                tune(&mut loaded, &samples, batching::Config::default().max_rows, true)
+            } else {
+                Vec::new()
+            };
+            inspect::Inspection {
+                trials,
+                ..inspect::Inspection::new(&config.model, &resolved, dir, &loaded.report)?
+            }
+        }
         Err(error) => {
             let problem = format!("{:#}", anyhow::Error::new(error));
             inspect::Inspection::not_loaded(&config.model, &resolved, dir, &problem)?

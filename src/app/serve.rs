@@ -20,13 +20,12 @@ use crate::deploy::fleet::Fleet;
 use crate::deploy::install::{self, Installer};
 use crate::deploy::journal::Journal;
 use crate::deploy::reconcile::{FirstPass, Reconciler};
-use crate::deploy::sample::ReadBody;
 use crate::deploy::slot::Slot;
 use crate::deploy::starter::Starter;
 use crate::http::admin::Guard;
 use crate::http::webhook::Verifier;
 use crate::http::{self, App};
-use crate::protocol::{Codecs, Media};
+use crate::protocol::Codecs;
 use crate::registry::{self, Registry};
 use crate::serve::endpoint::Endpoint;
 use crate::telemetry::recorder;
@@ -83,7 +82,7 @@ async fn follow_and_answer(
         tried_again: true,
         ..config.artifacts.clone()
     });
-    let read = read_body(config);
+    let read = super::read_body(config.disable_schema_details, config.http.limits);
     let starter = Starter::start().context("cannot start a thread")?;
     let installer = Installer::new(registry, artifacts, install, Some(read)).with_starter(starter);
     let installer = Arc::new(installer);
@@ -174,18 +173,6 @@ fn report(pass: &FirstPass, url: &str, fleet: &Fleet, start: Instant) -> anyhow:
     let startup_ms = start.elapsed().as_millis() as u64;
     tracing::info!(url, models = serving.join(", "), startup_ms, "serving");
     Ok(())
-}
-
-/// Reads an input example as the server reads a request.
-fn read_body(config: &ServeConfig) -> ReadBody {
-    let codecs = Codecs::new(config.disable_schema_details);
-    let limits = config.http.limits;
-    Arc::new(move |body, signature| {
-        let decoded = codecs.of(Media::Json).decode(body, signature, limits);
-        decoded
-            .map(|decoded| decoded.batch)
-            .map_err(|error| error.message().to_owned())
-    })
 }
 
 /// Listens on the first address of `host` that can be bound; a port that a stopped server used last is free at once.

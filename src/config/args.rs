@@ -141,6 +141,9 @@ pub struct InspectArgs {
     /// Write JSON
     #[arg(long)]
     pub json: bool,
+    /// Run the model on every engine that can, on one row and on a full batch, and show which would serve it, and why
+    #[arg(long)]
+    pub tune: bool,
     /// Registry that knows the model: the address of an MLflow server (http://HOST:5000), or the folder of an embedded
     /// registry [default: ./models; also MLFLOW_REGISTRY_URI, MLFLOW_TRACKING_URI]
     #[arg(

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::budget::resident_bytes;
 use super::deployment::Deployment;
-use super::prove::{Proof, ProofError, prove};
+use super::prove::{Proof, ProofError, prove, tune};
 use super::recent::Recent;
 use super::sample::{ReadBody, Samples};
 use super::starter::Starter;
@@ -303,6 +303,8 @@ impl Installer {
         let proof = match &self.read {
             Some(read) => {
                 let samples = Samples::gather(&artifact.dir, recent, read).map_err(ProofError::Signature)?;
+                let trials = tune(&mut loaded, &samples, self.config.batching.max_rows, false);
+                tracing::debug!(?trials, "engines compared");
                 prove(&mut loaded.predictors, &samples)?
             }
             None => Proof::nothing(),

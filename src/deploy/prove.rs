@@ -4,11 +4,13 @@
 //! them.
 
 mod rows;
+mod tune;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 pub use self::rows::Joins;
+pub use self::tune::{Trial, tune};
 use super::sample::Samples;
 use crate::batching::pool::panic_text;
 use crate::flavor::{PredictError, Predictor};

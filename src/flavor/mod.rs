@@ -47,7 +47,20 @@ pub struct Loaded {
     pub predictors: Vec<Box<dyn Predictor>>,
     /// What was loaded, for people.
     pub report: Report,
+    /// Another engine that may run the model, and run it faster.
+    pub rival: Option<Rival>,
 }
+
+/// Another engine for a model that is loaded.
+pub struct Rival {
+    /// Its name.
+    pub engine: &'static str,
+    /// Loads the same model into it, with as many predictors as asked for.
+    pub load: LoadRival,
+}
+
+/// Loads a model into another engine.
+pub type LoadRival = Box<dyn Fn(NonZeroUsize) -> Result<Loaded, LoadError> + Send>;
 
 /// What was loaded, for `inspect`, the log and metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]

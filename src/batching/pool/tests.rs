@@ -271,7 +271,10 @@ fn many_tasks_share_few_predictors() {
         );
     }
     assert!(most.load(Ordering::SeqCst) <= 3);
-    assert_eq!(pool.shared.lock().idle.len(), 3);
+    // A thread gives its predictor back after the answer.
+    while pool.shared.lock().idle.len() < 3 {
+        std::thread::sleep(Duration::from_micros(10));
+    }
 }
 
 #[test]

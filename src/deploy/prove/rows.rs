@@ -54,7 +54,7 @@ enum Apart {
 /// Tries it, and says what the calls with the most rows took.
 pub(super) fn joins(predictor: &mut dyn Predictor, samples: &Samples) -> (Joins, Vec<(usize, Duration)>) {
     let mut times = Vec::new();
-    let rows = rows(samples);
+    let rows = rows(samples, ROWS);
     let mut because = None;
     for from_rows in [NonZeroUsize::MIN, TWO] {
         match agree(predictor, &rows, from_rows.get(), &mut times) {
@@ -119,8 +119,8 @@ fn agree(
     Ok(())
 }
 
-/// Some different rows: those of the samples, and variations of the last of them.
-fn rows(samples: &Samples) -> Vec<Batch> {
+/// Some different rows: those of the samples, and so many variations of the first of them.
+pub(super) fn rows(samples: &Samples, variations: usize) -> Vec<Batch> {
     let mut rows: Vec<Batch> = Vec::new();
     // Recent requests and the example first: made-up rows are all alike.
     let all = samples.example.iter().chain(&samples.others);
@@ -137,7 +137,7 @@ fn rows(samples: &Samples) -> Vec<Batch> {
     // Of another schema than the first, they cannot be put together.
     rows.retain(|row| join(&[&base, row]).is_some());
     rows.truncate(ROWS);
-    rows.extend((1..=ROWS).map(|at| varied(&base, at as f64)));
+    rows.extend((1..=variations).map(|at| varied(&base, at as f64)));
     rows
 }
 

@@ -58,6 +58,7 @@ fn deployment(
             outputs: Vec::new(),
             notes: Vec::new(),
         },
+        rival: None,
     };
     let wanted = Wanted {
         id: VersionId::registered("m", &number.to_string()),

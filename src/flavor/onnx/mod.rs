@@ -21,8 +21,9 @@ pub mod walk;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::{Config, EngineChoice, LoadError, Loaded, Loader, Source};
+use super::{Config, EngineChoice, LoadError, Loaded, Loader, Rival, Source};
 
 use self::files::ModelFile;
 use self::options::{Options, SessionOptions};
@@ -44,7 +45,7 @@ impl OnnxLoader {
 
     fn load_with(
         &self,
-        file: &ModelFile,
+        file: &Arc<ModelFile>,
         session: &SessionOptions,
         predictors: NonZeroUsize,
     ) -> Result<Loaded, LoadError> {
@@ -54,7 +55,10 @@ impl OnnxLoader {
                 .map_err(LoadError::NoEngine),
             EngineChoice::Tract => with_tract(file, session, predictors),
             EngineChoice::Auto => match self.with_ort(file, session, predictors)? {
-                Ok(loaded) => Ok(loaded),
+                Ok(loaded) => Ok(Loaded {
+                    rival: rival(file, session),
+                    ..loaded
+                }),
                 Err(why) => {
                     warn_once(&why);
                     with_tract(file, session, predictors)
@@ -119,6 +123,22 @@ fn with_tract(_file: &ModelFile, _session: &SessionOptions, _n: NonZeroUsize) ->
     Err(LoadError::NoEngine(format!("{message}; {WAY_OUT}")))
 }
 
+/// Models beyond this are not loaded twice to compare engines.
+const MAX_RIVAL_BYTES: usize = 16 << 20;
+
+/// tract beside ONNX Runtime, for models of which it computes exactly what is asked for.
+fn rival(file: &Arc<ModelFile>, session: &SessionOptions) -> Option<Rival> {
+    let small = file.bytes.len() <= MAX_RIVAL_BYTES && *session == SessionOptions::default();
+    if !small || cfg!(not(feature = "tract")) {
+        return None;
+    }
+    let (file, session) = (Arc::clone(file), session.clone());
+    Some(Rival {
+        engine: "tract",
+        load: Box::new(move |predictors| with_tract(&file, &session, predictors)),
+    })
+}
+
 /// Says once a process that tract serves instead.
 fn warn_once(why: &str) {
     static SAID: std::sync::Once = std::sync::Once::new();
@@ -133,7 +153,7 @@ impl Loader for OnnxLoader {
     fn load(&self, source: Source<'_>, predictors: NonZeroUsize) -> Result<Loaded, LoadError> {
         let config = source.mlmodel.flavor(self.flavor()).cloned().unwrap_or_default();
         let options = Options::read(&config)?;
-        let file = files::open(source.dir, &options.file)?;
+        let file = Arc::new(files::open(source.dir, &options.file)?);
         let mut loaded = self.load_with(&file, &options.session, predictors)?;
         loaded.report.notes.splice(0..0, options.notes);
         Ok(loaded)

@@ -78,7 +78,11 @@ pub(super) fn load(
             }) as Box<dyn Predictor>)
         })
         .collect::<Result<Vec<_>, LoadError>>()?;
-    Ok(Loaded { predictors, report })
+    Ok(Loaded {
+        predictors,
+        report,
+        rival: None,
+    })
 }
 
 fn session_builder(

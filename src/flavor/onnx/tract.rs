@@ -82,7 +82,11 @@ fn load_or_panic(file: &ModelFile, predictors: NonZeroUsize) -> Result<Loaded, L
             }) as Box<dyn Predictor>
         })
         .collect();
-    Ok(Loaded { predictors, report })
+    Ok(Loaded {
+        predictors,
+        report,
+        rival: None,
+    })
 }
 
 fn failed(file: &ModelFile, error: TractError) -> LoadError {
