@@ -33,10 +33,7 @@ fn pool(config: Config) -> Arc<Pool> {
         config,
         join_from: Some(NonZeroUsize::MIN),
         // As if a call cost 40 µs and a row ten more, so that sharing is worth it.
-        times: &[
-            (1, Duration::from_micros(50)),
-            (20, Duration::from_micros(240)),
-        ],
+        times: &[(1, Duration::from_micros(50)), (20, Duration::from_micros(240))],
         batch_rows: None,
     };
     Arc::new(Pool::new(vec![Box::new(Echo)], setup))
@@ -63,22 +60,25 @@ fn batch(criterion: &mut Criterion) {
             ..Config::default()
         });
         group.throughput(Throughput::Elements(calls as u64));
-        group.bench_function(format!("{calls} calls of {columns} columns together"), |bencher| {
-            let batch = rows(1, columns);
-            bencher.iter(|| {
-                runtime.block_on(async {
-                    let calls: Vec<_> = (0..calls)
-                        .map(|_| {
-                            let (pool, batch) = (Arc::clone(&together), batch.clone());
-                            tokio::spawn(async move { pool.run(batch, later()).await })
-                        })
-                        .collect();
-                    for call in calls {
-                        call.await.unwrap().unwrap();
-                    }
+        group.bench_function(
+            format!("{calls} calls of {columns} columns together"),
+            |bencher| {
+                let batch = rows(1, columns);
+                bencher.iter(|| {
+                    runtime.block_on(async {
+                        let calls: Vec<_> = (0..calls)
+                            .map(|_| {
+                                let (pool, batch) = (Arc::clone(&together), batch.clone());
+                                tokio::spawn(async move { pool.run(batch, later()).await })
+                            })
+                            .collect();
+                        for call in calls {
+                            call.await.unwrap().unwrap();
+                        }
+                    });
                 });
-            });
-        });
+            },
+        );
     }
     let parts = pool(Config {
         max_rows: 100,
