@@ -16,9 +16,14 @@ use crate::support::repository;
 /// Starting takes seconds on an idle machine; tests may share it with a build.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// The Python of the tests.
+/// The Python of the tests, with the newest MLflow.
 pub fn python() -> PathBuf {
-    let python = repository(".venv-test/bin/python");
+    python_of(".venv-test")
+}
+
+/// The Python of an environment that scripts/test-python.sh makes.
+fn python_of(environment: &str) -> PathBuf {
+    let python = repository(environment).join("bin/python");
     assert!(
         python.is_file(),
         "there is no {}: run scripts/test-python.sh",
@@ -100,6 +105,19 @@ pub struct Options<'a> {
     pub backend: Option<&'a str>,
     /// Whether it speaks TLS.
     pub tls: bool,
+    /// Whether it is of the newest MLflow 2, and not of the newest one.
+    pub mlflow2: bool,
+}
+
+impl Options<'_> {
+    /// The Python that has this MLflow.
+    fn python(&self) -> PathBuf {
+        python_of(if self.mlflow2 {
+            ".venv-test-mlflow2"
+        } else {
+            ".venv-test"
+        })
+    }
 }
 
 /// A running server; killed with its workers when dropped.
@@ -133,10 +151,11 @@ impl MlflowServer {
         words.extend(options.flags.iter().map(|&flag| flag.to_owned()));
         let own = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
         let env: Vec<(String, String)> = options.env.iter().map(own).collect();
+        let python = options.python();
         let (folder, log_of) = (store.path("."), log.clone());
         let command = move || {
             let log = File::options().create(true).append(true).open(&log_of).unwrap();
-            let mut command = clean(&python());
+            let mut command = clean(&python);
             command
                 .args(&words)
                 .envs(env.iter().cloned())
@@ -213,7 +232,12 @@ pub struct Python {
 impl Python {
     /// Starts it for a server.
     pub fn start(url: &str, env: &[(&str, &str)]) -> Python {
-        let mut command = clean(&python());
+        Python::start_with(&Options::default(), url, env)
+    }
+
+    /// Starts it with the MLflow of a server.
+    pub fn start_with(options: &Options<'_>, url: &str, env: &[(&str, &str)]) -> Python {
+        let mut command = clean(&options.python());
         command
             .arg(repository("tests/live/registry.py"))
             .env("MLFLOW_TRACKING_URI", url)

@@ -3,6 +3,7 @@
 mod bad;
 mod cut;
 mod guarded;
+mod mlflow2;
 mod outage;
 mod postgres;
 mod proxy;
@@ -38,7 +39,7 @@ impl Site {
     fn start(store: Store, options: &Options<'_>, person: &[(&str, &str)]) -> Site {
         let server = MlflowServer::start(&store, options);
         Site {
-            python: Python::start(&server.url, person),
+            python: Python::start_with(options, &server.url, person),
             server,
             store,
             cache: tempfile::tempdir().unwrap(),
