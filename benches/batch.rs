@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use modelsd::batching::Config;
 use modelsd::batching::pool::{Pool, Setup};
+use modelsd::batching::{Config, Meters};
 use modelsd::flavor::{PredictError, Predictor};
 use modelsd::model::batch::{Batch, Body};
 use modelsd::model::tensor::{Elements, Tensor};
@@ -34,7 +34,7 @@ fn pool(config: Config) -> Arc<Pool> {
         join_from: Some(NonZeroUsize::MIN),
         // As if a call cost 40 µs and a row ten more, so that sharing is worth it.
         times: &[(1, Duration::from_micros(50)), (20, Duration::from_micros(240))],
-        batch_rows: None,
+        meters: Meters::default(),
     };
     Arc::new(Pool::new(vec![Box::new(Echo)], setup))
 }

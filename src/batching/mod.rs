@@ -25,6 +25,28 @@ pub struct Config {
     pub max_time: Duration,
 }
 
+/// Metrics of one pool.
+#[derive(Debug, Clone)]
+pub struct Meters {
+    /// Rows of each call of the model.
+    pub batch_rows: metrics::Histogram,
+    /// Rows that came into line.
+    pub enqueued_rows: metrics::Counter,
+    /// Rows that left it, run or not.
+    pub dequeued_rows: metrics::Counter,
+}
+
+impl Default for Meters {
+    /// Meters that nobody reads.
+    fn default() -> Meters {
+        Meters {
+            batch_rows: metrics::Histogram::noop(),
+            enqueued_rows: metrics::Counter::noop(),
+            dequeued_rows: metrics::Counter::noop(),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Config {
         Config {

@@ -20,11 +20,11 @@ use tokio::time::timeout_at;
 use crate::flavor::{PredictError, Predictor};
 use crate::model::batch::Batch;
 
-use super::Config;
 use super::gather::Gather;
 use super::plan::{Taken, take};
 use super::run::{Job, Runner};
 pub use super::run::{Run, panic_text};
+use super::{Config, Meters};
 
 /// Calls expected to take less run on the calling task. A hop to a thread and back takes 10 to 30 µs; a runtime's
 /// worker that is busy for half a millisecond still answers `/ping` in time.
@@ -66,8 +66,8 @@ pub struct Setup<'a> {
     pub join_from: Option<NonZeroUsize>,
     /// Rows and durations of calls made before, so that the first call is handled as the thousandth.
     pub times: &'a [(usize, Duration)],
-    /// Where the rows of each call of the model are recorded.
-    pub batch_rows: Option<metrics::Histogram>,
+    /// What is counted.
+    pub meters: Meters,
 }
 
 /// Predictors of one deployment, and their threads. Dropping it ends the threads once they have finished what they run.
@@ -128,9 +128,8 @@ enum Entry {
 impl Pool {
     /// A pool of these predictors.
     pub fn new(predictors: Vec<Box<dyn Predictor>>, setup: Setup<'_>) -> Pool {
-        let batch_rows = setup.batch_rows.unwrap_or_else(metrics::Histogram::noop);
         let join_from = setup.join_from.filter(|_| setup.config.max_rows > 1);
-        let runner = Runner::new(join_from, batch_rows);
+        let runner = Runner::new(join_from, setup.meters);
         for (rows, took) in setup.times {
             runner.cost.learn(*rows, *took);
         }
@@ -215,6 +214,7 @@ impl Pool {
         self.admit(&state, rows, deadline, queued)?;
         let (reply, answer) = oneshot::channel();
         state.rows = state.rows.saturating_add(rows);
+        shared.runner.meters.enqueued_rows.increment(rows as u64);
         state.led |= leads;
         state.line.push_back(Job {
             batch,
@@ -352,10 +352,11 @@ impl Shared {
 
 impl State {
     /// Takes the next batch out of the line; empty when nobody waits.
-    fn next(&mut self, max_rows: usize, now: Instant) -> Vec<Job> {
+    fn next(&mut self, max_rows: usize, now: Instant, meters: &Meters) -> Vec<Job> {
         let Taken { batch, dropped } = take(&mut self.line, max_rows, now);
         let gone = batch.iter().chain(&dropped).map(|job| job.rows).sum::<usize>();
         self.rows = self.rows.saturating_sub(gone);
+        meters.dequeued_rows.increment(gone as u64);
         for job in dropped {
             let _ = job.reply.send(Err(RunError::Deadline));
         }
@@ -398,7 +399,7 @@ impl Work {
             jobs = if state.led {
                 Vec::new()
             } else {
-                state.next(rows, Instant::now())
+                state.next(rows, Instant::now(), &shared.runner.meters)
             };
             if jobs.is_empty() {
                 state.idle.extend(lease.slot.take());

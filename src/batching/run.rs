@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::Meters;
 use super::cost::Cost;
 use super::join::{fit, has_rows, join, split};
 use super::plan::Waiting;
@@ -61,15 +62,15 @@ pub(super) struct Runner {
     /// Calls of so many rows, or more, may be put together and taken apart; 0 for none, also once an answer had not the
     /// rows of its batch.
     join_from: AtomicUsize,
-    batch_rows: metrics::Histogram,
+    pub(super) meters: Meters,
 }
 
 impl Runner {
-    pub(super) fn new(join_from: Option<NonZeroUsize>, batch_rows: metrics::Histogram) -> Runner {
+    pub(super) fn new(join_from: Option<NonZeroUsize>, meters: Meters) -> Runner {
         Runner {
             cost: Cost::new(),
             join_from: AtomicUsize::new(join_from.map_or(0, NonZeroUsize::get)),
-            batch_rows,
+            meters,
         }
     }
 
@@ -112,7 +113,7 @@ impl Runner {
         match answer {
             Ok(Ok(output)) => {
                 self.cost.learn(rows, predict);
-                self.batch_rows.record(rows as f64);
+                self.meters.batch_rows.record(rows as f64);
                 Ok(Run {
                     output,
                     queue: started.duration_since(queued),

@@ -82,7 +82,7 @@ impl Deployment {
             config: batching,
             join_from: proof.joins.from_rows,
             times: &proof.times,
-            batch_rows: Some(meters.batch_rows()),
+            meters: meters.of_pool(),
         };
         Deployment {
             joins: proof.joins.clone(),

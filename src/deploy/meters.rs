@@ -5,6 +5,7 @@ use std::time::Duration;
 use metrics::{Counter, Histogram};
 
 use super::deployment::RequestStage;
+use crate::batching;
 use crate::model::version::VersionId;
 use crate::telemetry::names;
 
@@ -41,13 +42,17 @@ impl Meters {
         }
     }
 
-    /// Where the rows of each call of the model go.
-    pub(super) fn batch_rows(&self) -> Histogram {
+    /// Those of its pool.
+    pub(super) fn of_pool(&self) -> batching::Meters {
         let labels = vec![
             metrics::Label::new(names::MODEL, self.model.clone()),
             metrics::Label::new(names::VERSION, self.version.clone()),
         ];
-        metrics::histogram!(names::BATCH_ROWS, labels)
+        batching::Meters {
+            batch_rows: metrics::histogram!(names::BATCH_ROWS, labels.clone()),
+            enqueued_rows: metrics::counter!(names::QUEUE_ENQUEUED_ROWS_TOTAL, labels.clone()),
+            dequeued_rows: metrics::counter!(names::QUEUE_DEQUEUED_ROWS_TOTAL, labels),
+        }
     }
 
     /// Records one request; `failure` is the outcome of one that was not answered with predictions.

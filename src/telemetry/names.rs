@@ -10,6 +10,10 @@ pub const REQUESTS_TOTAL: &str = "modelsd_requests_total";
 pub const ROWS_TOTAL: &str = "modelsd_rows_total";
 /// Histogram, rows: one call of a model. Labels [`MODEL`], [`VERSION`].
 pub const BATCH_ROWS: &str = "modelsd_batch_rows";
+/// Counter: rows that came into line before a busy model. Labels [`MODEL`], [`VERSION`].
+pub const QUEUE_ENQUEUED_ROWS_TOTAL: &str = "modelsd_queue_enqueued_rows_total";
+/// Counter: rows that left the line, run or not. Labels [`MODEL`], [`VERSION`].
+pub const QUEUE_DEQUEUED_ROWS_TOTAL: &str = "modelsd_queue_dequeued_rows_total";
 /// Counter: requests refused before or by a model. Label [`KIND`].
 pub const REJECTED_TOTAL: &str = "modelsd_rejected_total";
 /// Gauge: requests being worked on.

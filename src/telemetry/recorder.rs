@@ -43,6 +43,14 @@ fn describe() {
     describe_counter!(names::REQUESTS_TOTAL, "Requests that reached a model, by outcome");
     describe_counter!(names::ROWS_TOTAL, "Rows of decoded requests, by outcome");
     describe_histogram!(names::BATCH_ROWS, "Rows of one call of a model");
+    describe_counter!(
+        names::QUEUE_ENQUEUED_ROWS_TOTAL,
+        "Rows that came into line before a busy model"
+    );
+    describe_counter!(
+        names::QUEUE_DEQUEUED_ROWS_TOTAL,
+        "Rows that left the line before a model, run or not"
+    );
     describe_counter!(names::REJECTED_TOTAL, "Requests refused, by kind");
     describe_gauge!(names::IN_FLIGHT, "Requests being worked on");
     describe_gauge!(names::SERVING_VERSION, "1 for the version that answers");

@@ -40,7 +40,7 @@ impl Lead<'_> {
         state.led = false;
         // Without one, those who run take the line when they end.
         let Some(slot) = state.idle.pop() else { return };
-        let jobs = state.next(max_rows, now);
+        let jobs = state.next(max_rows, now, &shared.runner.meters);
         if !jobs.is_empty() {
             state.gather.note(jobs.len());
         }

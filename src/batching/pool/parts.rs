@@ -50,6 +50,7 @@ impl Pool {
             let mut state = self.shared.lock();
             self.admit(&state, rows, deadline, queued)?;
             state.rows = state.rows.saturating_add(rows);
+            self.shared.runner.meters.enqueued_rows.increment(rows as u64);
             for (batch, &rows) in batches.into_iter().zip(&sizes) {
                 let (reply, answer) = oneshot::channel();
                 state.line.push_back(Job {
@@ -68,7 +69,10 @@ impl Pool {
         for slot in idle {
             // One part each, so that the first to come does not take them all.
             let lease = self.shared.lease(slot);
-            let jobs = self.shared.lock().next(1, Instant::now());
+            let jobs = self
+                .shared
+                .lock()
+                .next(1, Instant::now(), &self.shared.runner.meters);
             self.hand_on(lease, jobs);
         }
         let runs: Vec<Run> = join_all(answers).await.into_iter().collect::<Result<_, _>>()?;

@@ -65,7 +65,7 @@ fn joining(predictors: Vec<Box<dyn Predictor>>, config: Config, times: &[(usize,
             config,
             join_from: Some(NonZeroUsize::MIN),
             times,
-            batch_rows: None,
+            meters: Meters::default(),
         },
     ))
 }
