@@ -183,10 +183,10 @@ pub(super) fn split_columns(cursor: &mut Cursor<'_>, schema: &ColumnSchema) -> O
 
 /// Reads rows of one type into one row-major vector.
 fn rows<T: Cell>(cursor: &mut Cursor<'_>, layout: &Layout, width: usize) -> Option<Vec<T>> {
-    // The first row tells how long the others are; numbers shorter than four bytes with their comma are rare.
     if width == 0 {
         return None;
     }
+    // The first row tells how long the others are; numbers shorter than four bytes with their comma are rare.
     let mut values: Vec<T> = Vec::with_capacity(width);
     cursor.expect(b'[')?;
     let start = cursor.at;
