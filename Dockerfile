@@ -19,7 +19,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY benches benches
 COPY src src
 RUN --mount=type=cache,target=/build/target --mount=type=cache,target=/usr/local/cargo/registry \
-    cargo build --release --locked --bin modelsd && cp target/release/modelsd /modelsd
+    cargo build --profile dist --locked --bin modelsd && cp target/dist/modelsd /modelsd
 
 FROM python:3.11-slim-bookworm AS onnxruntime
 WORKDIR /build

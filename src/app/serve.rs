@@ -23,6 +23,7 @@ use crate::deploy::reconcile::{FirstPass, Reconciler};
 use crate::deploy::slot::Slot;
 use crate::deploy::starter::Starter;
 use crate::http::admin::Guard;
+use crate::http::routes::Routes;
 use crate::http::webhook::Verifier;
 use crate::http::{self, App};
 use crate::protocol::Codecs;
@@ -126,7 +127,7 @@ async fn follow_and_answer(
     });
     let url = format!("http://{address}");
     tracing::info!(%address, "listening");
-    let answering = http::listener::serve(listener, http::router(app), &config.http, stop);
+    let answering = http::listener::serve(listener, Routes::new(app), &config.http, stop);
     let ready = async {
         let Ok(pass) = first_pass.await else { return Ok(()) };
         report(&pass, &url, &fleet, start)

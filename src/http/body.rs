@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_LENGTH;
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
 
 use crate::serve::error::{Error, Kind};
@@ -43,7 +44,12 @@ pub(super) async fn read(
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(BodyError::Refused(too_large(limit)));
     }
-    match tokio::time::timeout(patience, collect(body, announced, limit)).await {
+    let mut collecting = std::pin::pin!(collect(body, announced, limit));
+    // Mostly the body has come with the head, and no timer is needed.
+    if let Some(result) = collecting.as_mut().now_or_never() {
+        return result;
+    }
+    match tokio::time::timeout(patience, collecting).await {
         Ok(result) => result,
         Err(_) => Err(BodyError::Slow),
     }

@@ -36,6 +36,19 @@ pub(super) async fn named(
     answer_to(&app, Some(&name), request).await
 }
 
+/// The same for a path that either of them answers, without a router.
+pub(super) async fn direct(app: &App, request: Request) -> Response<Body> {
+    // A name is kept beside the request, which is taken apart.
+    let uri = request.uri().clone();
+    answer_to(app, plain_name(uri.path()), request).await
+}
+
+/// The name in `/models/{name}/invocations`, where it is written without escapes.
+pub(super) fn plain_name(path: &str) -> Option<&str> {
+    let name = path.strip_prefix("/models/")?.strip_suffix("/invocations")?;
+    (!name.is_empty() && !name.contains(['/', '%'])).then_some(name)
+}
+
 async fn answer_to(app: &App, slot: Option<&str>, request: Request) -> Response<Body> {
     let began = Instant::now();
     let id = request_id(request.headers());

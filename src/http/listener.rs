@@ -4,33 +4,30 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 
 use super::Config;
+use super::routes::Routes;
 
 /// Wait after a failed accept (no file descriptors left, usually), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Headers a request may have.
-const MAX_HEADERS: usize = 128;
 
 /// Serves until `stop` ends, then lets the requests in flight end within [`Config::shutdown_grace`].
 ///
 /// Cancel-safe: dropping the future closes the listener and leaves the connections to end by themselves.
-pub async fn serve(listener: TcpListener, router: Router, config: &Config, stop: impl Future<Output = ()>) {
+pub async fn serve(listener: TcpListener, routes: Routes, config: &Config, stop: impl Future<Output = ()>) {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(config.client_timeout)
-        .max_buf_size(config.max_header_bytes)
-        .max_headers(MAX_HEADERS);
-    let service = TowerToHyperService::new(router);
+        // Not with a limit of headers of our own: hyper then allocates room for so many with each request, which it has
+        // on the stack for its own limit of 100.
+        .max_buf_size(config.max_header_bytes);
     let graceful = GracefulShutdown::new();
     let connections = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
     let mut stop = std::pin::pin!(stop);
@@ -58,7 +55,7 @@ pub async fn serve(listener: TcpListener, router: Router, config: &Config, stop:
         let _ = stream.set_nodelay(true);
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(config.client_timeout));
-        let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service.clone());
+        let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), routes.clone());
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

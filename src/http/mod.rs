@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod listener;
+pub mod routes;
 pub mod webhook;
 
 mod answer;
@@ -60,8 +61,8 @@ pub struct App {
     pub webhooks: webhook::Verifier,
 }
 
-/// The routes.
-pub fn router(app: Arc<App>) -> Router {
+/// The routes in the form of axum.
+fn router(app: Arc<App>) -> Router {
     let only_get = || std::future::ready(unrouted::method_not_allowed("GET"));
     let only_post = || std::future::ready(unrouted::method_not_allowed("POST"));
     let pin_methods = || std::future::ready(unrouted::method_not_allowed("PUT, DELETE"));

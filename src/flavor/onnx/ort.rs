@@ -4,6 +4,7 @@
 //! off unless the model asks for them: the pool of predictors is what uses the cores.
 
 mod casts;
+mod one_row;
 mod read;
 
 use std::num::NonZeroUsize;
@@ -21,13 +22,14 @@ use crate::model::batch::Batch;
 use crate::model::tensor::Elements;
 
 use self::casts::Casts;
+use self::one_row::{OneRow, is_one_row};
 use self::read::{Kind, read};
 use super::element::{Element, Input};
 use super::feed::{Feed, Scratch, feed};
 use super::files::ModelFile;
 use super::options::{Optimization, SessionOptions};
 use super::runtime::Runtime;
-use super::shape_output::{OutputNames, shape_output};
+use super::shape_output::{OutputNames, Outputs, shape_output};
 
 /// Where the external data of a model lies that comes from memory.
 const EXTERNAL_DATA_FOLDER: &str = "session.model_external_initializers_file_folder_path";
@@ -74,6 +76,7 @@ pub(super) fn load(
                 session,
                 scratch,
                 casts,
+                one_row: OneRow::of(&graph),
                 graph: Arc::clone(&graph),
             }) as Box<dyn Predictor>)
         })
@@ -218,23 +221,58 @@ struct OrtPredictor {
     session: Session,
     scratch: Scratch,
     casts: Option<Casts>,
+    one_row: OneRow,
     graph: Arc<Graph>,
 }
 
 impl Predictor for OrtPredictor {
     fn predict(&mut self, input: &Batch) -> Result<Batch, PredictError> {
-        let feeds = feed(input, &self.graph.inputs, &mut self.scratch)?;
-        let mut values: SmallVec<[SessionInputValue<'_>; 4]> = SmallVec::new();
-        for (feed, input) in feeds.iter().zip(&self.graph.inputs) {
-            values.push(value(feed, input.element, self.casts.as_mut())?);
-        }
-        let outputs = self.session.run(values.as_slice()).map_err(failed)?;
-        let mut tensors = super::shape_output::Outputs::new();
-        for (value, kind) in outputs.values().zip(&self.graph.kinds) {
-            tensors.push(read(&value, *kind, self.casts.as_mut())?);
-        }
-        shape_output(&input.body, &self.graph.names, tensors)
+        let OrtPredictor {
+            session,
+            scratch,
+            casts,
+            one_row,
+            graph,
+        } = self;
+        let feeds = feed(input, &graph.inputs, scratch)?;
+        let mut run_any = |session: &mut Session| run(session, graph, &feeds, casts.as_mut());
+        let outputs = match one_row {
+            OneRow::Kept(kept) if kept.fits(&feeds) => match kept.run(session, graph, &feeds) {
+                Ok(outputs) => outputs,
+                Err(_) => {
+                    let outputs = run_any(session)?;
+                    *one_row = OneRow::Never;
+                    outputs
+                }
+            },
+            OneRow::Unknown if is_one_row(&feeds) => {
+                let outputs = run_any(session)?;
+                *one_row = OneRow::learn(session, graph, &feeds, &outputs);
+                outputs
+            }
+            _ => run_any(session)?,
+        };
+        shape_output(&input.body, &graph.names, outputs)
     }
+}
+
+/// Computes feeds of any shape.
+fn run(
+    session: &mut Session,
+    graph: &Graph,
+    feeds: &[Feed<'_>],
+    mut casts: Option<&mut Casts>,
+) -> Result<Outputs, PredictError> {
+    let mut values: SmallVec<[SessionInputValue<'_>; 4]> = SmallVec::new();
+    for (feed, input) in feeds.iter().zip(&graph.inputs) {
+        values.push(value(feed, input.element, casts.as_deref_mut())?);
+    }
+    let outputs = session.run(values.as_slice()).map_err(failed)?;
+    let mut tensors = Outputs::new();
+    for (value, kind) in outputs.values().zip(&graph.kinds) {
+        tensors.push(read(&value, *kind, casts.as_deref_mut())?);
+    }
+    Ok(tensors)
 }
 
 /// One feed as a value of ONNX Runtime, borrowed wherever the element type allows.
@@ -266,22 +304,31 @@ fn value<'v>(
         Elements::U64(v) => borrowed!(v),
         Elements::F32(v) => borrowed!(v),
         Elements::F64(v) => borrowed!(v),
-        Elements::Str(v) => {
-            // Strings cross into C, where a zero byte ends them.
-            if v.iter().any(|text| text.contains('\0')) {
-                return Err(PredictError::Input(
-                    "text with a zero byte is no value of tensor(string)".into(),
-                ));
-            }
-            OrtTensor::from_string_array((shape, v.as_slice()))
-                .map(Into::into)
-                .map_err(failed)
-        }
+        Elements::Str(_) => text(feed),
         other => Err(PredictError::Engine(format!(
             "{} cannot be fed to ONNX Runtime",
             other.dtype()
         ))),
     }
+}
+
+/// A feed of text as a value of ONNX Runtime, copied.
+fn text(feed: &Feed<'_>) -> Result<SessionInputValue<'static>, PredictError> {
+    let Elements::Str(texts) = feed.elements else {
+        return Err(PredictError::Engine(format!(
+            "{} is no text",
+            feed.elements.dtype()
+        )));
+    };
+    // Strings cross into C, where a zero byte ends them.
+    if texts.iter().any(|text| text.contains('\0')) {
+        return Err(PredictError::Input(
+            "text with a zero byte is no value of tensor(string)".into(),
+        ));
+    }
+    OrtTensor::from_string_array((feed.shape.as_slice(), texts.as_slice()))
+        .map(Into::into)
+        .map_err(failed)
 }
 
 /// A failed run: the input's fault where ONNX Runtime says so.

@@ -118,8 +118,7 @@ fn repeat(scalar: Tensor, rows: usize) -> Tensor {
 ///
 /// # Errors
 /// When the engine reports a shape that its elements do not fill.
-pub(super) fn tensor(shape: impl Iterator<Item = usize>, elements: Elements) -> Result<Tensor, PredictError> {
-    let shape: Shape = shape.collect();
+pub(super) fn tensor(shape: Shape, elements: Elements) -> Result<Tensor, PredictError> {
     Tensor::new(shape, elements).map_err(|error| PredictError::Engine(error.to_string()))
 }
 

@@ -92,7 +92,7 @@ impl Casts {
             Element::F16 => Elements::F16(elements.iter().copied().map(f16::from_f32).collect()),
             _ => Elements::F32(elements.to_vec()),
         };
-        tensor(extents(shape).into_iter(), elements)
+        tensor(extents(shape), elements)
     }
 }
 

@@ -142,7 +142,7 @@ pub(super) fn read(value: &DynValue, kind: Kind, casts: Option<&mut Casts>) -> R
             Ok(Tensor::vector(Elements::Object(items)))
         }
         Kind::Map(key, number) => tensor(
-            std::iter::empty(),
+            Shape::new(),
             Elements::Object(vec![read_map(value, key, number)?]),
         ),
     }
@@ -156,7 +156,7 @@ fn read_tensor(
     macro_rules! copied {
         ($type:ty, $variant:ident) => {{
             let (shape, elements) = value.try_extract_tensor::<$type>().map_err(failed)?;
-            tensor(extents(shape).into_iter(), Elements::$variant(elements.to_vec()))
+            tensor(extents(shape), Elements::$variant(elements.to_vec()))
         }};
     }
     match element {
@@ -173,7 +173,7 @@ fn read_tensor(
         Element::F64 => copied!(f64, F64),
         Element::Str => {
             let (shape, texts) = value.try_extract_strings().map_err(failed)?;
-            tensor(extents(shape).into_iter(), Elements::Str(texts))
+            tensor(extents(shape), Elements::Str(texts))
         }
         Element::F16 | Element::BF16 => match casts {
             Some(casts) => casts.widen(value, element),

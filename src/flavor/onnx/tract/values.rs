@@ -4,7 +4,7 @@ use tract_onnx::prelude::tract_ndarray::ArrayD;
 use tract_onnx::prelude::*;
 
 use crate::flavor::PredictError;
-use crate::model::tensor::{Elements, Tensor as OurTensor};
+use crate::model::tensor::{Elements, Shape, Tensor as OurTensor};
 
 use super::super::element::Element;
 use super::super::feed::Feed;
@@ -108,7 +108,7 @@ pub(super) fn read(value: &Tensor, element: Element) -> Result<OurTensor, Predic
         Element::F64 => copied!(f64, F64),
         Element::Str => copied!(String, Str),
     };
-    tensor(value.shape().iter().copied(), elements)
+    tensor(Shape::from_slice(value.shape()), elements)
 }
 
 fn engine(error: TractError) -> PredictError {

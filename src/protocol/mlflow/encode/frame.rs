@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use smallvec::SmallVec;
+
 use crate::model::batch::{Columns, Frame, Name, Names};
 use crate::model::tensor::{Elements, Tensor, each_elements};
 use crate::model::value::Value;
@@ -26,29 +28,68 @@ pub(super) fn write(frame: &Frame, out: &mut Vec<u8>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The text before each cell of a row, made once a table: `{"a": `, `, "b": ` and so on, with the column it precedes.
+/// Columns for which the keys need no memory from the heap but for their text, and whose names are compared one by one.
+const COLUMNS: usize = 16;
+
+/// The text before each cell of a row, made once a table: `{"a": `, `, "b": ` and so on.
 struct Keys {
-    cells: Vec<(usize, Vec<u8>)>,
+    text: Vec<u8>,
+    cells: SmallVec<[Key; COLUMNS]>,
+}
+
+/// One key: where its text is, and the column that it precedes.
+struct Key {
+    start: usize,
+    end: usize,
+    column: usize,
 }
 
 impl Keys {
     /// A name that occurs twice is one key of a Python `dict`: the first place, the last value.
     fn new(names: &Names) -> Keys {
-        let mut cells: Vec<(usize, Vec<u8>)> = Vec::with_capacity(names.len());
-        let mut places: HashMap<&Name, usize> = HashMap::with_capacity(names.len());
-        for (position, name) in names.iter().enumerate() {
-            let place = *places.entry(name).or_insert(cells.len());
-            if let Some((column, _)) = cells.get_mut(place) {
-                *column = position;
-                continue;
+        let length = |name: &Name| name.as_text().map_or(20, str::len) + 8;
+        let mut keys = Keys {
+            text: Vec::with_capacity(names.iter().map(length).sum()),
+            cells: SmallVec::new(),
+        };
+        let mut places: HashMap<&Name, usize> = HashMap::new();
+        for (column, name) in names.iter().enumerate() {
+            let place = if names.len() <= COLUMNS {
+                let known = |key: &Key| names.get(key.column) == Some(name);
+                keys.cells.iter().position(known).unwrap_or(keys.cells.len())
+            } else {
+                *places.entry(name).or_insert(keys.cells.len())
+            };
+            match keys.cells.get_mut(place) {
+                Some(key) => key.column = column,
+                None => keys.push(column, name),
             }
-            let mut key = Vec::new();
-            key.extend_from_slice(if cells.is_empty() { b"{" } else { b", " });
-            text::write_str(&mut key, &name.to_string());
-            key.extend_from_slice(b": ");
-            cells.push((position, key));
         }
-        Keys { cells }
+        keys
+    }
+
+    fn push(&mut self, column: usize, name: &Name) {
+        let start = self.text.len();
+        let opening: &[u8] = if self.cells.is_empty() { b"{" } else { b", " };
+        self.text.extend_from_slice(opening);
+        match name {
+            Name::Text(name) => text::write_str(&mut self.text, name),
+            Name::Index(index) => {
+                self.text.push(b'"');
+                number::write_i64(&mut self.text, *index);
+                self.text.push(b'"');
+            }
+        }
+        self.text.extend_from_slice(b": ");
+        let end = self.text.len();
+        self.cells.push(Key { start, end, column });
+    }
+
+    /// The columns in the order of their keys, each with the text before it.
+    fn cells(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        self.cells
+            .iter()
+            .map(|key| (key.column, self.text.get(key.start..key.end).unwrap_or_default()))
     }
 }
 
@@ -73,9 +114,9 @@ fn write_rows<T>(
 ) -> Result<(), Error> {
     for (position, row) in elements.chunks_exact(width.max(1)).enumerate() {
         separate(position, out);
-        for (column, key) in &keys.cells {
+        for (column, key) in keys.cells() {
             out.extend_from_slice(key);
-            if let Some(element) = row.get(*column) {
+            if let Some(element) = row.get(column) {
                 write_cell(element, out)?;
             }
         }
@@ -85,10 +126,9 @@ fn write_rows<T>(
 }
 
 fn write_columns(rows: usize, columns: &[Tensor], keys: &Keys, out: &mut Vec<u8>) -> Result<(), Error> {
-    let cells: Vec<(&Tensor, &[u8])> = keys
-        .cells
-        .iter()
-        .filter_map(|(column, key)| Some((columns.get(*column)?, key.as_slice())))
+    let cells: SmallVec<[(&Tensor, &[u8]); COLUMNS]> = keys
+        .cells()
+        .filter_map(|(column, key)| Some((columns.get(column)?, key)))
         .collect();
     for row in 0..rows {
         separate(row, out);
@@ -203,6 +243,24 @@ mod tests {
             &["a".into(), "b".into(), "a".into()],
             Columns::Matrix(matrix),
             r#"[{"a": 3, "b": 2}]"#,
+        );
+    }
+
+    #[test]
+    fn names_of_wide_tables_occur_once_as_well() {
+        let wide: Vec<Name> = (0..COLUMNS as i64)
+            .map(Name::Index)
+            .chain([Name::Index(1)])
+            .collect();
+        let values: Vec<i32> = (0..=COLUMNS as i32).collect();
+        let matrix = Tensor::new([1, wide.len()].as_slice(), Elements::I32(values)).unwrap();
+        let frame = Frame::new(1, Names::from(wide), Columns::Matrix(matrix)).unwrap();
+        let mut out = Vec::new();
+        write(&frame, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(
+            text.starts_with(r#"[{"0": 0, "1": 16, "2": 2"#) && text.ends_with(r#""15": 15}]"#),
+            "{text}"
         );
     }
 

@@ -27,8 +27,8 @@ pub(super) fn typed(cursor: &mut Cursor<'_>, dtype: DType) -> Option<Tensor> {
 
 fn read<T: Cell>(cursor: &mut Cursor<'_>) -> Option<Tensor> {
     let mut values: Vec<T> = Vec::new();
-    let shape = nested(cursor, |token| {
-        values.push(T::read(token, Rules::NumPy)?);
+    let shape = nested(cursor, |cursor| {
+        values.push(T::next(cursor, Rules::NumPy)?);
         Some(())
     })?;
     Tensor::new(shape, T::elements(values)).ok()
@@ -39,8 +39,8 @@ pub(super) fn inferred(cursor: &mut Cursor<'_>) -> Option<Tensor> {
     let mut integers: Vec<i64> = Vec::new();
     let mut floats: Vec<f64> = Vec::new();
     let mut float = false;
-    let shape = nested(cursor, |token| {
-        match token {
+    let shape = nested(cursor, |cursor| {
+        match cursor.token()? {
             Token::Int(integer) if float => floats.push(integer as f64),
             Token::Int(integer) => integers.push(integer),
             Token::Float(value) => {
@@ -66,7 +66,7 @@ pub(super) fn inferred(cursor: &mut Cursor<'_>) -> Option<Tensor> {
 }
 
 /// Visits the cells of nested lists; all lists of one level must be of one length, and none empty.
-fn nested(cursor: &mut Cursor<'_>, mut cell: impl FnMut(Token<'_>) -> Option<()>) -> Option<Shape> {
+fn nested(cursor: &mut Cursor<'_>, mut cell: impl FnMut(&mut Cursor<'_>) -> Option<()>) -> Option<Shape> {
     let mut axes = 0;
     let mark = cursor.at;
     while cursor.peek()? == b'[' {
@@ -86,14 +86,14 @@ fn level(
     cursor: &mut Cursor<'_>,
     shape: &mut Shape,
     depth: usize,
-    cell: &mut impl FnMut(Token<'_>) -> Option<()>,
+    cell: &mut impl FnMut(&mut Cursor<'_>) -> Option<()>,
 ) -> Option<()> {
     cursor.expect(b'[')?;
     let innermost = depth + 1 == shape.len();
     let mut length = 0;
     loop {
         if innermost {
-            cell(cursor.token()?)?;
+            cell(cursor)?;
         } else {
             level(cursor, shape, depth + 1, cell)?;
         }

@@ -1,6 +1,6 @@
 //! Typed buffers that cells are pushed to.
 
-use super::cursor::Token;
+use super::cursor::{Cursor, Token};
 use crate::model::signature::DataType;
 use crate::model::tensor::{DType, Elements};
 
@@ -21,6 +21,12 @@ pub(super) trait Cell: Clone + Default {
     /// The cell of this token.
     fn read(token: Token<'_>, rules: Rules) -> Option<Self>;
 
+    /// The cell at the cursor.
+    #[inline]
+    fn next(cursor: &mut Cursor<'_>, rules: Rules) -> Option<Self> {
+        Self::read(cursor.token()?, rules)
+    }
+
     /// The vector as elements.
     fn elements(values: Vec<Self>) -> Elements;
 }
@@ -33,6 +39,14 @@ impl Cell for f64 {
             Token::Int(integer) => Some(integer as f64),
             Token::Null => Some(f64::NAN),
             Token::Bool(_) | Token::Text(_) => None,
+        }
+    }
+
+    #[inline]
+    fn next(cursor: &mut Cursor<'_>, rules: Rules) -> Option<f64> {
+        match cursor.plain_float() {
+            Some(float) => Some(float),
+            None => Self::read(cursor.token()?, rules),
         }
     }
 
@@ -51,6 +65,14 @@ impl Cell for f32 {
             }
             Token::Null => Some(f32::NAN),
             Token::Int(_) | Token::Bool(_) | Token::Text(_) => None,
+        }
+    }
+
+    #[inline]
+    fn next(cursor: &mut Cursor<'_>, rules: Rules) -> Option<f32> {
+        match cursor.plain_float() {
+            Some(float) => Some(float as f32),
+            None => Self::read(cursor.token()?, rules),
         }
     }
 

@@ -44,7 +44,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn peek(&mut self) -> Option<u8> {
         loop {
             let byte = *self.bytes.get(self.at)?;
-            if !matches!(byte, b' ' | b'\n' | b'\t' | b'\r') {
+            if byte > b' ' || !matches!(byte, b' ' | b'\n' | b'\t' | b'\r') {
                 return Some(byte);
             }
             self.at += 1;
@@ -67,6 +67,11 @@ impl<'a> Cursor<'a> {
             _ if byte == close => Some(false),
             _ => None,
         }
+    }
+
+    /// Bytes not yet read.
+    pub(super) fn left(&self) -> usize {
+        self.bytes.len().saturating_sub(self.at)
     }
 
     /// Whether nothing but white space is left.
@@ -126,6 +131,57 @@ impl<'a> Cursor<'a> {
             .starts_with(word)
             .then(|| self.at += word.len())?;
         Some(token)
+    }
+
+    /// A number in plain notation, rounded exactly: by one division where its digits and power of ten are doubles
+    /// themselves. `None` leaves anything else, and the last bytes of the text, where they are, for [`Cursor::token`].
+    ///
+    /// Digits are read eight at a time: a loop over them ends where the processor does not expect it, which costs more
+    /// than reading them.
+    #[inline]
+    pub(super) fn plain_float(&mut self) -> Option<f64> {
+        let negative = self.peek()? == b'-';
+        let first = self.at + usize::from(negative);
+        let (whole, length) = digits(self.bytes, first)?;
+        // Eight may go on; a leading zero is alone.
+        if length == 0 || length == 8 || (length > 1 && self.bytes.get(first) == Some(&b'0')) {
+            return None;
+        }
+        let mut at = first + length;
+        match *self.bytes.get(at)? {
+            b'.' => at += 1,
+            b'e' | b'E' => return None,
+            _ => {
+                self.at = at;
+                // A whole number has no negative zero.
+                let whole = whole as i64;
+                return Some(if negative { -whole } else { whole } as f64);
+            }
+        }
+        let fraction = at;
+        let mut mantissa = whole;
+        loop {
+            let (more, count) = digits(self.bytes, at)?;
+            mantissa = mantissa.checked_mul(*POWERS.get(count)?)?.checked_add(more)?;
+            at += count;
+            if count < 8 {
+                break;
+            }
+        }
+        let places = at - fraction;
+        if places == 0 || matches!(self.bytes.get(at), None | Some(b'e' | b'E')) {
+            return None;
+        }
+        if mantissa <= EXACT_INTEGER
+            && let Some(power) = EXACT_TENS.get(places)
+        {
+            self.at = at;
+            let magnitude = mantissa as f64 / power;
+            return Some(if negative { -magnitude } else { magnitude });
+        }
+        let float = self.text.get(self.at..at)?.parse().ok()?;
+        self.at = at;
+        Some(float)
     }
 
     /// A number. Doubles are rounded exactly: directly where mantissa and power of ten are doubles themselves, else by
@@ -233,8 +289,44 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Powers of ten that eight digits need.
+const POWERS: [u64; 9] = [
+    1,
+    10,
+    100,
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    100_000_000,
+];
+
+/// The digits from there on, at most eight, as a number, and how many they are; `None` within eight bytes of the end.
+#[inline]
+fn digits(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let eight: [u8; 8] = bytes.get(at..)?.first_chunk().copied()?;
+    // What a digit becomes is 0 to 9; the high bits of all else show it, at once or when 6 is added. A carry goes to
+    // bytes behind the first that is no digit, and those do not count.
+    let values = u64::from_le_bytes(eight) ^ (0x30 * EACH);
+    let others = (values | values.wrapping_add(0x06 * EACH)) & (0xf0 * EACH);
+    let count = (others.trailing_zeros() / 8) as usize;
+    if count == 0 {
+        return Some((0, 0));
+    }
+    // Zeros in front take the place of what follows the digits. Then neighbours are joined: digits to pairs, pairs to
+    // fours, fours to the whole, each time ten, a hundred, ten thousand of the one in front and one of the next.
+    let values = values << (64 - 8 * count);
+    let pairs = (values.wrapping_mul(1 + (10 << 8)) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(1 + (100 << 16)) >> 16) & 0x0000_ffff_0000_ffff;
+    Some((fours.wrapping_mul(1 + (10_000 << 32)) >> 32, count))
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::model::value::Value;
 
@@ -274,6 +366,98 @@ mod tests {
         assert_eq!(number("-0"), Some(Token::Int(0)));
         assert_eq!(number("9223372036854775807"), Some(Token::Int(i64::MAX)));
         assert_eq!(number("-9223372036854775808"), Some(Token::Int(i64::MIN)));
+    }
+
+    /// The number at the front of the text as the quick reader has it, and what it left.
+    fn plain(text: &str) -> Option<(f64, usize)> {
+        let padded = format!("{text}]}}        ");
+        let mut cursor = Cursor::new(&padded);
+        let float = cursor.plain_float();
+        assert_eq!(float.is_some(), cursor.at > 0, "{text}");
+        float.map(|float| (float, cursor.at))
+    }
+
+    #[test]
+    fn plain_numbers_are_read_whole_and_others_left_where_they_are() {
+        for text in [
+            "0",
+            "-0",
+            "7",
+            "1234567",
+            "-1.5",
+            "0.1",
+            "-0.0",
+            "5.1",
+            "1677.7215",
+            "0.12345678",
+            "0.123456789012345",
+            "1234567.12345678",
+            "0.1234567890123456",
+            "9007199.2547409931",
+            "0.01991321417832592",
+            "-0.30000000000000004",
+            "0.00000000000000000000001",
+        ] {
+            let value = match text.contains('.') {
+                true => text.parse::<f64>().unwrap(),
+                false => text.parse::<i64>().unwrap() as f64,
+            };
+            let (float, end) = plain(text).expect(text);
+            assert_eq!((float.to_bits(), end), (value.to_bits(), text.len()), "{text}");
+        }
+        for text in [
+            "",
+            "-",
+            "+1",
+            ".5",
+            "1.",
+            "-.5",
+            "00",
+            "01.5",
+            "1e5",
+            "1.5e3",
+            "1.5E3",
+            "1.e3",
+            "12345678",
+            "NaN",
+            "-Infinity",
+            "null",
+            "true",
+            "\"1\"",
+            "0.123456789012345678901",
+            "1234567.12345678901234",
+            "[1",
+            "/1",
+            ":1",
+        ] {
+            assert_eq!(plain(text), None, "{text}");
+        }
+        // Within eight bytes of the end there is nothing to read eight from.
+        assert_eq!(Cursor::new("1.5]}").plain_float(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_plain_number_is_the_number_of_the_other_reader(
+            whole in 0u32..20_000_000, fraction in "[0-9]{0,17}", negative: bool, after in "[,\\] eE.0x]{0,2}"
+        ) {
+            let sign = if negative { "-" } else { "" };
+            let dot = if fraction.is_empty() { "" } else { "." };
+            let text = format!("{sign}{whole}{dot}{fraction}{after}           ");
+            let mut cursor = Cursor::new(&text);
+            if let Some(float) = cursor.plain_float() {
+                let end = cursor.at;
+                let mut other = Cursor::new(&text);
+                let token = other.token();
+                prop_assert_eq!(other.at, end);
+                let expected = match token {
+                    Some(Token::Int(integer)) => integer as f64,
+                    Some(Token::Float(float)) => float,
+                    other => panic!("{other:?}"),
+                };
+                prop_assert_eq!(float.to_bits(), expected.to_bits());
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use super::buffer::{Buffer, Cell, Rules, is_number, is_regular, with_cell};
 use super::cursor::{Cursor, Token};
 use crate::model::batch::{Columns, Frame, Name};
@@ -11,11 +13,15 @@ use crate::protocol::mlflow::cast::assemble;
 
 /// Comparisons of names that a request may cost before it counts as irregular.
 const MAX_COMPARISONS: usize = 1 << 16;
+/// Columns for which a request needs no memory from the heap but for their cells.
+const COLUMNS: usize = 16;
+
+type Targets = SmallVec<[Option<usize>; COLUMNS]>;
 
 /// Where the columns of a request go.
 struct Layout {
     /// Position in the signature of each column sent; `None` is ignored.
-    targets: Vec<Option<usize>>,
+    targets: Targets,
     /// Whether the columns are sent in the order of the signature, and no others.
     in_order: bool,
 }
@@ -44,8 +50,8 @@ fn buffers(schema: &ColumnSchema) -> Option<Vec<Buffer>> {
 
 /// Finds each name in the signature; every column of it must be there, once.
 fn layout<'n>(names: impl Iterator<Item = &'n str>, schema: &ColumnSchema) -> Option<Layout> {
-    let mut targets = Vec::with_capacity(schema.columns().len());
-    let mut found = vec![false; schema.columns().len()];
+    let mut targets = Targets::new();
+    let mut found: SmallVec<[bool; 2 * COLUMNS]> = SmallVec::from_elem(false, schema.columns().len());
     let mut budget = MAX_COMPARISONS;
     for (position, name) in names.enumerate() {
         let expected = schema
@@ -76,9 +82,11 @@ fn layout<'n>(names: impl Iterator<Item = &'n str>, schema: &ColumnSchema) -> Op
 
 // === dataframe_split ===
 
+type Texts<'a> = SmallVec<[Cow<'a, str>; COLUMNS]>;
+
 /// What a `dataframe_split` object says apart from its cells.
 struct Split<'a> {
-    columns: Option<Vec<Cow<'a, str>>>,
+    columns: Option<Texts<'a>>,
     /// Number of row labels.
     index: Option<usize>,
     /// Where the cells begin.
@@ -130,8 +138,8 @@ fn split_tail(cursor: &mut Cursor<'_>, split: &Split<'_>, rows: usize) -> Option
     (rows > 0 && split.index.is_none_or(|labels| labels == rows)).then_some(())
 }
 
-fn texts<'a>(cursor: &mut Cursor<'a>) -> Option<Vec<Cow<'a, str>>> {
-    let mut texts = Vec::new();
+fn texts<'a>(cursor: &mut Cursor<'a>) -> Option<Texts<'a>> {
+    let mut texts = Texts::new();
     cursor.expect(b'[')?;
     loop {
         texts.push(cursor.string()?);
@@ -175,42 +183,45 @@ pub(super) fn split_columns(cursor: &mut Cursor<'_>, schema: &ColumnSchema) -> O
 
 /// Reads rows of one type into one row-major vector.
 fn rows<T: Cell>(cursor: &mut Cursor<'_>, layout: &Layout, width: usize) -> Option<Vec<T>> {
-    let mut values: Vec<T> = Vec::new();
+    if width == 0 {
+        return None;
+    }
+    // The first row tells how long the others are; numbers shorter than four bytes with their comma are rare.
+    let mut values: Vec<T> = Vec::with_capacity(width);
     cursor.expect(b'[')?;
+    let start = cursor.at;
     loop {
         cursor.expect(b'[')?;
         let base = values.len();
-        if !layout.in_order {
+        if base == width {
+            let left = cursor.left();
+            let rows = left / (cursor.at - start) + 1;
+            values.reserve((rows * width).min(left / 4));
+        }
+        if layout.in_order {
+            for position in 0..width {
+                if position > 0 {
+                    cursor.expect(b',')?;
+                }
+                values.push(T::next(cursor, Rules::Pandas)?);
+            }
+        } else {
             values.resize(base + width, T::default());
+            for (position, target) in layout.targets.iter().enumerate() {
+                if position > 0 {
+                    cursor.expect(b',')?;
+                }
+                match target {
+                    Some(target) => *values.get_mut(base + target)? = T::next(cursor, Rules::Pandas)?,
+                    None => cursor.skip_cell()?,
+                }
+            }
         }
-        let (last, head) = layout.targets.split_last()?;
-        for target in head {
-            put(cursor, &mut values, layout.in_order, base, *target)?;
-            cursor.expect(b',')?;
-        }
-        put(cursor, &mut values, layout.in_order, base, *last)?;
         cursor.expect(b']')?;
         if !cursor.more(b']')? {
             return Some(values);
         }
     }
-}
-
-#[inline]
-fn put<T: Cell>(
-    cursor: &mut Cursor<'_>,
-    values: &mut Vec<T>,
-    in_order: bool,
-    base: usize,
-    target: Option<usize>,
-) -> Option<()> {
-    let token = cursor.token()?;
-    if in_order {
-        values.push(T::read(token, Rules::Pandas)?);
-    } else if let Some(target) = target {
-        *values.get_mut(base + target)? = T::read(token, Rules::Pandas)?;
-    }
-    Some(())
 }
 
 fn matrix<T: Cell>(cursor: &mut Cursor<'_>, layout: &Layout, schema: &ColumnSchema) -> Option<Frame> {
@@ -288,7 +299,7 @@ pub(super) fn split_tensor(cursor: &mut Cursor<'_>, spec: &TensorSpec) -> Option
         return None;
     }
     let layout = Layout {
-        targets: vec![Some(0); width],
+        targets: Targets::from_elem(Some(0), width),
         in_order: true,
     };
     let elements = with_cell!(spec.dtype, T => rows::<T>(cursor, &layout, width).map(T::elements))?;
