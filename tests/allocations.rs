@@ -65,6 +65,7 @@ async fn endpoint(model: &str) -> Endpoint {
             onnxruntime: vec![library.unwrap_or_else(|| path(".onnxruntime/libonnxruntime.so"))],
         },
         predictors: NonZeroUsize::MIN,
+        batching: Default::default(),
         load_timeout: Duration::from_secs(60),
     };
     let read: modelsd::deploy::sample::ReadBody = Arc::new(|body, signature| {
@@ -101,7 +102,7 @@ async fn endpoint(model: &str) -> Endpoint {
 
 /// One request, as `http::invocations` makes it; the answer.
 async fn request(endpoint: &Endpoint, codecs: Codecs, body: &[u8]) -> Vec<u8> {
-    let mut call = endpoint.begin(None, Instant::now()).unwrap();
+    let mut call = endpoint.begin(None, Instant::now(), None).unwrap();
     let codec = codecs.of(Media::Json);
     let decoded = call.stage(RequestStage::Decode, |deployment| {
         codec.decode(body, deployment.signature(), Limits::default())
