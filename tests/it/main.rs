@@ -1,6 +1,7 @@
 //! The one integration binary. Each module says what belongs there.
 
 mod admin;
+mod bench;
 mod bundled;
 mod codec_csv;
 mod codec_json;

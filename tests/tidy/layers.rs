@@ -4,6 +4,7 @@
 pub const LAYERS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("telemetry", &[]),
+    ("bench", &[]),
     ("flavor", &["model"]),
     ("routing", &["model"]),
     ("client", &["model", "telemetry"]),
@@ -29,6 +30,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "client",
             "registry",
             "artifact",
+            "bench",
             "flavor",
             "deploy",
             "protocol",
