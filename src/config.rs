@@ -21,6 +21,7 @@ use crate::telemetry::log;
 mod admin;
 mod args;
 mod batching;
+mod bench;
 mod follow;
 mod mlflow;
 mod registry_command;
@@ -29,6 +30,7 @@ mod units;
 
 pub use admin::{AdminArgs, AdminConfig};
 pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs};
+pub use bench::{BenchArgs, BenchConfig, BodySource};
 pub use follow::{FollowArgs, FollowConfig, SlotConfig};
 pub use registry_command::RegistryCommand;
 
@@ -55,6 +57,8 @@ pub enum Command {
     Predict(Box<PredictArgs>),
     /// Show what a model is: signature, flavors, engine, inputs and outputs, size, digest
     Inspect(Box<InspectArgs>),
+    /// Measure a server: how many requests a second it answers, and how long each takes
+    Bench(Box<BenchArgs>),
     /// Pin a model of a running server to a version, whatever its URI comes to mean
     Pin {
         /// Name under which the server serves the model

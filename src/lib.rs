@@ -7,6 +7,7 @@
 pub mod app;
 pub mod artifact;
 pub mod batching;
+pub mod bench;
 pub mod client;
 pub mod config;
 pub mod deploy;

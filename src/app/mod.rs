@@ -1,5 +1,6 @@
 //! The composition root: the only place that knows every module, and decides nothing itself.
 
+mod bench;
 mod deploy;
 mod pin;
 mod predict;
@@ -19,8 +20,8 @@ use anyhow::Context;
 
 use crate::batching;
 use crate::config::{
-    AdminConfig, Args, Command, Env, InspectArgs, LogConfig, OfflineConfig, Problems, RegistryCommand,
-    ServeConfig,
+    AdminConfig, Args, BenchConfig, Command, Env, InspectArgs, LogConfig, OfflineConfig, Problems,
+    RegistryCommand, ServeConfig,
 };
 use crate::deploy::prove::tune;
 use crate::deploy::sample::{ReadBody, Samples};
@@ -65,6 +66,11 @@ pub fn run(args: Args, env: &dyn Env) -> anyhow::Result<()> {
             let config = OfflineConfig::new(uri, args.registry.as_deref(), &args.engine, &args.log, env)?;
             install_log(&config.log)?;
             print_inspection(&config, &args)
+        }
+        Command::Bench(args) => {
+            let config = BenchConfig::new(&args, env)?;
+            install_log(&config.log)?;
+            bench::run(&config)
         }
         Command::Pin { slot, version, admin } => {
             pin::run(&AdminConfig::new(&admin, env)?, &slot, Some(version))

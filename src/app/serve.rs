@@ -199,7 +199,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Ends at the first SIGTERM or Ctrl-C.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+pub(super) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

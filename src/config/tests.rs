@@ -284,25 +284,44 @@ fn what_only_servers_need_does_not_hinder_a_folder() {
     assert!(serve(&["-m", "models:/iris/1"], &env).is_ok());
 }
 
-#[test]
-fn the_readme_has_every_flag_of_serve_with_its_variable_and_no_other() {
+/// The rows of the table under `### Flags of `modelsd COMMAND``.
+fn flag_table(command: &str) -> Vec<&'static str> {
     let readme = include_str!("../../README.md");
-    let table: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `--")).collect();
-    let command = Args::command();
-    let serve = command.find_subcommand("serve").unwrap();
-    let mut flags = 0;
-    for arg in serve
-        .get_arguments()
-        .filter(|arg| !matches!(arg.get_id().as_str(), "help" | "version"))
-    {
-        let flag = format!("| `--{}`", arg.get_long().unwrap());
-        let row = table
-            .iter()
-            .find(|row| row.starts_with(&flag))
-            .unwrap_or_else(|| panic!("no row {flag}"));
-        let variable = format!("`{}`", arg.get_env().unwrap().to_str().unwrap());
-        assert!(row.contains(&variable), "{row} does not name {variable}");
-        flags += 1;
+    let heading = format!("### Flags of `modelsd {command}`\n");
+    let (_, section) = readme.split_once(&heading).unwrap();
+    let lines = section.lines().take_while(|line| !line.starts_with('#'));
+    lines.filter(|line| line.starts_with("| `")).collect()
+}
+
+#[test]
+fn the_readme_has_every_flag_with_its_variable_and_no_other() {
+    for name in ["serve", "bench"] {
+        let table = flag_table(name);
+        let command = Args::command();
+        let command = command.find_subcommand(name).unwrap();
+        let mut flags = 0;
+        for arg in command
+            .get_arguments()
+            .filter(|arg| !matches!(arg.get_id().as_str(), "help" | "version"))
+        {
+            let flag = match (arg.get_long(), arg.get_value_names()) {
+                (Some(long), _) => format!("| `--{long}`"),
+                (None, names) => format!("| `{}`", names.unwrap()[0]),
+            };
+            let row = table
+                .iter()
+                .find(|row| row.starts_with(&flag))
+                .unwrap_or_else(|| panic!("no row {flag} for `modelsd {name}`"));
+            if let Some(variable) = arg.get_env() {
+                let variable = format!("`{}`", variable.to_str().unwrap());
+                assert!(row.contains(&variable), "{row} does not name {variable}");
+            }
+            flags += 1;
+        }
+        assert_eq!(
+            table.len(),
+            flags,
+            "rows of flags of `modelsd {name}` that do not exist"
+        );
     }
-    assert_eq!(table.len(), flags, "rows of flags that do not exist");
 }

@@ -138,6 +138,75 @@ pub(super) fn backoff(text: &str) -> Reading<f64> {
     }
 }
 
+/// Connections beyond this want more files than systems give.
+const MAX_CONNECTIONS: usize = 10_000;
+
+/// A time with a unit, `10s`, `500ms` or `2m`; without one, seconds.
+pub(super) fn span(text: &str) -> Reading<Duration> {
+    match unit_of_time(text) {
+        Some(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err((
+            Duration::from_secs(1),
+            "use a time such as 10s, 500ms or 2m".into(),
+        )),
+    }
+}
+
+/// The same, zero allowed.
+pub(super) fn span_or_none(text: &str) -> Reading<Duration> {
+    unit_of_time(text).ok_or((Duration::ZERO, "use a time such as 2s, 500ms, or 0".into()))
+}
+
+fn unit_of_time(text: &str) -> Option<Duration> {
+    let (number, factor) = match text.strip_suffix("ms") {
+        Some(number) => (number, 0.001),
+        None => match (text.strip_suffix('s'), text.strip_suffix('m')) {
+            (Some(number), _) => (number, 1.0),
+            (None, Some(number)) => (number, 60.0),
+            (None, None) => (text, 1.0),
+        },
+    };
+    let seconds = number.trim().parse::<f64>().ok()? * factor;
+    // A day: longer is no measurement.
+    (0.0..=86_400.0)
+        .contains(&seconds)
+        .then(|| Duration::from_secs_f64(seconds))
+}
+
+/// Numbers of connections, with commas between them.
+pub(super) fn concurrency(text: &str) -> Reading<Vec<usize>> {
+    let numbers: Result<Vec<usize>, _> = text.split(',').map(|number| number.trim().parse()).collect();
+    match numbers {
+        Ok(numbers)
+            if numbers
+                .iter()
+                .all(|number| (1..=MAX_CONNECTIONS).contains(number)) =>
+        {
+            Ok(numbers)
+        }
+        _ => Err((
+            vec![1],
+            format!("use numbers from 1 to {MAX_CONNECTIONS}, such as 1,8,64"),
+        )),
+    }
+}
+
+/// Requests a second.
+pub(super) fn rate(text: &str) -> Reading<f64> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.001..=1e6).contains(&rate) => Ok(rate),
+        _ => Err((1.0, "use a number from 0.001 to 1000000".into())),
+    }
+}
+
+/// Rows of a request.
+pub(super) fn rows(text: &str) -> Reading<NonZeroUsize> {
+    match text.parse::<NonZeroUsize>() {
+        Ok(rows) if rows.get() <= 10_000_000 => Ok(rows),
+        _ => Err((NonZeroUsize::MIN, "use a number from 1 to 10000000".into())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,5 +242,27 @@ mod tests {
             assert!(seconds(text).is_err(), "{text}");
         }
         assert_eq!(grace("0").unwrap(), Duration::ZERO);
+    }
+
+    #[test]
+    fn times_have_units() {
+        for (text, milliseconds) in [("10", 10_000), ("1.5s", 1500), ("20ms", 20), ("2m", 120_000)] {
+            assert_eq!(span(text).unwrap(), Duration::from_millis(milliseconds), "{text}");
+        }
+        for text in ["", "s", "0", "-1s", "2h", "NaN", "1e9"] {
+            assert!(span(text).is_err(), "{text}");
+        }
+        assert_eq!(span_or_none("0").unwrap(), Duration::ZERO);
+    }
+
+    #[test]
+    fn steps_are_numbers_of_connections() {
+        assert_eq!(concurrency("1, 8,64").unwrap(), [1, 8, 64]);
+        for text in ["", "0", "1,", "1;2", "10001"] {
+            assert!(concurrency(text).is_err(), "{text}");
+        }
+        for text in ["0", "-1", "inf", "NaN", "1e7"] {
+            assert!(rate(text).is_err(), "{text}");
+        }
     }
 }

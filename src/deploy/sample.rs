@@ -49,7 +49,7 @@ impl Samples {
 
 /// The input example as a request body. A file that is not there, too long or of another form is no example: MLflow
 /// itself serves such models.
-fn example_body(dir: &ArtifactDir) -> Option<(String, Vec<u8>)> {
+pub fn example_body(dir: &ArtifactDir) -> Option<(String, Vec<u8>)> {
     let MlModel {
         input_example,
         serving_input,
@@ -88,7 +88,7 @@ fn small_file(dir: &ArtifactDir, file: &str) -> Option<Vec<u8>> {
 }
 
 /// One row and eight rows of ones, empty texts and the like; none where a type has no obvious value.
-fn made(signature: &Signature) -> Vec<Batch> {
+pub fn made(signature: &Signature) -> Vec<Batch> {
     let row = |rows: usize| -> Option<Batch> {
         let body = match signature.inputs.as_ref()? {
             Schema::Columns(schema) => {

@@ -48,6 +48,7 @@ fn help_texts_change_only_on_purpose() {
         ("serve.txt", &[&["serve"]]),
         ("predict.txt", &[&["predict"]]),
         ("inspect.txt", &[&["inspect"]]),
+        ("bench.txt", &[&["bench"]]),
         ("pin.txt", &[&["pin"], &["unpin"]]),
         (
             "registry.txt",

@@ -2,6 +2,7 @@
 
 mod admin;
 mod batching;
+mod bench;
 mod bundled;
 mod codec_csv;
 mod codec_json;

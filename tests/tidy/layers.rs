@@ -4,6 +4,7 @@
 pub const LAYERS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("telemetry", &[]),
+    ("bench", &[]),
     ("flavor", &["model"]),
     ("routing", &["model"]),
     ("client", &["model", "telemetry"]),
@@ -30,6 +31,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "registry",
             "artifact",
             "batching",
+            "bench",
             "flavor",
             "deploy",
             "protocol",

@@ -1,0 +1,221 @@
+#!/usr/bin/env bash
+# Compares modelsd with a handler that has a fixed reply, with ONNX Runtime in a loop, with `mlflow models serve` and with
+# MLServer, on the same models and requests, and writes benches/RESULTS.md.
+#
+# usage: scripts/bench.sh [--quick] [-h]
+#   --quick    without mlflow and MLServer, and without making a Python environment: cases whose model is not bundled are
+#              left out unless an earlier run made .venv-bench
+#   DURATION   seconds that each server is measured in each step [10]
+#   WARM_UP    seconds of load before that [2]
+#   OUT        file that is written [benches/RESULTS.md]
+#   PORT       first of six ports on 127.0.0.1 that are free [5950]
+#   PYTHON     the Python that environments are made from, with pip [python3]
+#
+# Where there are two cores, servers run on the first and the load on the second. All servers of a case run side by side
+# and are measured in turns of a second, so that the noise of the machine meets them alike; but idle servers take a
+# little of the core, too. Leave the machine alone meanwhile.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+quick=no
+case ${1-} in
+  "") ;;
+  --quick) quick=yes ;;
+  -h | --help) sed -n '2,/^set -e/{/^set -e/!s/^# \{0,1\}//p;}' scripts/bench.sh; exit 0 ;;
+  *) echo "bench: unknown argument \`$1\` (see -h)" >&2; exit 64 ;;
+esac
+duration=${DURATION:-10} warm_up=${WARM_UP:-2} out=${OUT:-benches/RESULTS.md}
+port=${PORT:-5950} python=${PYTHON:-python3}
+root=$PWD
+work=$(mktemp -d)
+started=()
+
+say() { printf '%s\n' "$*" >&2; }
+
+# Each server has a process group of its own, for some start others.
+stop_servers() {
+  local group
+  for group in ${started[@]+"${started[@]}"}; do
+    kill -TERM -- "-$group" 2>/dev/null || true
+  done
+  for group in ${started[@]+"${started[@]}"}; do
+    wait "$group" 2>/dev/null || true
+    kill -KILL -- "-$group" 2>/dev/null || true
+  done
+  started=()
+}
+finish() {
+  stop_servers
+  rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+server_core=() load_core=() pinned="nothing is pinned: there is one core, or no taskset"
+if [ "$(nproc)" -ge 2 ] && command -v taskset >/dev/null; then
+  server_core=(taskset -c 0) load_core=(taskset -c 1) pinned="servers on core 0, load on core 1"
+fi
+
+start() { # LOG COMMAND...
+  local log=$1
+  shift
+  setsid ${server_core[@]+"${server_core[@]}"} "$@" >"$log" 2>&1 </dev/null &
+  started+=($!)
+}
+
+# Asks for 200 for up to two minutes, or until the server has ended.
+wait_for() { # URL [FILE with a request]
+  local end=$((SECONDS + 120)) body=()
+  [ $# -lt 2 ] || body=(-H 'content-type: application/json' --data-binary "@$2")
+  while [ "$SECONDS" -lt "$end" ]; do
+    curl -sf -m 10 -o /dev/null ${body[@]+"${body[@]}"} "$1" && return
+    kill -0 "${started[-1]}" 2>/dev/null || return 1
+    sleep 0.2
+  done
+  return 1
+}
+
+# The answer to the request of a case goes to a file; fails unless it is 200.
+ask() { # URL REQUEST ANSWER
+  local status
+  status=$(curl -s -m 60 -o "$3" -w '%{http_code}' -H 'content-type: application/json' --data-binary "@$2" "$1") || true
+  [ "$status" = 200 ]
+}
+
+# A Python environment that is made once.
+environment() { # FOLDER REQUIREMENT...
+  local folder=$1
+  shift
+  [ -f "$folder/complete" ] && return
+  say "making the Python environment $folder (some minutes, once) ..."
+  rm -rf "$folder"
+  "$python" -m venv --without-pip "$folder" &&
+    "$python" -m pip --python "$folder/bin/python" install --quiet --disable-pip-version-check "$@" >&2 &&
+    touch "$folder/complete"
+}
+
+say "building ..."
+cargo build --release --locked --bin modelsd
+yardstick=$(cargo build --release --locked --bench yardstick --message-format=json-render-diagnostics | "$python" -c '
+import json, sys
+artifacts = (json.loads(line) for line in sys.stdin)
+print([one["executable"] for one in artifacts if one.get("target", {}).get("name") == "yardstick"][0])')
+modelsd=$root/${CARGO_TARGET_DIR:-target}/release/modelsd
+[ -n "${ORT_DYLIB_PATH:-}" ] || scripts/fetch-onnxruntime.sh -q || say "going on without ONNX Runtime"
+
+absent=() mlflow=no mlserver=no
+if [ "$quick" = yes ]; then
+  absent+=("\`mlflow models serve\` and MLServer: left out by \`--quick\`.")
+else
+  if environment .venv-bench -r scripts/requirements.txt; then mlflow=yes; else
+    absent+=("\`mlflow models serve\`: scripts/requirements.txt could not be installed from PyPI.")
+  fi
+  if environment .venv-mlserver mlserver==1.7.1 mlserver-mlflow==1.7.1 mlflow==3.17.2 onnx==1.23.2 onnxruntime==1.31.1; then
+    mlserver=yes
+  else
+    absent+=("MLServer: mlserver 1.7.1 could not be installed from PyPI on $("$python" --version).")
+  fi
+fi
+version() { "$1/bin/python" -c 'import importlib.metadata as m, sys; print(m.version(sys.argv[1]))' "$2"; }
+
+mkdir -p "$work/iris" "$work/tables"
+printf '{"inputs": [[5.1, 3.5, 1.4, 0.2]]}' >"$work/iris/request.json"
+cp -r models/iris/1 "$work/iris/model"
+cases=(iris)
+if [ -x .venv-bench/bin/python ]; then
+  .venv-bench/bin/python scripts/make_bench_models.py "$work" && cases+=(pipeline wide network)
+else
+  absent+=("The cases \`pipeline\`, \`wide\` and \`network\`: there is no .venv-bench to make their models with.")
+fi
+
+title() {
+  case $1 in
+    iris) echo "iris, logistic regression, \`inputs\`, 1 row of 4 numbers" ;;
+    pipeline) echo "Pipeline with boosted trees, \`dataframe_split\`, 1 row of 12 named columns" ;;
+    wide) echo "Logistic regression, \`inputs\`, 1,000 rows of 30 numbers" ;;
+    network) echo "Network with three layers of 512, \`inputs\`, 1 row of 128 numbers" ;;
+  esac
+}
+
+# Each server of a case is started, asked once, and measured only if that is answered.
+measure() { # CASE CONNECTIONS
+  local case=$1 connections=$2 folder=$work/$1 answer=$work/$1/answer url=http://127.0.0.1
+  local request=$folder/request.json notes=$folder/notes targets=()
+  : >"$notes"
+  say "== $case"
+  MODELSD_CACHE_DIR=$work/cache start "$folder/modelsd.log" "$modelsd" serve -m "$folder/model" --port "$port"
+  if ! wait_for "$url:$port/ping" || ! ask "$url:$port/invocations" "$request" "$answer"; then
+    say "bench: modelsd does not answer the case $case:"
+    tail -n 5 "$folder/modelsd.log" >&2
+    exit 1
+  fi
+  start "$folder/fixed.log" "$yardstick" fixed-reply "127.0.0.1:$((port + 1))" "$answer"
+  wait_for "$url:$((port + 1))/invocations" "$request" || { say "bench: the fixed reply does not start"; exit 1; }
+  targets+=(--compare "modelsd=$url:$port/invocations")
+  if [ "$mlflow" = yes ]; then
+    PATH=$root/.venv-bench/bin:$PATH MLFLOW_DISABLE_TELEMETRY=true start "$folder/mlflow.log" \
+      mlflow models serve -m "$folder/model" --env-manager local --host 127.0.0.1 --port "$((port + 2))" --workers 1
+    if wait_for "$url:$((port + 2))/ping" && ask "$url:$((port + 2))/invocations" "$request" "$answer.mlflow"; then
+      targets+=(--compare "mlflow models serve=$url:$((port + 2))/invocations")
+    else
+      echo "\`mlflow models serve\` did not answer: $(head -c 200 "$answer.mlflow" 2>/dev/null || tail -n 1 "$folder/mlflow.log")" >>"$notes"
+    fi
+  fi
+  if [ "$mlserver" = yes ]; then
+    mkdir "$folder/mlserver"
+    printf '{"host": "127.0.0.1", "http_port": %s, "grpc_port": %s, "metrics_port": %s, "parallel_workers": 0, "debug": false}' \
+      "$((port + 3))" "$((port + 4))" "$((port + 5))" >"$folder/mlserver/settings.json"
+    printf '{"name": "model", "implementation": "mlserver_mlflow.MLflowRuntime", "parameters": {"uri": "%s"}}' \
+      "$folder/model" >"$folder/mlserver/model-settings.json"
+    PATH=$root/.venv-mlserver/bin:$PATH MLFLOW_DISABLE_TELEMETRY=true start "$folder/mlserver.log" \
+      mlserver start "$folder/mlserver"
+    if wait_for "$url:$((port + 3))/v2/health/ready" &&
+      ask "$url:$((port + 3))/invocations" "$request" "$answer.mlserver"; then
+      targets+=(--compare "MLServer=$url:$((port + 3))/invocations")
+    else
+      echo "MLServer did not answer: $(head -c 200 "$answer.mlserver" 2>/dev/null || tail -n 1 "$folder/mlserver.log")" >>"$notes"
+    fi
+  fi
+  # A server without a success ends the program with 1, after the report.
+  ${load_core[@]+"${load_core[@]}"} "$modelsd" bench "fixed reply=$url:$((port + 1))/invocations" "${targets[@]}" \
+    --body "$request" --concurrency "$connections" --duration "$duration" --warm-up "$warm_up" --json \
+    >"$folder/report.json" || [ -s "$folder/report.json" ]
+  stop_servers
+  ${server_core[@]+"${server_core[@]}"} "$yardstick" in-process "$folder/model" "$request" "$duration" \
+    >"$folder/in_process.json" || echo "ONNX Runtime could not be run in a loop." >>"$notes"
+  "$python" scripts/bench_table.py "$(title "$case")" "$folder/report.json" "$folder/in_process.json" "$notes" \
+    >"$work/tables/$case"
+}
+
+for case in "${cases[@]}"; do
+  case $case in
+    iris) measure iris 1,64 ;;
+    wide) measure wide 1 ;;
+    *) measure "$case" 64 ;;
+  esac
+done
+
+fact() { sed -n "s/^$1[[:space:]]*: //p" /proc/cpuinfo | head -n 1; }
+{
+  echo "# How fast modelsd is beside others"
+  echo
+  echo "Written by \`scripts/bench.sh\` on $(date -u +%Y-%m-%d). Closed loop, $duration s a server and step after $warm_up s of warm-up, in turns of a"
+  echo "second. *fixed reply* is a bare axum handler with modelsd's answer to the same request: the limit. Ratios are to it, from"
+  echo "the same run; the loop without a server ran by itself."
+  echo
+  echo "| | |"
+  echo "| --- | --- |"
+  echo "| processor | $(fact 'model name'), $(nproc) cores; $pinned |"
+  echo "| load average at the end | $(cut -d' ' -f1-3 /proc/loadavg) |"
+  echo "| kernel | $(uname -sr) |"
+  echo "| modelsd | $("$modelsd" --version), commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown), $(rustc --version) |"
+  engine=$("$modelsd" inspect models/iris/1 | sed -n 's/^engine *//p')
+  echo "| engine | $engine |"
+  [ "$mlflow" = no ] || echo "| mlflow | $(version .venv-bench mlflow), onnxruntime $(version .venv-bench onnxruntime), $(.venv-bench/bin/python --version), 1 worker |"
+  [ "$mlserver" = no ] || echo "| MLServer | $(version .venv-mlserver mlserver), mlserver-mlflow, onnxruntime $(version .venv-mlserver onnxruntime), no parallel workers |"
+  echo
+  for line in ${absent[@]+"${absent[@]}"}; do printf 'Not measured: %s\n\n' "$line"; done
+  for case in "${cases[@]}"; do cat "$work/tables/$case"; done
+} >"$work/results.md"
+sed -e :a -e '/^\n*$/{$d;N;ba' -e '}' "$work/results.md" >"$out"
+say "wrote $out"
