@@ -61,7 +61,8 @@ impl OneRow {
         feeds: &[Feed<'_>],
         expected: &Outputs,
     ) -> OneRow {
-        let Ok(mut kept) = Kept::new(session.allocator(), graph, feeds, expected) else {
+        // Of the process, not of the session: the values may outlive it.
+        let Ok(mut kept) = Kept::new(&Allocator::default(), graph, feeds, expected) else {
             return OneRow::Never;
         };
         match kept.run(session, graph, feeds) {
