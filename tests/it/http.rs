@@ -151,6 +151,9 @@ fn a_body_that_is_too_long_takes_no_place_while_the_rest_of_it_is_awaited() {
     let becomes = |status: u16| (0..500).any(|_| server.invoke(SEED).status == status);
     // The control: a body within the limit has the only place until it is there.
     let awaited = begin(1000);
+    while !server.metrics().lines().any(|line| line == "modelsd_in_flight 1") {
+        std::thread::sleep(Duration::from_millis(2));
+    }
     assert!(becomes(503));
     drop(awaited);
     assert!(becomes(200));
