@@ -1,11 +1,13 @@
 //! The HTTP edge: sockets, limits, headers, the routes of `mlflow models serve`, `/metrics`, and the admin API.
 
 pub mod admin;
+pub mod encoding;
 pub mod listener;
 pub mod webhook;
 
 mod answer;
 mod body;
+mod compression;
 mod health;
 mod invocations;
 mod models;

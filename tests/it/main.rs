@@ -7,6 +7,7 @@ mod codec_json;
 mod codec_json_fast;
 mod codec_output;
 mod conformance;
+mod content_coding;
 mod echo;
 mod engines;
 mod help;
