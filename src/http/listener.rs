@@ -1,38 +1,36 @@
 //! The listener: accepts connections within their bounds, and stops without dropping a request.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, Ready};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio_io_timeout::TimeoutStream;
+use tokio::sync::{Semaphore, watch};
 
 use super::Config;
+use super::connection::{self, Builders};
 
 /// Wait after a failed accept (no file descriptors left, usually), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Headers a request may have.
-const MAX_HEADERS: usize = 128;
+
+/// A stream whose first bytes can be looked at.
+pub(super) trait Socket: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sync + 'static {
+    /// As the method of the same name of tokio's streams.
+    fn ready(&self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send;
+    /// As the method of the same name of tokio's streams.
+    fn try_io<T>(&self, interest: Interest, io: impl FnOnce() -> io::Result<T>) -> io::Result<T>;
+}
 
 /// Serves until `stop` ends, then lets the requests in flight end within [`Config::shutdown_grace`].
 ///
-/// Cancel-safe: dropping the future closes the listener and leaves the connections to end by themselves.
+/// Cancel-safe: dropping the future closes the listener and tells the connections to end.
 pub async fn serve(listener: TcpListener, router: Router, config: &Config, stop: impl Future<Output = ()>) {
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(config.client_timeout)
-        .max_buf_size(config.max_header_bytes)
-        .max_headers(MAX_HEADERS);
-    let service = TowerToHyperService::new(router);
-    let graceful = GracefulShutdown::new();
+    let builders = Arc::new(Builders::new(config));
     let connections = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
+    let (stopping, told) = watch::channel(());
     let mut stop = std::pin::pin!(stop);
     let mut accept_fails = false;
 
@@ -54,26 +52,22 @@ pub async fn serve(listener: TcpListener, router: Router, config: &Config, stop:
             }
         };
         accept_fails = false;
-        // Answers are written whole; waiting to fill a packet only delays them.
-        let _ = stream.set_nodelay(true);
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(config.client_timeout));
-        let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service.clone());
-        let connection = graceful.watch(connection);
+        let (builders, told) = (Arc::clone(&builders), told.clone());
+        let served = connection::serve(stream, router.clone(), builders, told);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended");
-            }
+            served.await;
             drop(permit);
         });
     }
 
-    drop(listener);
+    drop((listener, told));
     tracing::info!(
         grace_seconds = config.shutdown_grace.as_secs_f64(),
         "stopping: no new connections"
     );
-    if tokio::time::timeout(config.shutdown_grace, graceful.shutdown())
+    stopping.send_replace(());
+    // Each connection has a receiver until it ends.
+    if tokio::time::timeout(config.shutdown_grace, stopping.closed())
         .await
         .is_err()
     {
@@ -87,6 +81,36 @@ async fn accept(
 ) -> io::Result<(TcpStream, Option<tokio::sync::OwnedSemaphorePermit>)> {
     // The semaphore is never closed.
     let permit = Arc::clone(connections).acquire_owned().await.ok();
+    Ok((accept_tcp(listener).await?, permit))
+}
+
+async fn accept_tcp(listener: &TcpListener) -> io::Result<TcpStream> {
     let (stream, _) = listener.accept().await?;
-    Ok((stream, permit))
+    // Answers are written whole; waiting to fill a packet only delays them. A client that is gone already fails here.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+impl Socket for TcpStream {
+    async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        TcpStream::ready(self, interest).await
+    }
+
+    fn try_io<T>(&self, interest: Interest, io: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        TcpStream::try_io(self, interest, io)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn accepted_sockets_send_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        // The control: a socket that nobody set does wait.
+        assert!(!client.nodelay().unwrap());
+        assert!(accept_tcp(&listener).await.unwrap().nodelay().unwrap());
+    }
 }

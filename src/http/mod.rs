@@ -8,6 +8,7 @@ pub mod webhook;
 mod answer;
 mod body;
 mod compression;
+mod connection;
 mod health;
 mod invocations;
 mod models;

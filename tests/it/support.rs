@@ -225,7 +225,7 @@ impl Answer {
 }
 
 /// Reads one answer, by its content length or its chunks; `None` when the server closed without one.
-pub fn read_answer(stream: &mut TcpStream) -> Option<Answer> {
+pub fn read_answer(stream: &mut impl Read) -> Option<Answer> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|&length| length > 0)?;
