@@ -5,16 +5,26 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, Ready};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::Config;
+use super::admin::Local;
 use super::connection::{self, Builders};
+use super::unix::SocketFile;
 
 /// Wait after a failed accept (no file descriptors left, usually), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where connections come in.
+pub struct Doors {
+    /// The port.
+    pub tcp: TcpListener,
+    /// The Unix domain socket, where there is one.
+    pub unix: Option<SocketFile>,
+}
 
 /// A stream whose first bytes can be looked at.
 pub(super) trait Socket: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sync + 'static {
@@ -26,9 +36,11 @@ pub(super) trait Socket: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sync + '
 
 /// Serves until `stop` ends, then lets the requests in flight end within [`Config::shutdown_grace`].
 ///
-/// Cancel-safe: dropping the future closes the listener and tells the connections to end.
-pub async fn serve(listener: TcpListener, router: Router, config: &Config, stop: impl Future<Output = ()>) {
+/// Cancel-safe: dropping the future closes the listeners and tells the connections to end.
+pub async fn serve(doors: Doors, router: Router, config: &Config, stop: impl Future<Output = ()>) {
     let builders = Arc::new(Builders::new(config));
+    // Who can open the file of the socket is on this machine.
+    let local = router.clone().layer(Extension(Local));
     let connections = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
     let (stopping, told) = watch::channel(());
     let mut stop = std::pin::pin!(stop);
@@ -38,7 +50,7 @@ pub async fn serve(listener: TcpListener, router: Router, config: &Config, stop:
         let accepted = tokio::select! {
             biased;
             () = &mut stop => break,
-            accepted = accept(&listener, &connections) => accepted,
+            accepted = accept(&doors, &connections) => accepted,
         };
         let (stream, permit) = match accepted {
             Ok(accepted) => accepted,
@@ -53,14 +65,25 @@ pub async fn serve(listener: TcpListener, router: Router, config: &Config, stop:
         };
         accept_fails = false;
         let (builders, told) = (Arc::clone(&builders), told.clone());
-        let served = connection::serve(stream, router.clone(), builders, told);
-        tokio::spawn(async move {
-            served.await;
-            drop(permit);
-        });
+        match stream {
+            Accepted::Tcp(stream) => {
+                let served = connection::serve(stream, router.clone(), builders, told);
+                tokio::spawn(async move {
+                    served.await;
+                    drop(permit);
+                });
+            }
+            Accepted::Unix(stream) => {
+                let served = connection::serve(stream, local.clone(), builders, told);
+                tokio::spawn(async move {
+                    served.await;
+                    drop(permit);
+                });
+            }
+        }
     }
 
-    drop((listener, told));
+    drop((doors, told));
     tracing::info!(
         grace_seconds = config.shutdown_grace.as_secs_f64(),
         "stopping: no new connections"
@@ -75,13 +98,25 @@ pub async fn serve(listener: TcpListener, router: Router, config: &Config, stop:
     }
 }
 
+enum Accepted {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
 async fn accept(
-    listener: &TcpListener,
+    doors: &Doors,
     connections: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, Option<tokio::sync::OwnedSemaphorePermit>)> {
+) -> io::Result<(Accepted, Option<tokio::sync::OwnedSemaphorePermit>)> {
     // The semaphore is never closed.
     let permit = Arc::clone(connections).acquire_owned().await.ok();
-    Ok((accept_tcp(listener).await?, permit))
+    let stream = match &doors.unix {
+        None => Accepted::Tcp(accept_tcp(&doors.tcp).await?),
+        Some(unix) => tokio::select! {
+            stream = accept_tcp(&doors.tcp) => Accepted::Tcp(stream?),
+            stream = unix.accept() => Accepted::Unix(stream?),
+        },
+    };
+    Ok((stream, permit))
 }
 
 async fn accept_tcp(listener: &TcpListener) -> io::Result<TcpStream> {
@@ -98,6 +133,16 @@ impl Socket for TcpStream {
 
     fn try_io<T>(&self, interest: Interest, io: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         TcpStream::try_io(self, interest, io)
+    }
+}
+
+impl Socket for UnixStream {
+    async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        UnixStream::ready(self, interest).await
+    }
+
+    fn try_io<T>(&self, interest: Interest, io: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        UnixStream::try_io(self, interest, io)
     }
 }
 

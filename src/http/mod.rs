@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod encoding;
 pub mod listener;
+pub mod unix;
 pub mod webhook;
 
 mod answer;

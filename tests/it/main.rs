@@ -21,3 +21,4 @@ mod mlmodel;
 mod registry;
 mod registry_writers;
 mod support;
+mod unix_socket;

@@ -157,6 +157,12 @@ impl Server {
         );
     }
 
+    /// Kills it, which leaves it no time to tidy up.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Waits for its end; the exit status and what it logged since it listened.
     pub fn wait(mut self) -> (ExitStatus, String) {
         let start = Instant::now();
