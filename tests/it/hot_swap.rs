@@ -33,8 +33,8 @@ fn every_change_of_the_embedded_registry_is_served() {
     ));
     wait_for_version(&server, "iris", "3");
     // An empty answer unloads nothing.
-    house.say("transition iris 3 Archived");
     house.say("transition iris 1 Archived");
+    house.say("transition iris 3 Archived");
     wait_for("the stage is empty", || {
         !status(&server, "iris")["registry"]["problem"].is_null()
     });
