@@ -126,6 +126,8 @@ pub struct ServeConfig {
     pub host: String,
     /// Port to listen on; 0 takes a free one.
     pub port: u16,
+    /// Unix domain socket to listen on as well.
+    pub uds: Option<PathBuf>,
     /// Predictors of the deployment.
     pub predictors: NonZeroUsize,
     /// Threads that run requests.
@@ -209,6 +211,7 @@ impl ServeConfig {
             registry,
             host: check.text(&args.host, &["MLFLOW_HOST"], "127.0.0.1"),
             port: check.parsed("--port", &args.port, &["MLFLOW_PORT"], "5001", units::port),
+            uds: args.uds.clone(),
             predictors: check.count("--predictors", &args.predictors, cores),
             threads: check.count("--threads", &args.threads, cores),
             batching: check.batching(&args.batching),

@@ -23,7 +23,9 @@ use crate::deploy::reconcile::{FirstPass, Reconciler};
 use crate::deploy::slot::Slot;
 use crate::deploy::starter::Starter;
 use crate::http::admin::Guard;
+use crate::http::listener::Doors;
 use crate::http::routes::Routes;
+use crate::http::unix::SocketFile;
 use crate::http::webhook::Verifier;
 use crate::http::{self, App};
 use crate::protocol::Codecs;
@@ -101,6 +103,8 @@ async fn follow_and_answer(
     let address = listener
         .local_addr()
         .context("cannot learn the address listened on")?;
+    let unix = config.uds.as_deref();
+    let unix = unix.map(|path| SocketFile::listen(path, BACKLOG)).transpose()?;
     // The signal is caught before anybody can know the port, so that none is missed.
     let stop = stop_signal().context("cannot catch signals")?;
     let guard = Guard::new(follow.admin_token.as_deref(), &[address.ip()]);
@@ -127,7 +131,11 @@ async fn follow_and_answer(
     });
     let url = format!("http://{address}");
     tracing::info!(%address, "listening");
-    let answering = http::listener::serve(listener, Routes::new(app), &config.http, stop);
+    if let Some(path) = &config.uds {
+        tracing::info!(path = %path.display(), "listening");
+    }
+    let doors = Doors { tcp: listener, unix };
+    let answering = http::listener::serve(doors, Routes::new(app), &config.http, stop);
     let ready = async {
         let Ok(pass) = first_pass.await else { return Ok(()) };
         report(&pass, &url, &fleet, start)

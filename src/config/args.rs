@@ -35,6 +35,10 @@ pub struct ServeArgs {
     /// Port to listen on, 0 for a free one [default: 5001; also MLFLOW_PORT]
     #[arg(short, long, env = "MODELSD_PORT")]
     pub port: Option<String>,
+    /// Unix domain socket to listen on besides the port. The file of a server that has died is replaced; the umask says
+    /// who may connect, and who may, may also pin and reload without a token where none is set
+    #[arg(long, env = "MODELSD_UDS", value_name = "PATH")]
+    pub uds: Option<PathBuf>,
     /// Predictors: calls of the model that may run at once [default: number of cores]
     #[arg(long, env = "MODELSD_PREDICTORS", value_name = "N")]
     pub predictors: Option<String>,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
 use serde::Deserialize;
@@ -17,7 +17,12 @@ use super::App;
 use super::answer::JSON;
 use crate::deploy::reconcile::ControlError;
 
-/// Who may change things: whoever knows the token, or, where none is set, whoever reaches a loopback address.
+/// Marks requests that came through the Unix domain socket.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Local;
+
+/// Who may change things: whoever knows the token, or, where none is set, whoever reaches a loopback address or the Unix
+/// domain socket.
 #[derive(Clone)]
 pub struct Guard {
     /// SHA-256 of the token: comparing digests takes the same time wherever two tokens differ, and the token itself is
@@ -27,7 +32,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// A guard for a server that listens on these addresses.
+    /// A guard for a server that listens on these addresses, and perhaps on a Unix domain socket.
     pub fn new(token: Option<&str>, listening: &[IpAddr]) -> Guard {
         Guard {
             token: token.map(digest),
@@ -40,7 +45,7 @@ impl Guard {
         self.token.is_none() && self.loopback
     }
 
-    fn check(&self, headers: &HeaderMap) -> Result<(), Box<Response<Body>>> {
+    fn check(&self, headers: &HeaderMap, local: bool) -> Result<(), Box<Response<Body>>> {
         // Browsers say from which page a request comes; no page of another site may change anything here.
         let host = headers
             .get(HOST)
@@ -57,7 +62,7 @@ impl Guard {
                 "Requests from pages of another site are refused.",
             )));
         }
-        match (&self.token, self.loopback) {
+        match (&self.token, self.loopback || local) {
             (None, true) => Ok(()),
             (None, false) => Err(Box::new(denied(
                 "Changes over the network need a token: start the server with --admin-token-file or \
@@ -100,10 +105,11 @@ struct Pin {
 pub(super) async fn pin(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
+    local: Option<Extension<Local>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    if let Err(refused) = app.guard.check(&headers) {
+    if let Err(refused) = app.guard.check(&headers, local.is_some()) {
         return *refused;
     }
     let version = match serde_json::from_slice(&body) {
@@ -135,9 +141,10 @@ pub(super) async fn pin(
 pub(super) async fn unpin(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
+    local: Option<Extension<Local>>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    if let Err(refused) = app.guard.check(&headers) {
+    if let Err(refused) = app.guard.check(&headers, local.is_some()) {
         return *refused;
     }
     match app.control.unpin(&name).await {
@@ -148,8 +155,13 @@ pub(super) async fn unpin(
 
 /// `POST /api/reload`, or `POST /api/reload?model=name`: asks the registry now, and tries versions that were rejected
 /// again.
-pub(super) async fn reload(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
-    if let Err(refused) = app.guard.check(&headers) {
+pub(super) async fn reload(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    local: Option<Extension<Local>>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    if let Err(refused) = app.guard.check(&headers, local.is_some()) {
         return *refused;
     }
     let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
@@ -203,12 +215,16 @@ mod tests {
     use super::*;
 
     fn status(guard: &Guard, headers: &[(&'static str, &'static str)]) -> Option<u16> {
+        status_from(guard, headers, false)
+    }
+
+    fn status_from(guard: &Guard, headers: &[(&'static str, &'static str)], local: bool) -> Option<u16> {
         let headers = headers
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)))
             .collect();
         guard
-            .check(&headers)
+            .check(&headers, local)
             .err()
             .map(|response| response.status().as_u16())
     }
@@ -225,6 +241,22 @@ mod tests {
         assert_eq!(status(&Guard::new(None, &[local, public]), &[]), Some(403));
         assert_eq!(status(&Guard::new(None, &[local]), &[]), None);
         assert_eq!(status(&Guard::new(Some("t"), &[local]), &[]), Some(401));
+    }
+
+    #[test]
+    fn the_unix_socket_is_as_good_as_loopback() {
+        let public: IpAddr = [10, 0, 0, 1].into();
+        let open = Guard::new(None, &[public]);
+        assert_eq!(status_from(&open, &[], true), None);
+        assert_eq!(status_from(&open, &[], false), Some(403));
+        assert_eq!(
+            status_from(&Guard::new(Some("t"), &[public]), &[], true),
+            Some(401)
+        );
+        assert_eq!(
+            status_from(&open, &[("origin", "http://evil.example")], true),
+            Some(403)
+        );
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use axum::http::{HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 
+use super::compression::Coded;
+use super::encoding;
 use crate::deploy::deployment::Deployment;
 use crate::protocol;
 use crate::serve::call::Timing;
@@ -20,8 +22,8 @@ const MODEL_VERSION: HeaderName = HeaderName::from_static("x-model-version");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Predictions.
-pub(super) fn predictions(body: Vec<u8>) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
+pub(super) fn predictions(body: Coded) -> Response<Body> {
+    let mut response = body.into_response();
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
 }
@@ -36,6 +38,15 @@ pub(super) fn failure(error: &Error) -> Response<Body> {
     if let Some(after) = answer.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
     }
+    response
+}
+
+/// A refusal of the body's content coding, which says what is read (RFC 9110, 15.5.16).
+pub(super) fn unread_coding(error: &Error) -> Response<Body> {
+    let mut response = failure(error);
+    response
+        .headers_mut()
+        .insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding::READ));
     response
 }
 

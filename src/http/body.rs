@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
 
+use super::encoding;
 use crate::serve::error::{Error, Kind};
 
 /// What is read and thrown away of a body that is too long, so that its sender comes to hear the refusal: closing a
@@ -98,6 +99,18 @@ async fn collect(body: &mut Body, announced: Option<u64>, limit: usize) -> Resul
         }
     }
     Ok(first.unwrap_or_else(|| joined.freeze()))
+}
+
+/// What the protocol answers to a body that was not expanded.
+pub(super) fn not_expanded(error: &encoding::Error) -> Error {
+    let kind = match error {
+        encoding::Error::Unknown(_) | encoding::Error::TooMany => Kind::UnsupportedMedia,
+        encoding::Error::TooLong { .. } => Kind::TooLarge,
+        encoding::Error::Window | encoding::Error::TooManyParts(_) | encoding::Error::Damaged { .. } => {
+            Kind::InvalidInput
+        }
+    };
+    Error::new(kind, error.to_string())
 }
 
 fn too_large(limit: usize) -> Error {

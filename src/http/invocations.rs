@@ -9,8 +9,9 @@ use axum::http::Response;
 use axum::http::header::CONTENT_TYPE;
 
 use super::body::BodyError;
+use super::compression::{Coded, Wish};
 use super::request_id::{REQUEST_ID, request_id};
-use super::{App, answer, body, patience, unrouted};
+use super::{App, answer, body, encoding, patience, unrouted};
 use crate::deploy::deployment::RequestStage;
 use crate::protocol;
 use crate::serve::call::Call;
@@ -63,6 +64,10 @@ async fn answer_to(app: &App, slot: Option<&str>, request: Request) -> Response<
                     explain(&error, &call, &id);
                     answer::failure(&error)
                 }
+                Err(Failure::UnreadCoding(error)) => {
+                    explain(&error, &call, &id);
+                    answer::unread_coding(&error)
+                }
                 Err(Failure::Slow) => unrouted::request_timeout(),
             };
             answer::sign(&mut response, call.deployment());
@@ -78,6 +83,8 @@ async fn answer_to(app: &App, slot: Option<&str>, request: Request) -> Response<
 /// How a request ends without predictions.
 enum Failure {
     Answered(Error),
+    /// The body has a content coding that is not read.
+    UnreadCoding(Error),
     Slow,
 }
 
@@ -109,6 +116,8 @@ async fn predict(app: &App, call: &mut Call, request: Request) -> Result<Respons
         // To a client that left, the answer goes nowhere.
         Err(BodyError::Slow | BodyError::Broken) => return Err(Failure::Slow),
     };
+    let codings = encoding::applied(&head.headers)
+        .map_err(|error| Failure::UnreadCoding(call.fail(body::not_expanded(&error))))?;
     let content_type = head
         .headers
         .get(CONTENT_TYPE)
@@ -116,17 +125,26 @@ async fn predict(app: &App, call: &mut Call, request: Request) -> Result<Respons
     let media = protocol::media(content_type.as_deref()).map_err(|error| call.fail(error))?;
     let codec = app.codecs.of(media);
     let limits = app.config.limits;
-    let decoded = aside(body.len() >= LARGE_BODY, || {
-        call.stage(RequestStage::Decode, |deployment| {
+    let decoded = call.stage(RequestStage::Decode, |deployment| {
+        let body = encoding::expand(body, &codings, config.max_body_bytes, LARGE_BODY, |work| {
+            aside(true, work)
+        })
+        .map_err(|error| body::not_expanded(&error))?;
+        aside(body.len() >= LARGE_BODY, || {
             codec.decode(&body, deployment.signature(), limits)
         })
     })?;
     let reply = decoded.reply;
     let output = call.predict(decoded.batch).await?;
+    let wish = Wish::of(&head.headers);
     let encoded = aside(output.rows() >= LARGE_ANSWER_ROWS, || {
         call.stage(RequestStage::Encode, |_| {
             let mut out = Vec::new();
-            codec.encode(&output, reply, &mut out).map(|()| out)
+            codec.encode(&output, reply, &mut out)?;
+            Ok(match wish {
+                Some(wish) => aside(out.len() >= LARGE_BODY, || wish.grant(out)),
+                None => Coded::plain(out),
+            })
         })
     })?;
     call.finish();

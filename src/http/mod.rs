@@ -1,12 +1,16 @@
 //! The HTTP edge: sockets, limits, headers, the routes of `mlflow models serve`, `/metrics`, and the admin API.
 
 pub mod admin;
+pub mod encoding;
 pub mod listener;
 pub mod routes;
+pub mod unix;
 pub mod webhook;
 
 mod answer;
 mod body;
+mod compression;
+mod connection;
 mod health;
 mod invocations;
 mod models;

@@ -7,29 +7,43 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, Response};
+use axum::{Extension, Router};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
+use super::admin::Local;
 use super::{App, invocations, router};
 
 /// All routes, as the listener calls them.
 #[derive(Clone)]
 pub struct Routes {
     app: Arc<App>,
-    router: TowerToHyperService<Router>,
+    router: Router,
+    service: TowerToHyperService<Router>,
 }
 
 impl Routes {
     /// The routes of this server.
     pub fn new(app: Arc<App>) -> Routes {
+        let router = router(Arc::clone(&app));
+        Routes::with(app, router)
+    }
+
+    fn with(app: Arc<App>, router: Router) -> Routes {
         Routes {
-            router: TowerToHyperService::new(router(Arc::clone(&app))),
             app,
+            service: TowerToHyperService::new(router.clone()),
+            router,
         }
+    }
+
+    /// The same for connections by the file of a socket: who can open it is on this machine.
+    pub(super) fn local(&self) -> Routes {
+        let router = self.router.clone().layer(Extension(Local));
+        Routes::with(Arc::clone(&self.app), router)
     }
 }
 
@@ -43,7 +57,7 @@ impl Service<Request<Incoming>> for Routes {
             let app = Arc::clone(&self.app);
             return Box::pin(async move { Ok(invocations::direct(&app, request.map(Body::new)).await) });
         }
-        Box::pin(self.router.call(request))
+        Box::pin(self.service.call(request))
     }
 }
 

@@ -2,6 +2,7 @@
 """Writes what the fuzz targets begin with, from tests/golden and models, into tests/fuzz/corpus/<target>."""
 
 import base64
+import gzip
 import hashlib
 import itertools
 import json
@@ -101,6 +102,20 @@ def artifact_listing():
     yield from answers("server.jsonl", ["art-list", "art-list-root", "art-list-missing", "art-list-escape"])
 
 
+def compressed():
+    """Of one and several gzip members, and zstd frames as they stand in a file, since Python writes none before 3.14."""
+    plain = [b"", b"x", b'{"inputs": [[1, 2, 3, 4]]}' * 100, bytes(5000)]
+    for text in plain:
+        yield gzip.compress(text, mtime=0)
+        yield gzip.compress(gzip.compress(text, mtime=0), mtime=0)
+    yield b"".join(gzip.compress(text, mtime=0) for text in plain)
+    empty = bytes.fromhex("28b52ffd240001000099e9d851")
+    for frame in [empty, bytes.fromhex("28b52ffd04480900007823110483"), bytes.fromhex("502a4d1803000000616263")]:
+        yield frame
+        yield frame + empty
+        yield gzip.compress(frame, mtime=0)
+
+
 def model_uris():
     for text in ["models:/n/3", "models:/n/Production", "models:/n@a", "models:/n/latest", "models:/m-0123", "runs:/r/p/q"]:
         yield text.encode()
@@ -109,6 +124,7 @@ def model_uris():
 save("decode_json", (body(line) for line in lines(GOLDEN / "json.jsonl")))
 save("decode_csv", (body(line) for line in lines(GOLDEN / "csv.jsonl")))
 save("decode_parquet", (body(line) for line in lines(GOLDEN / "parquet.jsonl")))
+save("expand", compressed())
 save("mlmodel", (path.read_bytes() for path in sorted(GOLDEN.glob("models/*/MLmodel"))))
 save("model_uri", model_uris())
 save("onnx_walk", (path.read_bytes() for path in sorted(GOLDEN.glob("engines/*.onnx"))))

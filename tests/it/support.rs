@@ -157,6 +157,12 @@ impl Server {
         );
     }
 
+    /// Kills it, which leaves it no time to tidy up.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Waits for its end; the exit status and what it logged since it listened.
     pub fn wait(mut self) -> (ExitStatus, String) {
         let start = Instant::now();
@@ -225,7 +231,7 @@ impl Answer {
 }
 
 /// Reads one answer, by its content length or its chunks; `None` when the server closed without one.
-pub fn read_answer(stream: &mut TcpStream) -> Option<Answer> {
+pub fn read_answer(stream: &mut impl Read) -> Option<Answer> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|&length| length > 0)?;

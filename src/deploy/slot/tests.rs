@@ -146,10 +146,9 @@ fn one_question_one_version_and_no_request_drops_a_model() {
     let (answers, wrong, threads) = swap_under_load(false);
     assert!(answers > 1000, "{answers} answers are no load");
     assert_eq!(wrong, 0);
-    assert!(
-        threads.iter().all(|thread| thread == "modelsd-retire"),
-        "{threads:?}"
-    );
+    // A predictor that has just run on its own thread may go there.
+    let others = |thread: &&String| !["modelsd-retire", "m-0"].contains(&thread.as_str());
+    assert_eq!(threads.iter().find(others), None);
 }
 
 /// The control: the same load tells a request that asks twice from one that asks once.
