@@ -10,7 +10,7 @@ mod run;
 
 use std::time::Duration;
 
-pub(crate) use join::{identical, join, split};
+pub(crate) use join::{join, split};
 
 /// How calls are batched.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,10 +10,11 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::run;
-use crate::batching::{identical, join, split};
+use crate::batching::{join, split};
 use crate::deploy::sample::Samples;
 use crate::flavor::Predictor;
 use crate::model::batch::{Batch, Body, Columns, Frame};
+use crate::model::identical::identical;
 use crate::model::tensor::{Elements, Tensor};
 
 /// Different rows that are tried.

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use super::rows::rows;
 use super::run;
-use crate::batching::{identical, join};
+use crate::batching::join;
 use crate::deploy::sample::Samples;
 use crate::flavor::{Loaded, Predictor};
 use crate::model::batch::Batch;
+use crate::model::identical::identical;
 
 /// Calls of one row, and of a batch.
 const CALLS: [u32; 2] = [5, 2];

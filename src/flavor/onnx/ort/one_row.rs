@@ -13,6 +13,7 @@ use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session, Sess
 use ort::value::{DynTensor, TensorElementType};
 
 use crate::flavor::{Port, PredictError};
+use crate::model::identical::same_tensor;
 use crate::model::tensor::{Elements, Shape};
 
 use super::super::element::Element;
@@ -199,21 +200,11 @@ fn extents(shape: &[usize]) -> Vec<i64> {
     shape.iter().map(|&extent| extent as i64).collect()
 }
 
-/// Whether outputs are the same to the bit, what is not a number included.
+/// Whether outputs are the same to the bit.
 fn same(left: &Outputs, right: &Outputs) -> bool {
     left.len() == right.len()
-        && left.iter().zip(right).all(|(left, right)| {
-            left.shape() == right.shape()
-                && match (left.elements(), right.elements()) {
-                    (Elements::F32(left), Elements::F32(right)) => left
-                        .iter()
-                        .map(|x| x.to_bits())
-                        .eq(right.iter().map(|x| x.to_bits())),
-                    (Elements::F64(left), Elements::F64(right)) => left
-                        .iter()
-                        .map(|x| x.to_bits())
-                        .eq(right.iter().map(|x| x.to_bits())),
-                    (left, right) => left == right,
-                }
-        })
+        && left
+            .iter()
+            .zip(right)
+            .all(|(left, right)| same_tensor(left, right))
 }
