@@ -238,7 +238,8 @@ impl Pool {
             true => ahead.div_ceil(shared.config.max_rows),
             false => state.line.len() + 1,
         };
-        let wait = shared.runner.cost.expect(ahead, calls).unwrap_or_default() / self.lanes.len() as u32;
+        let wait =
+            shared.runner.cost.expect(ahead, calls).unwrap_or_default() / self.lanes.len().max(1) as u32;
         let reason = if !state.line.is_empty() && ahead > shared.config.max_queue_rows {
             "too many rows wait for the model"
         } else if state.idle.is_empty() && now + wait > deadline {

@@ -19,7 +19,13 @@ impl Pool {
             // Everybody whose request is here already is polled before this task is again.
             yield_now().await;
         } else {
-            let _ = timeout(delay, self.shared.full.notified()).await;
+            // Asked again each time, for a word about a batch before this one may still be waiting.
+            let full = async {
+                while self.shared.lock().rows < self.shared.config.max_rows {
+                    self.shared.full.notified().await;
+                }
+            };
+            let _ = timeout(delay, full).await;
         }
         lead.take_line();
     }
