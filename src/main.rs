@@ -1,6 +1,6 @@
 //! The `modelsd` command.
 
-use std::process::ExitCode;
+use std::io::Write;
 
 use clap::Parser;
 use modelsd::config::{Args, Problems, ProcessEnv};
@@ -10,39 +10,43 @@ use modelsd::config::{Args, Problems, ProcessEnv};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Bad usage or configuration, as `sysexits.h` numbers it.
-const EX_USAGE: u8 = 64;
+/// What the shell is told: all went well, it failed, or bad usage or configuration (as `sysexits.h` numbers it).
+const SUCCESS: i32 = 0;
+const FAILURE: i32 = 1;
+const EX_USAGE: i32 = 64;
 
 /// ONNX Runtime decides on telemetry as its library is loaded, before it can be told through its interface; this is the
 /// other of its two switches. Set here because no thread runs yet, and by a crate because we write no unsafe code.
 const NO_TELEMETRY: &[u8] = b"ORT_DISABLE_TELEMETRY=1";
 
-fn main() -> ExitCode {
+fn main() {
+    let status = command();
+    // As the end of `main` would: it is not run.
+    let _ = std::io::stdout().flush();
+    // Without what is registered for the end of a process: ONNX Runtime would tear its tables down under a thread that is
+    // still loading a model, one that took too long or that a signal met half-way, and the process would die of it.
+    signal_hook::low_level::exit(status)
+}
+
+/// What the arguments ask for, and the status to end with.
+fn command() -> i32 {
     if let Err(error) = dotenvy::from_read(NO_TELEMETRY) {
         eprintln!("modelsd: cannot turn the telemetry of ONNX Runtime off: {error}");
-        return ExitCode::FAILURE;
+        return FAILURE;
     }
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
             // Help and version are no mistakes; a reader that closed its pipe is none of ours.
             let _ = error.print();
-            return if error.use_stderr() {
-                ExitCode::from(EX_USAGE)
-            } else {
-                ExitCode::SUCCESS
-            };
+            return if error.use_stderr() { EX_USAGE } else { SUCCESS };
         }
     };
     match modelsd::app::run(args, &ProcessEnv) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => SUCCESS,
         Err(error) => {
             eprintln!("modelsd: {}", chain(&error));
-            if error.is::<Problems>() {
-                ExitCode::from(EX_USAGE)
-            } else {
-                ExitCode::FAILURE
-            }
+            if error.is::<Problems>() { EX_USAGE } else { FAILURE }
         }
     }
 }
