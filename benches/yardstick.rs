@@ -1,7 +1,8 @@
-//! What modelsd is measured against by `scripts/bench.sh`: how fast an answer could be if there were no model, and how
-//! fast the model could be if there were no server.
+//! What modelsd is measured against by `scripts/bench.sh`: how fast an answer could be if there were no model, how fast
+//! the model could be if there were no server, and how fast a server is that does nothing but what it must.
 //!
 //! usage: yardstick fixed-reply ADDRESS FILE            answers every `POST /invocations` with the file's bytes
+//!        yardstick naive ADDRESS MODEL.onnx            answers `{"inputs": …}` by ONNX Runtime and serde_json
 //!        yardstick in-process MODEL_DIR BODY SECONDS   runs the model on a JSON body in a loop, in ONNX Runtime;
 //!                                                      prints JSON
 //!
@@ -9,6 +10,9 @@
 
 #![allow(clippy::disallowed_methods)] // why: where the library is comes from the environment, as for the server
 
+#[cfg(feature = "ort")]
+#[path = "yardstick/naive.rs"]
+mod naive;
 #[allow(dead_code)] // why: only the handler with the fixed reply is of use here
 mod support;
 
@@ -30,6 +34,8 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["fixed-reply", address, file] => fixed_reply(address, file),
+        #[cfg(feature = "ort")]
+        ["naive", address, graph] => serve_naive(address, graph),
         ["in-process", dir, body, seconds] => in_process(Path::new(dir), body, seconds),
         _ => eprintln!("yardstick: nothing to do; scripts/bench.sh runs it"),
     }
@@ -37,19 +43,35 @@ fn main() {
 
 fn fixed_reply(address: &str, file: &str) {
     let reply = std::fs::read_to_string(file).expect("the file of the reply");
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind(address).await.expect("the address");
-        support::serve_fixed(listener, reply).await;
+    serve(address, |listener| support::serve_fixed(listener, reply));
+}
+
+#[cfg(feature = "ort")]
+fn serve_naive(address: &str, graph: &str) {
+    let library = onnxruntime();
+    serve(address, |listener| {
+        naive::serve(listener, &library, Path::new(graph))
     });
 }
 
-fn in_process(dir: &Path, body: &str, seconds: &str) {
+fn serve<F: Future<Output = ()>>(address: &str, serve: impl FnOnce(tokio::net::TcpListener) -> F) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(address).await.expect("the address");
+        serve(listener).await;
+    });
+}
+
+fn onnxruntime() -> PathBuf {
     let library = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    library.unwrap_or_else(|| root.join(".onnxruntime/libonnxruntime.so"))
+}
+
+fn in_process(dir: &Path, body: &str, seconds: &str) {
     let config = Config {
         engine: EngineChoice::Ort,
-        onnxruntime: vec![library.unwrap_or_else(|| root.join(".onnxruntime/libonnxruntime.so"))],
+        onnxruntime: vec![onnxruntime()],
     };
     let text = std::fs::read_to_string(dir.join("MLmodel")).expect("MLmodel");
     let mlmodel = MlModel::parse(&text).expect("MLmodel");
