@@ -11,8 +11,6 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
-use metrics_exporter_prometheus::PrometheusHandle;
-
 use crate::artifact::{self, Artifacts};
 use crate::config::ServeConfig;
 use crate::deploy::background;
@@ -31,7 +29,7 @@ use crate::http::{self, App};
 use crate::protocol::Codecs;
 use crate::registry::{self, Registry};
 use crate::serve::endpoint::Endpoint;
-use crate::telemetry::recorder;
+use crate::telemetry::recorder::{self, Metrics};
 
 /// Time that the end of the process waits for the disk.
 const REMEMBER_LIMIT: Duration = Duration::from_secs(2);
@@ -63,7 +61,7 @@ pub(super) fn run(config: &ServeConfig) -> anyhow::Result<()> {
 /// Starts the reconciler, listens, and answers until told to stop.
 async fn follow_and_answer(
     config: &ServeConfig,
-    metrics: PrometheusHandle,
+    metrics: Metrics,
     background: &Runtime,
     start: Instant,
 ) -> anyhow::Result<()> {
@@ -116,19 +114,12 @@ async fn follow_and_answer(
         endpoint: Endpoint::new(Arc::clone(&fleet), &config.endpoint),
         codecs,
         config: config.http.clone(),
-        metrics: metrics.clone(),
+        metrics,
         control,
         guard,
         webhooks: Verifier::new(follow.webhook_secret.as_deref()),
     });
     let following = background.spawn(reconciler.run());
-    let upkeep = tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(recorder::UPKEEP_INTERVAL);
-        loop {
-            ticks.tick().await;
-            metrics.run_upkeep();
-        }
-    });
     let url = format!("http://{address}");
     tracing::info!(%address, "listening");
     if let Some(path) = &config.uds {
@@ -155,7 +146,6 @@ async fn follow_and_answer(
         tracing::warn!("the disk is too slow to remember what was served");
     }
     following.abort();
-    upkeep.abort();
     answered
 }
 

@@ -23,12 +23,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post, put};
-use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::deploy::reconcile::Control;
 use crate::protocol::Codecs;
 use crate::protocol::Limits;
 use crate::serve::endpoint::Endpoint;
+use crate::telemetry::recorder::Metrics;
 
 /// Bounds on what one client may take.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ pub struct App {
     /// Bounds.
     pub config: Config,
     /// Renders the metrics.
-    pub metrics: PrometheusHandle,
+    pub metrics: Metrics,
     /// Speaks to the reconciler.
     pub control: Control,
     /// Who may change things.

@@ -46,12 +46,20 @@ pub const KIND: &str = "kind";
 pub const SLOT: &str = "slot";
 
 /// Upper bounds of the buckets of every histogram in seconds: 5 µs to 60 s.
-pub const SECONDS_BUCKETS: &[f64] = &[
+const SECONDS_BUCKETS: &[f64] = &[
     5e-6, 1e-5, 2e-5, 3e-5, 5e-5, 7.5e-5, 1e-4, 1.5e-4, 2e-4, 3e-4, 5e-4, 7.5e-4, 1e-3, 2e-3, 3e-3, 5e-3,
     1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
 ];
 
 /// Upper bounds of the buckets of [`BATCH_ROWS`].
-pub const ROWS_BUCKETS: &[f64] = &[
+const ROWS_BUCKETS: &[f64] = &[
     1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0, 65536.0,
 ];
+
+/// Upper bounds of the buckets of a histogram.
+pub(super) fn buckets(name: &str) -> &'static [f64] {
+    match name {
+        BATCH_ROWS => ROWS_BUCKETS,
+        _ => SECONDS_BUCKETS,
+    }
+}

@@ -1,35 +1,88 @@
 //! The process-wide metrics recorder and its Prometheus text.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SetRecorderError, SharedString, Unit};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+use super::histogram::Histograms;
 use super::names;
-
-/// How often samples are folded into their histograms, so that an unscraped process does not grow.
-pub const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why the recorder could not be installed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot install the metrics recorder")]
-pub struct RecorderError(#[from] BuildError);
+pub struct RecorderError(#[from] SetRecorderError<Recorder>);
 
-/// Installs the recorder of this process; the handle renders Prometheus text.
+/// The metrics of this process, to be rendered.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    exporter: PrometheusHandle,
+    histograms: Arc<Histograms>,
+}
+
+impl Metrics {
+    /// All of them as Prometheus text.
+    pub fn render(&self) -> String {
+        let mut text = self.exporter.render();
+        self.histograms.render(&mut text);
+        text
+    }
+}
+
+/// Counters and gauges are the exporter's, histograms our own.
+#[derive(Debug)]
+pub struct Recorder {
+    exporter: PrometheusRecorder,
+    histograms: Arc<Histograms>,
+}
+
+impl metrics::Recorder for Recorder {
+    fn describe_counter(&self, key: KeyName, unit: Option<Unit>, description: SharedString) {
+        self.exporter.describe_counter(key, unit, description);
+    }
+
+    fn describe_gauge(&self, key: KeyName, unit: Option<Unit>, description: SharedString) {
+        self.exporter.describe_gauge(key, unit, description);
+    }
+
+    fn describe_histogram(&self, key: KeyName, _: Option<Unit>, description: SharedString) {
+        self.histograms.describe(&key, description);
+    }
+
+    fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
+        self.exporter.register_counter(key, metadata)
+    }
+
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
+        self.exporter.register_gauge(key, metadata)
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        self.histograms.register(key)
+    }
+}
+
+/// Installs the recorder of this process.
 ///
 /// # Errors
 /// When a recorder is already installed.
-pub fn install() -> Result<PrometheusHandle, RecorderError> {
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), names::SECONDS_BUCKETS)?
-        .set_buckets_for_metric(Matcher::Full(names::BATCH_ROWS.into()), names::ROWS_BUCKETS)?
-        .install_recorder()?;
+pub fn install() -> Result<Metrics, RecorderError> {
+    let exporter = PrometheusBuilder::new().build_recorder();
+    let metrics = Metrics {
+        exporter: exporter.handle(),
+        histograms: Arc::new(Histograms::new(names::buckets)),
+    };
+    metrics::set_global_recorder(Recorder {
+        exporter,
+        histograms: Arc::clone(&metrics.histograms),
+    })?;
     describe();
     metrics::gauge!(names::BUILD_INFO, names::VERSION => env!("CARGO_PKG_VERSION")).set(1.0);
-    Ok(handle)
+    Ok(metrics)
 }
 
 fn describe() {
-    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_histogram!(
         names::PREDICTION_SECONDS,
         Unit::Seconds,
