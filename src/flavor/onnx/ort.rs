@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ort::ErrorCode;
+use ort::ep::CPU;
 use ort::session::builder::{BuilderResult, GraphOptimizationLevel, PrepackedWeights, SessionBuilder};
 use ort::session::{Session, SessionInputValue};
 use ort::value::{Tensor as OrtTensor, TensorElementType, TensorRef, ValueType};
@@ -104,6 +105,10 @@ fn session_builder(
     builder = plain(builder.with_inter_op_spinning(false))?;
     // A pattern is kept for each shape ever seen, so clients could make memory grow; a call is no faster with one.
     builder = plain(builder.with_memory_pattern(false))?;
+    // Nor an arena: it keeps what the largest request ever needed, and makes a call of a small model dearer by 7 in 100;
+    // for 64 rows of three layers of 512 there is no difference.
+    let cpu = CPU::default().with_arena_allocator(false).build();
+    builder = plain(builder.with_execution_providers([cpu]))?;
     if let Some(parallel) = options.parallel {
         builder = plain(builder.with_parallel_execution(parallel))?;
     }
