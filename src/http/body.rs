@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_LENGTH;
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
+use hyper::body::Body;
 
 use super::encoding;
 use crate::serve::error::{Error, Kind};
@@ -35,7 +35,7 @@ pub(super) enum BodyError {
 /// is for [`linger`].
 pub(super) async fn read(
     headers: &HeaderMap,
-    body: &mut Body,
+    body: &mut (impl Body<Data = Bytes> + Unpin),
     limit: usize,
     patience: Duration,
 ) -> Result<Bytes, BodyError> {
@@ -57,7 +57,7 @@ pub(super) async fn read(
 }
 
 /// Throws away the rest of a body, within bounds.
-pub(super) async fn linger(body: &mut Body) {
+pub(super) async fn linger(body: &mut (impl Body<Data = Bytes> + Unpin)) {
     let drain = async {
         let mut left = LINGER_BYTES;
         while let Some(Ok(frame)) = body.frame().await {
@@ -72,7 +72,11 @@ pub(super) async fn linger(body: &mut Body) {
     let _ = tokio::time::timeout(LINGER_TIME, drain).await;
 }
 
-async fn collect(body: &mut Body, announced: Option<u64>, limit: usize) -> Result<Bytes, BodyError> {
+async fn collect(
+    body: &mut (impl Body<Data = Bytes> + Unpin),
+    announced: Option<u64>,
+    limit: usize,
+) -> Result<Bytes, BodyError> {
     let mut first: Option<Bytes> = None;
     let mut joined = BytesMut::new();
     while let Some(frame) = body.frame().await {

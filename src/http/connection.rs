@@ -14,7 +14,7 @@ use axum::http::{HeaderValue, Request, Response};
 use bytes::Bytes;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::{http1, http2};
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustix::net::RecvFlags;
 use tokio::io::Interest;
@@ -139,10 +139,12 @@ type Stream<S> = TokioIo<Pin<Box<TimeoutStream<S>>>>;
 
 async fn serve_http1<S: Socket>(
     stream: Stream<S>,
-    service: Routes,
+    routes: Routes,
     builders: &Builders,
     mut stop: watch::Receiver<()>,
 ) -> hyper::Result<()> {
+    // Not a service of our own type: its future would have to be in a box of its own for each request.
+    let service = service_fn(move |request| routes.clone().answer(request));
     let mut connection = pin!(builders.http1.serve_connection(stream, service));
     tokio::select! {
         biased;
@@ -156,7 +158,7 @@ async fn serve_http1<S: Socket>(
 /// is told to go, and after the same time again is gone; so there is no need to ping it.
 async fn serve_http2<S: Socket>(
     stream: Stream<S>,
-    service: Routes,
+    routes: Routes,
     builders: &Builders,
     mut stop: watch::Receiver<()>,
 ) -> hyper::Result<()> {
@@ -166,7 +168,7 @@ async fn serve_http2<S: Socket>(
         name_host(&mut request);
         let working = Working::begin(&of_requests);
         let activity = Arc::clone(&of_requests);
-        let answer = service.call(request);
+        let answer = routes.clone().answer(request);
         async move {
             let answer: Result<Response<Body>, Infallible> = answer.await;
             drop(working);

@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::Response;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{self, HeaderMap, Response};
+use bytes::Bytes;
+use hyper::body::Body as AnyBody;
 
 use super::body::BodyError;
 use super::compression::{Coded, Wish};
@@ -25,7 +27,8 @@ const LARGE_ANSWER_ROWS: usize = 1_000;
 
 /// `POST /invocations`: the only slot, or the default one.
 pub(super) async fn invocations(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
-    answer_to(&app, None, request).await
+    let (head, mut body) = request.into_parts();
+    answer_to(&app, None, &head.headers, &mut body).await
 }
 
 /// `POST /models/{name}/invocations`.
@@ -34,14 +37,17 @@ pub(super) async fn named(
     Path(name): Path<String>,
     request: Request,
 ) -> Response<Body> {
-    answer_to(&app, Some(&name), request).await
+    let (head, mut body) = request.into_parts();
+    answer_to(&app, Some(&name), &head.headers, &mut body).await
 }
 
 /// The same for a path that either of them answers, without a router.
-pub(super) async fn direct(app: &App, request: Request) -> Response<Body> {
-    // A name is kept beside the request, which is taken apart.
-    let uri = request.uri().clone();
-    answer_to(app, plain_name(uri.path()), request).await
+pub(super) async fn direct<B>(app: &App, request: http::Request<B>) -> Response<Body>
+where
+    B: AnyBody<Data = Bytes> + Unpin,
+{
+    let (head, mut body) = request.into_parts();
+    answer_to(app, plain_name(head.uri.path()), &head.headers, &mut body).await
 }
 
 /// The name in `/models/{name}/invocations`, where it is written without escapes.
@@ -50,15 +56,19 @@ pub(super) fn plain_name(path: &str) -> Option<&str> {
     (!name.is_empty() && !name.contains(['/', '%'])).then_some(name)
 }
 
-async fn answer_to(app: &App, slot: Option<&str>, request: Request) -> Response<Body> {
+/// Takes the request by reference: the futures it is handed on to would each have a copy of it.
+async fn answer_to<B>(app: &App, slot: Option<&str>, headers: &HeaderMap, body: &mut B) -> Response<Body>
+where
+    B: AnyBody<Data = Bytes> + Unpin,
+{
     let began = Instant::now();
-    let id = request_id(request.headers());
-    let begun = patience::patience(request.headers())
+    let id = request_id(headers);
+    let begun = patience::patience(headers)
         .inspect_err(reject)
         .and_then(|patience| app.endpoint.begin(slot, began, patience));
     let mut response = match begun {
         Ok(mut call) => {
-            let mut response = match predict(app, &mut call, request).await {
+            let mut response = match predict(app, &mut call, headers, body).await {
                 Ok(response) => response,
                 Err(Failure::Answered(error)) => {
                     explain(&error, &call, &id);
@@ -94,49 +104,49 @@ impl From<Error> for Failure {
     }
 }
 
-async fn predict(app: &App, call: &mut Call, request: Request) -> Result<Response<Body>, Failure> {
-    let (head, mut body) = request.into_parts();
+async fn predict<B>(
+    app: &App,
+    call: &mut Call,
+    headers: &HeaderMap,
+    body: &mut B,
+) -> Result<Response<Body>, Failure>
+where
+    B: AnyBody<Data = Bytes> + Unpin,
+{
     // Read before anything is refused: an answer to a client that is still sending may never be heard.
     let config = &app.config;
-    let body = match body::read(
-        &head.headers,
-        &mut body,
-        config.max_body_bytes,
-        config.client_timeout,
-    )
-    .await
-    {
-        Ok(body) => body,
+    let read = body::read(headers, body, config.max_body_bytes, config.client_timeout);
+    let bytes = match read.await {
+        Ok(bytes) => bytes,
         Err(BodyError::Refused(error)) => {
             // Failed first, which gives the permit back: nobody else shall wait for the rest of this body.
             let error = call.fail(error);
-            body::linger(&mut body).await;
+            body::linger(body).await;
             return Err(error.into());
         }
         // To a client that left, the answer goes nowhere.
         Err(BodyError::Slow | BodyError::Broken) => return Err(Failure::Slow),
     };
-    let codings = encoding::applied(&head.headers)
+    let codings = encoding::applied(headers)
         .map_err(|error| Failure::UnreadCoding(call.fail(body::not_expanded(&error))))?;
-    let content_type = head
-        .headers
+    let content_type = headers
         .get(CONTENT_TYPE)
         .map(|value| String::from_utf8_lossy(value.as_bytes()));
     let media = protocol::media(content_type.as_deref()).map_err(|error| call.fail(error))?;
     let codec = app.codecs.of(media);
     let limits = app.config.limits;
     let decoded = call.stage(RequestStage::Decode, |deployment| {
-        let body = encoding::expand(body, &codings, config.max_body_bytes, LARGE_BODY, |work| {
+        let bytes = encoding::expand(bytes, &codings, config.max_body_bytes, LARGE_BODY, |work| {
             aside(true, work)
         })
         .map_err(|error| body::not_expanded(&error))?;
-        aside(body.len() >= LARGE_BODY, || {
-            codec.decode(&body, deployment.signature(), limits)
+        aside(bytes.len() >= LARGE_BODY, || {
+            codec.decode(&bytes, deployment.signature(), limits)
         })
     })?;
     let reply = decoded.reply;
     let output = call.predict(decoded.batch).await?;
-    let wish = Wish::of(&head.headers);
+    let wish = Wish::of(headers);
     let encoded = aside(output.rows() >= LARGE_ANSWER_ROWS, || {
         call.stage(RequestStage::Encode, |_| {
             let mut out = Vec::new();

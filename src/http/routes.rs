@@ -4,7 +4,6 @@
 //! extensions that nobody reads.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -19,7 +18,9 @@ use super::{App, invocations, router};
 
 /// All routes, as the listener calls them.
 #[derive(Clone)]
-pub struct Routes {
+pub struct Routes(Arc<Inner>);
+
+struct Inner {
     app: Arc<App>,
     router: Router,
     service: TowerToHyperService<Router>,
@@ -33,31 +34,27 @@ impl Routes {
     }
 
     fn with(app: Arc<App>, router: Router) -> Routes {
-        Routes {
+        Routes(Arc::new(Inner {
             app,
             service: TowerToHyperService::new(router.clone()),
             router,
-        }
+        }))
     }
 
     /// The same for connections by the file of a socket: who can open it is on this machine.
     pub(super) fn local(&self) -> Routes {
-        let router = self.router.clone().layer(Extension(Local));
-        Routes::with(Arc::clone(&self.app), router)
+        let router = self.0.router.clone().layer(Extension(Local));
+        Routes::with(Arc::clone(&self.0.app), router)
     }
-}
 
-impl Service<Request<Incoming>> for Routes {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    /// Answers one request. The future of the router is in a box, so that a connection that only predicts has no room for
+    /// it in its own.
+    pub(super) async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         if request.method() == Method::POST && is_plain_prediction(request.uri().path()) {
-            let app = Arc::clone(&self.app);
-            return Box::pin(async move { Ok(invocations::direct(&app, request.map(Body::new)).await) });
+            Ok(invocations::direct(&self.0.app, request).await)
+        } else {
+            Box::pin(self.0.service.call(request)).await
         }
-        Box::pin(self.service.call(request))
     }
 }
 

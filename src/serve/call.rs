@@ -18,6 +18,10 @@ pub struct Call {
     permit: Option<Permit>,
     began: Instant,
     deadline: Instant,
+    /// When the last stage ended.
+    stage_ended: Instant,
+    /// From the request's head to its encoded answer, once there is one.
+    took: Option<Duration>,
     stages: [Option<Duration>; RequestStage::ALL.len()],
     rows: usize,
     outcome: Outcome,
@@ -39,7 +43,7 @@ pub struct Timing {
     pub queue: Duration,
     /// In the model.
     pub predict: Duration,
-    /// From the request's head until now.
+    /// From the request's head to its encoded answer, or to its failure.
     pub total: Duration,
 }
 
@@ -50,6 +54,8 @@ impl Call {
             permit: Some(permit),
             began: now,
             deadline: now + timeout,
+            stage_ended: now,
+            took: None,
             stages: [None; RequestStage::ALL.len()],
             rows: 0,
             outcome: Outcome::Abandoned,
@@ -74,6 +80,7 @@ impl Call {
         let result = work(&self.deployment);
         let end = Instant::now();
         self.note(stage, end - start);
+        self.stage_ended = end;
         match result {
             Ok(_) if end > self.deadline => Err(self.fail(deadline())),
             Ok(value) => Ok(value),
@@ -122,10 +129,10 @@ impl Call {
         error
     }
 
-    /// Marks the call as answered, and says where the time went.
-    pub fn finish(&mut self) -> Timing {
+    /// Marks the call as answered by its last stage.
+    pub fn finish(&mut self) {
         self.outcome = Outcome::Ok;
-        self.timing()
+        self.took = Some(self.stage_ended - self.began);
     }
 
     /// Where the time went until now.
@@ -133,8 +140,12 @@ impl Call {
         Timing {
             queue: self.stages[RequestStage::Queue as usize].unwrap_or_default(),
             predict: self.stages[RequestStage::Predict as usize].unwrap_or_default(),
-            total: self.began.elapsed(),
+            total: self.total(),
         }
+    }
+
+    fn total(&self) -> Duration {
+        self.took.unwrap_or_else(|| self.began.elapsed())
     }
 
     fn note(&mut self, stage: RequestStage, time: Duration) {
@@ -154,7 +165,7 @@ impl Drop for Call {
         };
         self.deployment
             .meters()
-            .record(label, self.rows, self.began.elapsed(), &self.stages);
+            .record(label, self.rows, self.total(), &self.stages);
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn write_f64(out: &mut Vec<u8>, value: f64) {
     // The digits are Python's, and so is their layout but for these decades: zmij writes 1.5e-05 as 0.000015, and one
     // digit of exponent where Python writes two.
     if (1e-9..1e-4).contains(&value.abs()) {
-        write_small(out, text);
+        write_small(out, text.as_bytes());
     } else {
         out.extend_from_slice(text.as_bytes());
     }
@@ -38,20 +38,21 @@ pub(crate) fn write_u64(out: &mut Vec<u8>, value: u64) {
 }
 
 /// Lays `0.0000ddd` out again as `d.dde-05`, and `d.dde-7` as `d.dde-07`.
-fn write_small(out: &mut Vec<u8>, text: &str) {
-    if let Some((digits, exponent)) = text.split_once("e-") {
-        out.extend_from_slice(digits.as_bytes());
-        out.extend_from_slice(if exponent.len() == 1 { b"e-0" } else { b"e-" });
-        out.extend_from_slice(exponent.as_bytes());
+fn write_small(out: &mut Vec<u8>, text: &[u8]) {
+    // Exponents from -9 to -6 have one digit.
+    if let [digits @ .., b'e', b'-', exponent] = text {
+        out.extend_from_slice(digits);
+        out.extend_from_slice(&[b'e', b'-', b'0', *exponent]);
         return;
     }
-    let (sign, plain) = match text.strip_prefix('-') {
-        Some(plain) => ("-", plain),
-        None => ("", text),
-    };
-    let digits = plain.trim_start_matches(['0', '.']);
-    out.extend_from_slice(sign.as_bytes());
-    let (first, rest) = digits.as_bytes().split_at(digits.len().min(1));
+    let (sign, plain) = text.split_at(usize::from(text.first() == Some(&b'-')));
+    let zeros = plain
+        .iter()
+        .take_while(|byte| matches!(byte, b'0' | b'.'))
+        .count();
+    out.extend_from_slice(sign);
+    let digits = plain.get(zeros..).unwrap_or_default();
+    let (first, rest) = digits.split_at(digits.len().min(1));
     out.extend_from_slice(first);
     if !rest.is_empty() {
         out.push(b'.');
