@@ -4,25 +4,23 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use axum::body::Body;
 use axum::http::header::HOST;
 use axum::http::{HeaderValue, Request, Response};
-use bytes::Bytes;
-use hyper::body::{Frame, Incoming, SizeHint};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustix::net::RecvFlags;
 use tokio::io::Interest;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
-use tokio_io_timeout::TimeoutStream;
+use tokio::time::timeout;
 
 use super::Config;
+use super::activity::{Activity, Pieces, Working};
 use super::listener::Socket;
 use super::routes::Routes;
 
@@ -32,8 +30,6 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const MAX_STREAMS: u32 = 128;
 /// Bytes of bodies that an HTTP/2 client may send ahead of our reading, over all streams.
 const WINDOW: u32 = 1 << 20;
-/// Bytes of an answer that are handed to an HTTP/2 stream at a time.
-const PIECE: usize = 64 << 10;
 /// Bytes of an answer that wait in an HTTP/2 stream for its client, but for the last piece.
 const SEND_AHEAD: usize = 256 << 10;
 /// Streams that a client has opened and reset before we looked at them (CVE-2023-44487), and those that we had to reset
@@ -51,8 +47,8 @@ impl Builders {
     pub(super) fn new(config: &Config) -> Builders {
         let mut http1 = http1::Builder::new();
         http1
-            .timer(TokioTimer::new())
-            .header_read_timeout(config.client_timeout)
+            // A timer for each head is a lock that all connections share, several times a request; see `watch`.
+            .header_read_timeout(None)
             // Not with a limit of headers of our own: hyper then allocates room for so many with each request, which it
             // has on the stack for its own limit of 100.
             .max_buf_size(config.max_header_bytes);
@@ -94,13 +90,24 @@ pub(super) async fn serve<S: Socket>(
         },
         _ = told.changed() => return,
     };
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(builders.patience));
-    let stream = TokioIo::new(Box::pin(stream));
+    let stream = TokioIo::new(stream);
+    let activity = Arc::new(Activity::default());
+    let of_requests = Arc::clone(&activity);
+    let patience = builders.patience;
     let served = if http2 {
-        Box::pin(serve_http2(stream, routes, &builders, stop)).await
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            name_host(&mut request);
+            answer(&routes, &of_requests, request)
+        });
+        let connection = builders.http2.serve_connection(stream, service);
+        let shut_down = http2::Connection::graceful_shutdown;
+        Box::pin(watch(connection, shut_down, true, &activity, patience, stop)).await
     } else {
-        serve_http1(stream, routes, &builders, stop).await
+        // Not a service of a type of our own: its future would have to be in a box of its own for each request.
+        let service = service_fn(move |request| answer(&routes, &of_requests, request));
+        let connection = builders.http1.serve_connection(stream, service);
+        let shut_down = http1::Connection::graceful_shutdown;
+        watch(connection, shut_down, false, &activity, patience, stop).await
     };
     if let Err(error) = served {
         tracing::debug!(%error, "connection ended");
@@ -135,69 +142,67 @@ async fn speaks_http2<S: Socket>(stream: &S) -> io::Result<bool> {
     }
 }
 
-type Stream<S> = TokioIo<Pin<Box<TimeoutStream<S>>>>;
-
-async fn serve_http1<S: Socket>(
-    stream: Stream<S>,
-    routes: Routes,
-    builders: &Builders,
-    mut stop: watch::Receiver<()>,
-) -> hyper::Result<()> {
-    // Not a service of our own type: its future would have to be in a box of its own for each request.
-    let service = service_fn(move |request| routes.clone().answer(request));
-    let mut connection = pin!(builders.http1.serve_connection(stream, service));
-    tokio::select! {
-        biased;
-        ended = &mut connection => return ended,
-        _ = stop.changed() => connection.as_mut().graceful_shutdown(),
+/// Answers by these routes, and notes that it does.
+fn answer(routes: &Routes, activity: &Arc<Activity>, request: Request<Incoming>) -> impl Answer + use<> {
+    let working = Working::begin(activity);
+    let answer = routes.clone().answer(request);
+    async move {
+        let answer = answer.await;
+        let activity = working.end();
+        answer.map(|answer| answer.map(|body| Pieces::new(body, activity)))
     }
-    connection.await
 }
 
-/// Serves HTTP/2. A client that has nothing to wait for, sends nothing and takes nothing for as long as our patience lasts
-/// is told to go, and after the same time again is gone; so there is no need to ping it.
-async fn serve_http2<S: Socket>(
-    stream: Stream<S>,
-    routes: Routes,
-    builders: &Builders,
+/// What [`answer`] gives.
+trait Answer: Future<Output = Result<Response<Pieces>, Infallible>> + Send {}
+impl<F: Future<Output = Result<Response<Pieces>, Infallible>> + Send> Answer for F {}
+
+/// What happens to a connection besides its requests.
+enum Event {
+    /// The server ends.
+    Stop,
+    /// Nothing happened for as long as our patience lasts.
+    Idle,
+}
+
+/// Serves a connection to its end. A client that has nothing to wait for, sends no whole request and takes nothing for as
+/// long as our patience lasts is let go; one that `can_be_told` is told to go first, and has the same time again.
+async fn watch<C>(
+    connection: C,
+    shut_down: fn(Pin<&mut C>),
+    can_be_told: bool,
+    activity: &Activity,
+    patience: Duration,
     mut stop: watch::Receiver<()>,
-) -> hyper::Result<()> {
-    let activity = Arc::new(Activity::default());
-    let of_requests = Arc::clone(&activity);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        name_host(&mut request);
-        let working = Working::begin(&of_requests);
-        let activity = Arc::clone(&of_requests);
-        let answer = routes.clone().answer(request);
-        async move {
-            let answer: Result<Response<Body>, Infallible> = answer.await;
-            drop(working);
-            answer.map(|answer| answer.map(|body| Pieces::new(body, activity)))
-        }
-    });
-    let mut connection = pin!(builders.http2.serve_connection(stream, service));
-    let mut idle_check = pin!(sleep(builders.patience));
-    let (mut stopping, mut leaving) = (false, false);
+) -> hyper::Result<()>
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    type Events<'e> = FuturesUnordered<Pin<Box<dyn Future<Output = Event> + Send + 'e>>>;
+    let mut connection = pin!(connection);
+    // These are polled when they have something to say, and not with each request.
+    let events = Events::new();
+    events.push(Box::pin(async move {
+        // As good as a word: whoever would say it is gone.
+        let _ = stop.changed().await;
+        Event::Stop
+    }));
+    let idle = || Box::pin(activity.idle(patience).map(|()| Event::Idle));
+    events.push(idle());
+    let mut events = pin!(events);
+    let mut told = !can_be_told;
     loop {
         tokio::select! {
             biased;
             ended = &mut connection => return ended,
-            _ = stop.changed(), if !stopping => {
-                stopping = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = &mut idle_check => {
-                let left = builders.patience.saturating_sub(activity.idle());
-                if !left.is_zero() {
-                    leaving = false;
-                    idle_check.as_mut().reset(tokio::time::Instant::now() + left);
-                } else if leaving {
-                    return Ok(());
-                } else {
-                    leaving = true;
-                    connection.as_mut().graceful_shutdown();
-                    idle_check.as_mut().reset(tokio::time::Instant::now() + builders.patience);
+            Some(event) = events.next() => match event {
+                Event::Idle if told => return Ok(()),
+                Event::Idle => {
+                    told = true;
+                    shut_down(connection.as_mut());
+                    events.push(idle());
                 }
+                Event::Stop => shut_down(connection.as_mut()),
             }
         }
     }
@@ -211,112 +216,5 @@ fn name_host(request: &mut Request<Incoming>) {
     let authority = request.uri().authority().map(|authority| authority.as_str());
     if let Some(Ok(host)) = authority.map(HeaderValue::try_from) {
         request.headers_mut().insert(HOST, host);
-    }
-}
-
-/// Whether a connection's requests are being worked on, and when something last happened.
-struct Activity {
-    began: Instant,
-    working: AtomicUsize,
-    /// Milliseconds after `began`.
-    last: AtomicU64,
-}
-
-impl Default for Activity {
-    fn default() -> Activity {
-        Activity {
-            began: Instant::now(),
-            working: AtomicUsize::new(0),
-            last: AtomicU64::new(0),
-        }
-    }
-}
-
-impl Activity {
-    /// Something happens now.
-    fn note(&self) {
-        let now = self.began.elapsed().as_millis() as u64;
-        self.last.store(now, Ordering::Release);
-    }
-
-    /// Time since anything happened. Reading a body and predicting are work, and have time limits of their own.
-    fn idle(&self) -> Duration {
-        if self.working.load(Ordering::Acquire) > 0 {
-            return Duration::ZERO;
-        }
-        let last = Duration::from_millis(self.last.load(Ordering::Acquire));
-        self.began.elapsed().saturating_sub(last)
-    }
-}
-
-/// A request being worked on, until it is dropped.
-struct Working(Arc<Activity>);
-
-impl Working {
-    fn begin(activity: &Arc<Activity>) -> Working {
-        activity.working.fetch_add(1, Ordering::AcqRel);
-        Working(Arc::clone(activity))
-    }
-}
-
-impl Drop for Working {
-    fn drop(&mut self) {
-        self.0.note();
-        self.0.working.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// An answer in pieces. The next one is asked for when the client has taken the last one, or most of it: so a client that
-/// takes a long answer slowly can be told from one that takes nothing.
-struct Pieces {
-    body: Body,
-    /// What is left of the frame of `body` that is being cut.
-    rest: Bytes,
-    activity: Arc<Activity>,
-}
-
-impl Pieces {
-    fn new(body: Body, activity: Arc<Activity>) -> Pieces {
-        Pieces {
-            body,
-            rest: Bytes::new(),
-            activity,
-        }
-    }
-}
-
-impl hyper::body::Body for Pieces {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.activity.note();
-        if self.rest.is_empty() {
-            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(bytes) => self.rest = bytes,
-                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
-                },
-                end => return Poll::Ready(end),
-            }
-        }
-        let length = self.rest.len().min(PIECE);
-        let piece = self.rest.split_to(length);
-        Poll::Ready(Some(Ok(Frame::data(piece))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let (hint, rest) = (self.body.size_hint(), self.rest.len() as u64);
-        match hint.exact() {
-            Some(length) => SizeHint::with_exact(length + rest),
-            None => SizeHint::default(),
-        }
     }
 }

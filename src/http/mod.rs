@@ -1,5 +1,6 @@
 //! The HTTP edge: sockets, limits, headers, the routes of `mlflow models serve`, `/metrics`, and the admin API.
 
+mod activity;
 pub mod admin;
 pub mod encoding;
 pub mod listener;

@@ -128,6 +128,60 @@ fn who_says_nothing_or_too_little_is_let_go() {
     }
 }
 
+/// Requests for more answers than the system takes on its way to a client, and how long all of the answers are but for
+/// what is in their heads.
+fn too_many_answers(server: &Server) -> (Vec<u8>, usize) {
+    let rows = vec!["[1.5, 2.5, 3.5, 4.5]"; 15_000].join(", ");
+    let body = format!(r#"{{"inputs": [{rows}]}}"#);
+    let answer = server.invoke(&body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let count = (20 << 20) / answer.body.len() + 1;
+    let last = request("last", "connection: close\r\n", &body);
+    let all = request("more", "", &body).repeat(count - 1) + &last;
+    (all.into_bytes(), answer.body.len() * count)
+}
+
+#[test]
+fn who_takes_no_answers_is_let_go() {
+    let server = iris(&["--client-timeout", "0.3"]);
+    let (requests, bytes) = too_many_answers(&server);
+    let mut stream = server.connect();
+    let mut writer = stream.try_clone().unwrap();
+    // Not all of them may find room before the connection ends.
+    let sender = std::thread::spawn(move || drop(writer.write_all(&requests)));
+    std::thread::sleep(Duration::from_secs(2));
+    let mut taken = Vec::new();
+    let _ = stream.read_to_end(&mut taken);
+    assert!(taken.len() < bytes, "{} of {bytes}", taken.len());
+    sender.join().unwrap();
+    assert_eq!(server.invoke(SEED).status, 200);
+}
+
+#[test]
+fn who_takes_answers_slowly_gets_all_of_them() {
+    let server = iris(&["--client-timeout", "0.3"]);
+    let (requests, bytes) = too_many_answers(&server);
+    let mut stream = server.connect();
+    let mut writer = stream.try_clone().unwrap();
+    let sender = std::thread::spawn(move || writer.write_all(&requests));
+    let (start, mut taken, mut piece) = (Instant::now(), 0, vec![0; 1 << 20]);
+    loop {
+        match stream.read(&mut piece).unwrap() {
+            0 => break,
+            length => taken += length,
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(taken > bytes, "{taken} of {bytes}");
+    // The control: it took longer than a client that takes nothing is given.
+    assert!(
+        start.elapsed() > Duration::from_millis(600),
+        "{:?}",
+        start.elapsed()
+    );
+    sender.join().unwrap().unwrap();
+}
+
 #[test]
 fn silent_connections_do_not_hold_up_the_end() {
     let server = iris(&[]);
