@@ -141,6 +141,7 @@ title() {
     pipeline) echo "Pipeline with one-hot and boosted trees, \`dataframe_split\`, 1 row of 8 named columns, 2 of them strings" ;;
     forest) echo "Forest of 300 trees, 6 deep, \`inputs\`, 1,000 rows of 30 numbers" ;;
     network) echo "Network with three layers of 512, \`inputs\`, 1 row of 128 numbers" ;;
+    overload) echo "Network with three layers of 2048, \`inputs\`, 1 row of 128 numbers" ;;
   esac
 }
 
@@ -217,17 +218,13 @@ measure() { # CASE CONNECTIONS
     >"$work/tables/$case"
 }
 
-# Three times what modelsd can do. The rows of a request say how dear it is beside a refusal.
-overload() { # ROWS
-  local folder=$work/overload-$1
-  say "== overload, $1 rows a request"
-  cp -r "$work/network" "$folder"
-  rm -f "$folder/expected.json"
-  "$python" -c 'import json, sys; print(json.dumps({"inputs": json.load(sys.stdin)["inputs"] * int(sys.argv[1])}))' "$1" \
-    <"$work/network/request.json" >"$folder/request.json"
-  modelsd_serves "overload-$1" "$port" "$folder/answer"
-  "$python" scripts/bench_overload.py "$1" "$folder/request.json" "$duration" "$warm_up" "http://127.0.0.1:$port" \
-    ${load_core[@]+"${load_core[@]}"} "$modelsd" >"$work/tables/overload-$1"
+# Three times what modelsd can do.
+overload() { # CASE
+  local case=$1 folder=$work/$1
+  say "== $case, overloaded"
+  modelsd_serves "$case" "$port" "$folder/answer"
+  "$python" scripts/bench_overload.py "$(title "$case")" "$folder/request.json" "$duration" "$warm_up" \
+    "http://127.0.0.1:$port" ${load_core[@]+"${load_core[@]}"} "$modelsd" >"$work/tables/overload-$case"
   stop_servers
 }
 
@@ -238,10 +235,10 @@ for case in "${cases[@]}"; do
     *) measure "$case" 64 ;;
   esac
 done
-if [ -d "$work/network" ]; then
-  for rows in 1 16; do
-    overload "$rows"
-    cases+=("overload-$rows")
+if [ -d "$work/overload" ]; then
+  for case in network overload; do
+    overload "$case"
+    cases+=("overload-$case")
   done
 fi
 

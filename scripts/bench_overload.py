@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Sends a server three times the requests that it can answer, and writes what becomes of them as Markdown.
 
-usage: python3 scripts/bench_overload.py ROWS REQUEST DURATION WARM_UP URL MODELSD...
+usage: python3 scripts/bench_overload.py TITLE REQUEST DURATION WARM_UP URL MODELSD...
 
-REQUEST is a file with ROWS rows; MODELSD are the words that start modelsd where the load is to run. Capacity is the best of
+MODELSD are the words that start modelsd where the load is to run. Capacity is the best of
 closed loops. The steady load is an open loop at 70 % of it. The overload is an open loop at 300 %, of clients that wait no
 longer than 1.5 times what 99 of 100 requests of the steady load took, and say so with each request.
 """
@@ -41,8 +41,8 @@ def row(name, due, server):
 
 
 def main():
-    rows, request, duration, warm_up, url, *command = sys.argv[1:]
-    common = [url, "--body", request, "--rows", rows, "--duration", f"{duration}s", "--warm-up", f"{warm_up}s"]
+    title, request, duration, warm_up, url, *command = sys.argv[1:]
+    common = [url, "--body", request, "--duration", f"{duration}s", "--warm-up", f"{warm_up}s"]
     closed = measure(command, *common, "--concurrency", "16,64,256")
     best = max(closed, key=lambda server: server["requests_per_second"])
     capacity = best["requests_per_second"]
@@ -55,7 +55,7 @@ def main():
     patience = PATIENCE * steady_p99 / 1000
     over = open_loop(OVERLOAD * capacity, "--header", f"x-request-timeout-ms: {patience:.3f}")
 
-    print(f"## Overload: network with three layers of 512, `inputs`, {rows} row{'s' * (rows != '1')} of 128 numbers\n")
+    print(f"## Overload: {title}\n")
     print(f"The overload's clients wait {patience:.3f} ms; {CONNECTIONS} connections.\n")
     print("| " + " | ".join(COLUMNS) + " |\n| --- " + "| ---: " * (len(COLUMNS) - 1) + "|")
     print(row("closed loop, the best", None, best))

@@ -14,6 +14,7 @@ every graph does that skl2onnx makes of a pipeline over columns.
 | pipeline | `dataframe_split`, 1 row of 8 named columns, 2 of them strings | one-hot and scaler by column, 100 boosted trees |
 | forest | `inputs`, 1000 rows of 30 numbers | random forest of 300 trees, 6 deep, two classes |
 | network | `inputs`, 1 row of 128 numbers | three dense layers of 512 and an output layer |
+| overload | the same | the same with layers of 2048, so that an answer takes some 30 times what a refusal does |
 """
 
 import json
@@ -124,9 +125,9 @@ def forest():
     )
 
 
-def network():
+def network(name, width):
     random = np.random.default_rng(0)
-    widths = [128, 512, 512, 512, 10]
+    widths = [128, width, width, width, 10]
     nodes, constants, value = [], [], "X"
     asked = numbers(random.normal(size=(1, 128)))
     expected = np.array(asked, np.float32)
@@ -152,15 +153,14 @@ def network():
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSETS[""])])
     model.ir_version = 8
     signature = ModelSignature(Schema([tensor("float32", 128)]), Schema([tensor("float32", 10, name="scores")]))
-    return Case("network", model, signature, {"inputs": asked}, expected.ravel())
+    return Case(name, model, signature, {"inputs": asked}, expected.ravel())
 
 
 def main():
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     out = pathlib.Path(sys.argv[1])
-    for make in (pipeline, forest, network):
-        case = make()
+    for case in (pipeline(), forest(), network("network", 512), network("overload", 2048)):
         onnx.checker.check_model(case.graph)
         folder = out / case.name
         folder.mkdir(parents=True)
