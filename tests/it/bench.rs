@@ -268,7 +268,7 @@ fn only_200_is_a_success_and_errors_are_told_apart() {
 
 #[test]
 fn refusals_are_timed_apart_from_what_was_served() {
-    let quick = |number: usize| number % 2 == 0;
+    let quick = |number: usize| number.is_multiple_of(2);
     let busy = Fake::start(move |number| {
         if quick(number) {
             return "HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n\r\nbusy";
