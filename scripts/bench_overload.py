@@ -14,7 +14,7 @@ import sys
 
 STEADY, OVERLOAD, PATIENCE = 0.7, 3, 1.5
 # Of the open loops: so many that a request seldom waits for one.
-CONNECTIONS = 512
+CONNECTIONS = 2048
 COLUMNS = ["load", "due/s", "served/s", "p50 µs", "p99 µs", "refused/s", "p50 µs", "p99 µs", "late (504)/s", "unsent/s"]
 
 
