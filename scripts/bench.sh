@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compares modelsd with a handler that has a fixed reply, with ONNX Runtime in a loop, with `mlflow models serve` and with
-# MLServer, on the same models and requests, and writes benches/RESULTS.md.
+# MLServer, on the same models and requests, and with itself without batching; overloads it; and writes benches/RESULTS.md.
 #
 # usage: scripts/bench.sh [--quick] [-h]
 #   --quick    without mlflow and MLServer, and without making a Python environment: cases whose model is not bundled are
@@ -8,7 +8,7 @@
 #   DURATION   seconds that each server is measured in each step [10]
 #   WARM_UP    seconds of load before that [2]
 #   OUT        file that is written [benches/RESULTS.md]
-#   PORT       first of six ports on 127.0.0.1 that are free [5950]
+#   PORT       first of seven ports on 127.0.0.1 that are free [5950]
 #   PYTHON     the Python that environments are made from, with pip [python3]
 #
 # Where there are two cores, servers run on the first and the load on the second. All servers of a case run side by side
@@ -82,6 +82,11 @@ ask() { # URL REQUEST ANSWER
   [ "$status" = 200 ]
 }
 
+# Whether an answer has the numbers that it should have; says where not.
+same() { # RIGHT ANSWER
+  "$python" scripts/bench_check.py "$1" "$2"
+}
+
 # A Python environment that is made once.
 environment() { # FOLDER REQUIREMENT...
   local folder=$1
@@ -110,7 +115,9 @@ else
   if environment .venv-bench -r scripts/requirements.txt; then mlflow=yes; else
     absent+=("\`mlflow models serve\`: scripts/requirements.txt could not be installed from PyPI.")
   fi
-  if environment .venv-mlserver mlserver==1.7.1 mlserver-mlflow==1.7.1 mlflow==3.17.2 onnx==1.23.2 onnxruntime==1.31.1; then
+  # Both run the models with the same releases.
+  mapfile -t pins < <(grep -E '^(mlflow|numpy|onnx|onnxruntime|pandas|scikit-learn|scipy)==' scripts/requirements.txt)
+  if environment .venv-mlserver mlserver==1.7.1 mlserver-mlflow==1.7.1 "${pins[@]}"; then
     mlserver=yes
   else
     absent+=("MLServer: mlserver 1.7.1 could not be installed from PyPI on $("$python" --version).")
@@ -123,58 +130,82 @@ printf '{"inputs": [[5.1, 3.5, 1.4, 0.2]]}' >"$work/iris/request.json"
 cp -r models/iris/1 "$work/iris/model"
 cases=(iris)
 if [ -x .venv-bench/bin/python ]; then
-  .venv-bench/bin/python scripts/make_bench_models.py "$work" && cases+=(pipeline wide network)
+  .venv-bench/bin/python scripts/make_bench_models.py "$work" && cases+=(pipeline forest network)
 else
-  absent+=("The cases \`pipeline\`, \`wide\` and \`network\`: there is no .venv-bench to make their models with.")
+  absent+=("The cases \`pipeline\`, \`forest\` and \`network\`, and overload: there is no .venv-bench to make their models with.")
 fi
 
 title() {
   case $1 in
     iris) echo "iris, logistic regression, \`inputs\`, 1 row of 4 numbers" ;;
-    pipeline) echo "Pipeline with boosted trees, \`dataframe_split\`, 1 row of 12 named columns" ;;
-    wide) echo "Logistic regression, \`inputs\`, 1,000 rows of 30 numbers" ;;
+    pipeline) echo "Pipeline with one-hot and boosted trees, \`dataframe_split\`, 1 row of 8 named columns, 2 of them strings" ;;
+    forest) echo "Forest of 300 trees, 6 deep, \`inputs\`, 1,000 rows of 30 numbers" ;;
     network) echo "Network with three layers of 512, \`inputs\`, 1 row of 128 numbers" ;;
+    overload) echo "Network with three layers of 2048, \`inputs\`, 1 row of 128 numbers" ;;
   esac
 }
 
-# Each server of a case is started, asked once, and measured only if that is answered.
-measure() { # CASE CONNECTIONS
-  local case=$1 connections=$2 folder=$work/$1 answer=$work/$1/answer url=http://127.0.0.1
-  local request=$folder/request.json notes=$folder/notes targets=()
-  : >"$notes"
-  say "== $case"
-  MODELSD_CACHE_DIR=$work/cache start "$folder/modelsd.log" "$modelsd" serve -m "$folder/model" --port "$port"
-  if ! wait_for "$url:$port/ping" || ! ask "$url:$port/invocations" "$request" "$answer"; then
-    say "bench: modelsd does not answer the case $case:"
-    tail -n 5 "$folder/modelsd.log" >&2
+# A server becomes part of the comparison when it gives the right answer; else the table has a note.
+compare() { # NAME URL REQUEST RIGHT LOG
+  local name=$1 url=$2 request=$3 right=$4 log=$5
+  if ! ask "$url" "$request" "$log.answer"; then
+    echo "$name did not answer: $(head -c 200 "$log.answer" 2>/dev/null || tail -n 1 "$log")" >>"$notes"
+  elif ! same "$right" "$log.answer" 2>"$log.differs"; then
+    echo "$name is left out, for its answer is another: $(head -c 200 "$log.differs")" >>"$notes"
+  else
+    targets+=(--compare "$name=$url")
+  fi
+}
+
+# Starts modelsd and waits until it answers; without that, or with a wrong answer, nothing is worth measuring.
+modelsd_serves() { # CASE PORT ANSWER FLAG...
+  local folder=$work/$1 port=$2 answer=$3 right=$work/$1/expected.json log=$work/$1/modelsd-$2.log
+  shift 3
+  MODELSD_CACHE_DIR=$work/cache start "$log" "$modelsd" serve -m "$folder/model" --port "$port" "$@"
+  if ! wait_for "http://127.0.0.1:$port/ping" ||
+    ! ask "http://127.0.0.1:$port/invocations" "$folder/request.json" "$answer"; then
+    say "bench: modelsd does not answer the case ${folder##*/}:"
+    tail -n 5 "$log" >&2
     exit 1
   fi
+  [ ! -f "$right" ] || same "$right" "$answer" || { say "bench: modelsd's answer is wrong"; exit 1; }
+}
+
+# All servers of a case are started, asked once, and measured in turns.
+measure() { # CASE CONNECTIONS
+  local case=$1 connections=$2 folder=$work/$1 answer=$work/$1/answer url=http://127.0.0.1
+  local request=$folder/request.json notes=$folder/notes targets=() for_python=$work/$1/model
+  : >"$notes"
+  say "== $case"
+  modelsd_serves "$case" "$port" "$answer"
   start "$folder/fixed.log" "$yardstick" fixed-reply "127.0.0.1:$((port + 1))" "$answer"
   wait_for "$url:$((port + 1))/invocations" "$request" || { say "bench: the fixed reply does not start"; exit 1; }
   targets+=(--compare "modelsd=$url:$port/invocations")
+  if [ "$case" = network ]; then
+    modelsd_serves "$case" "$((port + 6))" "$answer.unbatched" --max-batch-rows 1
+    targets+=(--compare "modelsd, batching off=$url:$((port + 6))/invocations")
+  fi
+  if [ -d "$folder/model-sklearn" ] && [ "$mlflow$mlserver" != nono ]; then
+    for_python=$folder/model-sklearn
+    echo "\`mlflow models serve\` and MLServer serve the same pipeline in MLflow's flavor for scikit-learn: the flavor for" \
+      "ONNX fails on it, on text columns as pandas 3 holds them and on inputs of two axes." >>"$notes"
+  fi
   if [ "$mlflow" = yes ]; then
     PATH=$root/.venv-bench/bin:$PATH MLFLOW_DISABLE_TELEMETRY=true start "$folder/mlflow.log" \
-      mlflow models serve -m "$folder/model" --env-manager local --host 127.0.0.1 --port "$((port + 2))" --workers 1
-    if wait_for "$url:$((port + 2))/ping" && ask "$url:$((port + 2))/invocations" "$request" "$answer.mlflow"; then
-      targets+=(--compare "mlflow models serve=$url:$((port + 2))/invocations")
-    else
-      echo "\`mlflow models serve\` did not answer: $(head -c 200 "$answer.mlflow" 2>/dev/null || tail -n 1 "$folder/mlflow.log")" >>"$notes"
-    fi
+      mlflow models serve -m "$for_python" --env-manager local --host 127.0.0.1 --port "$((port + 2))" --workers 1
+    wait_for "$url:$((port + 2))/ping" || true
+    compare "mlflow models serve" "$url:$((port + 2))/invocations" "$request" "$answer" "$folder/mlflow.log"
   fi
   if [ "$mlserver" = yes ]; then
     mkdir "$folder/mlserver"
     printf '{"host": "127.0.0.1", "http_port": %s, "grpc_port": %s, "metrics_port": %s, "parallel_workers": 0, "debug": false}' \
       "$((port + 3))" "$((port + 4))" "$((port + 5))" >"$folder/mlserver/settings.json"
     printf '{"name": "model", "implementation": "mlserver_mlflow.MLflowRuntime", "parameters": {"uri": "%s"}}' \
-      "$folder/model" >"$folder/mlserver/model-settings.json"
+      "$for_python" >"$folder/mlserver/model-settings.json"
     PATH=$root/.venv-mlserver/bin:$PATH MLFLOW_DISABLE_TELEMETRY=true start "$folder/mlserver.log" \
       mlserver start "$folder/mlserver"
-    if wait_for "$url:$((port + 3))/v2/health/ready" &&
-      ask "$url:$((port + 3))/invocations" "$request" "$answer.mlserver"; then
-      targets+=(--compare "MLServer=$url:$((port + 3))/invocations")
-    else
-      echo "MLServer did not answer: $(head -c 200 "$answer.mlserver" 2>/dev/null || tail -n 1 "$folder/mlserver.log")" >>"$notes"
-    fi
+    wait_for "$url:$((port + 3))/v2/health/ready" || true
+    compare MLServer "$url:$((port + 3))/invocations" "$request" "$answer" "$folder/mlserver.log"
   fi
   # A server without a success ends the program with 1, after the report.
   ${load_core[@]+"${load_core[@]}"} "$modelsd" bench "fixed reply=$url:$((port + 1))/invocations" "${targets[@]}" \
@@ -187,13 +218,29 @@ measure() { # CASE CONNECTIONS
     >"$work/tables/$case"
 }
 
+# Three times what modelsd can do.
+overload() { # CASE
+  local case=$1 folder=$work/$1
+  say "== $case, overloaded"
+  modelsd_serves "$case" "$port" "$folder/answer"
+  "$python" scripts/bench_overload.py "$(title "$case")" "$folder/request.json" "$duration" "$warm_up" \
+    "http://127.0.0.1:$port" ${load_core[@]+"${load_core[@]}"} "$modelsd" >"$work/tables/overload-$case"
+  stop_servers
+}
+
 for case in "${cases[@]}"; do
   case $case in
-    iris) measure iris 1,64 ;;
-    wide) measure wide 1 ;;
+    iris | network) measure "$case" 1,64 ;;
+    forest) measure forest 1 ;;
     *) measure "$case" 64 ;;
   esac
 done
+if [ -d "$work/overload" ]; then
+  for case in network overload; do
+    overload "$case"
+    cases+=("overload-$case")
+  done
+fi
 
 fact() { sed -n "s/^$1[[:space:]]*: //p" /proc/cpuinfo | head -n 1; }
 {

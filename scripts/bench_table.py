@@ -22,7 +22,7 @@ def ratio(value):
     return "–" if value is None else f"{value:.3g}"
 
 
-def row(server, ratios):
+def row(server, ratios, alone=None):
     latency = server["latency_us"]
     errors = server.get("errors")
     return [
@@ -32,12 +32,13 @@ def row(server, ratios):
         number(latency["p99"], 1),
         "–" if errors is None else f"{errors:,}",
         *(ratio(ratios.get(name)) for name in ("requests_per_second", "p50", "p99")),
+        *([] if alone is None else [ratio(latency["p50"] and latency["p50"] / alone)]),
     ]
 
 
-def table(rows):
-    lines = ["| " + " | ".join(cells) + " |" for cells in [COLUMNS, *rows]]
-    lines.insert(1, "| --- " + "| ---: " * (len(COLUMNS) - 1) + "|")
+def table(columns, rows):
+    lines = ["| " + " | ".join(cells) + " |" for cells in [columns, *rows]]
+    lines.insert(1, "| --- " + "| ---: " * (len(columns) - 1) + "|")
     return "\n".join(lines)
 
 
@@ -50,11 +51,15 @@ def main():
         connections = step["connections"]
         many = "connection" if connections == 1 else "connections"
         print(f"## {title}, {connections} {many}\n")
+        loop = json.loads(alone) if alone else None
+        # One request at a time is what the loop does, too: what else a request takes is the server's and the network's.
+        beside = loop["latency_us"]["p50"] if loop and connections == 1 else None
         first = {"requests_per_second": 1, "p50": 1, "p99": 1}
-        rows = [row(server, server["ratio"] or (first if at == 0 else {})) for at, server in enumerate(step["servers"])]
-        if alone:
-            rows.append(row({"name": "ONNX Runtime in a loop, no server", **json.loads(alone)}, {}))
-        print(table(rows) + "\n")
+        servers = enumerate(step["servers"])
+        rows = [row(server, server["ratio"] or (first if at == 0 else {}), beside) for at, server in servers]
+        if loop:
+            rows.append(row({"name": "ONNX Runtime in a loop, no server", **loop}, {}, beside))
+        print(table(COLUMNS + ["p50 ÷ loop"] * (beside is not None), rows) + "\n")
         for server in step["servers"]:
             if server["load_busy"] > 0.9:
                 share = f"{server['load_busy']:.0%}"

@@ -30,6 +30,15 @@ use super::{Config, Meters};
 /// worker that is busy for half a millisecond still answers `/ping` in time.
 const INLINE_BELOW: Duration = Duration::from_micros(500);
 
+/// A call has to have this part of its expected wait to spare, or it is refused: what is expected is an estimate, the
+/// answer has yet to be written, and one that comes late has cost as much as one in time. Without it, a server with three
+/// times its load computes several answers for each that is of use.
+const MARGIN: u32 = 2;
+
+/// Calls in line from which on the next is taken to be one like them: that it is not changes the wait by an eighth at
+/// most, and what is expected is no more exact than that.
+const ALIKE: usize = 8;
+
 /// Why a call gave nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -238,17 +247,28 @@ impl Pool {
             true => ahead.div_ceil(shared.config.max_rows),
             false => state.line.len() + 1,
         };
-        let wait =
-            shared.runner.cost.expect(ahead, calls).unwrap_or_default() / self.lanes.len().max(1) as u32;
+        let wait = shared.runner.wait(ahead, calls) / self.lanes.len().max(1) as u32;
+        let left = deadline.saturating_duration_since(now);
         let reason = if !state.line.is_empty() && ahead > shared.config.max_queue_rows {
             "too many rows wait for the model"
-        } else if state.idle.is_empty() && now + wait > deadline {
+        } else if state.idle.is_empty() && wait.saturating_add(wait / MARGIN) > left {
             // With an idle predictor it is tried, or a model that was slow once would never get a chance again.
             "the answer would come after the time limit"
         } else {
             return Ok(());
         };
         Err(RunError::Overloaded { reason, after: wait })
+    }
+
+    /// Whether a call like those in line would be refused, so that its body need not be decoded to know. `None` also when
+    /// it is hard to say: with few in line, a call may differ much from them.
+    pub fn refuses(&self, deadline: Instant) -> Option<RunError> {
+        let state = self.shared.lock();
+        if state.line.len() < ALIKE {
+            return None;
+        }
+        let rows = state.rows / state.line.len();
+        self.admit(&state, rows, deadline, Instant::now()).err()
     }
 
     /// Runs a call on a predictor that was idle.
@@ -392,15 +412,22 @@ impl Work {
     fn carry_out(self) {
         let Work { mut lease, mut jobs } = self;
         let shared = Arc::clone(&lease.shared);
+        let mut begun = Instant::now();
         loop {
+            let ran = jobs.iter().map(|job| job.rows).sum();
             lease.run(jobs);
             let rows = shared.batch_rows();
             let mut state = shared.lock();
+            let now = Instant::now();
+            if ran > 0 {
+                shared.runner.drained(ran, now - begun);
+            }
+            begun = now;
             // Somebody else is about to take the line, and needs a predictor.
             jobs = if state.led {
                 Vec::new()
             } else {
-                state.next(rows, Instant::now(), &shared.runner.meters)
+                state.next(rows, now, &shared.runner.meters)
             };
             if jobs.is_empty() {
                 state.idle.extend(lease.slot.take());

@@ -58,7 +58,13 @@ impl Waiting for Job {
 /// What running needs besides a predictor.
 #[derive(Debug)]
 pub(super) struct Runner {
+    /// What a call of the model takes.
     pub(super) cost: Cost,
+    /// What a call takes the line: that of the model, putting batches together and taking them apart, and whatever else
+    /// keeps the thread from the next, such as requests that are read on the same core.
+    drain: Cost,
+    /// Rows that predictors are at work on.
+    running: AtomicUsize,
     /// Calls of so many rows, or more, may be put together and taken apart; 0 for none, also once an answer had not the
     /// rows of its batch.
     join_from: AtomicUsize,
@@ -69,9 +75,23 @@ impl Runner {
     pub(super) fn new(join_from: Option<NonZeroUsize>, meters: Meters) -> Runner {
         Runner {
             cost: Cost::new(),
+            drain: Cost::new(),
+            running: AtomicUsize::new(0),
             join_from: AtomicUsize::new(join_from.map_or(0, NonZeroUsize::get)),
             meters,
         }
+    }
+
+    /// Learns what a batch out of the line took, until the next could be taken.
+    pub(super) fn drained(&self, rows: usize, took: Duration) {
+        self.drain.learn(rows, took);
+    }
+
+    /// How long it should take until so many rows, in so many calls, and those being run are done by one predictor.
+    pub(super) fn wait(&self, rows: usize, calls: usize) -> Duration {
+        let all = rows.saturating_add(self.running.load(Ordering::Relaxed));
+        let drain = self.drain.expect(all, calls);
+        drain.or_else(|| self.cost.expect(all, calls)).unwrap_or_default()
     }
 
     /// Whether this call may be put together with others, or taken apart.
@@ -106,10 +126,12 @@ impl Runner {
         rows: usize,
         queued: Instant,
     ) -> Result<Run, RunError> {
+        self.running.fetch_add(rows, Ordering::Relaxed);
         let started = Instant::now();
         // Predictors keep no state between calls, so one that panicked is as good as before.
         let answer = catch_unwind(AssertUnwindSafe(|| predictor.predict(batch)));
         let predict = started.elapsed();
+        self.running.fetch_sub(rows, Ordering::Relaxed);
         match answer {
             Ok(Ok(output)) => {
                 self.cost.learn(rows, predict);

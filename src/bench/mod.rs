@@ -16,4 +16,4 @@ mod load;
 mod schedule;
 mod tally;
 
-pub use tally::{Cause, Tally};
+pub use tally::{Cause, Latencies, Tally};

@@ -82,7 +82,10 @@ impl Measured {
     /// This one beside another.
     pub fn ratio(&self, first: &Measured) -> Ratio {
         let latency = |part: f64| {
-            let (mine, other) = (self.tally.quantile(part)?, first.tally.quantile(part)?);
+            let (mine, other) = (
+                self.tally.latency.quantile(part)?,
+                first.tally.latency.quantile(part)?,
+            );
             quotient(mine.as_secs_f64(), other.as_secs_f64())
         };
         Ratio {

@@ -10,6 +10,8 @@ use hdrhistogram::Histogram;
 const DIGITS: u8 = 3;
 /// Longest latency told apart; longer ones count as this.
 const MAX_LATENCY: Duration = Duration::from_secs(86_400);
+/// Statuses by which a server says that it has too much to do: too many requests, and service unavailable.
+const REFUSALS: [u16; 2] = [429, 503];
 /// Bytes kept of the answer to the first request that failed.
 pub(super) const MAX_SAMPLE: usize = 300;
 
@@ -53,12 +55,51 @@ impl fmt::Display for Cause {
     }
 }
 
+/// How long requests took, in nanoseconds.
+#[derive(Debug, Clone)]
+pub struct Latencies(Histogram<u64>);
+
+impl Latencies {
+    fn new() -> Result<Latencies, hdrhistogram::CreationError> {
+        let highest = u64::try_from(MAX_LATENCY.as_nanos()).unwrap_or(u64::MAX);
+        Histogram::new_with_bounds(1, highest, DIGITS).map(Latencies)
+    }
+
+    fn record(&mut self, latency: Duration, count: u64) {
+        let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
+        self.0.saturating_record_n(nanoseconds, count);
+    }
+
+    fn add(&mut self, other: &Latencies) {
+        // Both have the same bounds, without which this would fail.
+        let added = self.0.add(&other.0);
+        debug_assert!(added.is_ok(), "{added:?}");
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// The latency that this part of the requests does not exceed, such as 0.99; `None` when there is none.
+    pub fn quantile(&self, part: f64) -> Option<Duration> {
+        (!self.0.is_empty()).then(|| Duration::from_nanos(self.0.value_at_quantile(part)))
+    }
+
+    /// The mean latency; `None` when there is none.
+    pub fn mean(&self) -> Option<Duration> {
+        (!self.0.is_empty()).then(|| Duration::from_nanos(self.0.mean() as u64))
+    }
+}
+
 /// What requests came to.
 #[derive(Debug, Clone)]
 pub struct Tally {
-    /// Nanoseconds of the requests that were answered 200, and what those without an answer waited: leaving out the
-    /// slowest would flatter the server.
-    latency: Histogram<u64>,
+    /// Of the requests that were answered 200, and what those without an answer waited: leaving out the slowest would
+    /// flatter the server.
+    pub latency: Latencies,
+    /// Of the requests that the server refused because it has too much to do (429, 503).
+    pub refusals: Latencies,
     /// Requests answered 200.
     pub answered: u64,
     /// Answers with another status, by status.
@@ -85,9 +126,9 @@ impl Tally {
     /// # Errors
     /// Never: the bounds of the histogram are constants that it takes.
     pub(super) fn new() -> Result<Tally, hdrhistogram::CreationError> {
-        let highest = u64::try_from(MAX_LATENCY.as_nanos()).unwrap_or(u64::MAX);
         Ok(Tally {
-            latency: Histogram::new_with_bounds(1, highest, DIGITS)?,
+            latency: Latencies::new()?,
+            refusals: Latencies::new()?,
             answered: 0,
             statuses: BTreeMap::new(),
             causes: BTreeMap::new(),
@@ -104,8 +145,11 @@ impl Tally {
     pub(super) fn answer(&mut self, status: u16, latency: Duration, kept: &[u8]) {
         if status == 200 {
             self.answered += 1;
-            self.record(latency, 1);
+            self.latency.record(latency, 1);
             return;
+        }
+        if REFUSALS.contains(&status) {
+            self.refusals.record(latency, 1);
         }
         *self.statuses.entry(status).or_default() += 1;
         if self.sample.is_none() {
@@ -118,26 +162,20 @@ impl Tally {
     pub(super) fn failure(&mut self, cause: Cause, waited: Duration) {
         *self.causes.entry(cause).or_default() += 1;
         if cause == Cause::Timeout {
-            self.record(waited, 1);
+            self.latency.record(waited, 1);
         }
     }
 
     /// Requests that were due and not sent, and how long each waited.
     pub(super) fn unsent(&mut self, waited: Duration, count: u64) {
         self.unsent += count;
-        self.record(waited, count);
-    }
-
-    fn record(&mut self, latency: Duration, count: u64) {
-        let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
-        self.latency.saturating_record_n(nanoseconds, count);
+        self.latency.record(waited, count);
     }
 
     /// Adds what another thread or slice measured.
     pub(super) fn add(&mut self, other: &Tally) {
-        // Both have the same bounds, without which this would fail.
-        let added = self.latency.add(&other.latency);
-        debug_assert!(added.is_ok(), "{added:?}");
+        self.latency.add(&other.latency);
+        self.refusals.add(&other.refusals);
         self.answered += other.answered;
         for (status, count) in &other.statuses {
             *self.statuses.entry(*status).or_default() += count;
@@ -159,16 +197,6 @@ impl Tally {
     pub fn errors(&self) -> u64 {
         self.statuses.values().sum::<u64>() + self.causes.values().sum::<u64>()
     }
-
-    /// The latency that this part of the requests does not exceed, such as 0.99; `None` when there is none.
-    pub fn quantile(&self, part: f64) -> Option<Duration> {
-        (!self.latency.is_empty()).then(|| Duration::from_nanos(self.latency.value_at_quantile(part)))
-    }
-
-    /// The mean latency; `None` when there is none.
-    pub fn mean(&self) -> Option<Duration> {
-        (!self.latency.is_empty()).then(|| Duration::from_nanos(self.latency.mean() as u64))
-    }
 }
 
 #[cfg(test)]
@@ -187,8 +215,27 @@ mod tests {
         tally.failure(Cause::Closed, 1000 * MS);
         assert_eq!((tally.answered, tally.errors()), (1, 4));
         assert_eq!(tally.sample.as_deref(), Some("503 overloaded"));
-        let slowest = tally.quantile(1.0).unwrap();
+        let slowest = tally.latency.quantile(1.0).unwrap();
         assert!(slowest < 2 * MS, "a quick 503 is no latency: {slowest:?}");
+    }
+
+    #[test]
+    fn refusals_have_latencies_of_their_own() {
+        let mut tally = Tally::new().unwrap();
+        tally.answer(200, 1000 * MS, b"");
+        tally.answer(503, MS, b"");
+        tally.answer(429, 2 * MS, b"");
+        tally.answer(400, 1000 * MS, b"");
+        tally.answer(504, 1000 * MS, b"");
+        let mut sum = Tally::new().unwrap();
+        sum.add(&tally);
+        assert_eq!(
+            (sum.refusals.count(), sum.errors(), sum.latency.count()),
+            (2, 4, 1)
+        );
+        let slowest = sum.refusals.quantile(1.0).unwrap();
+        assert!(slowest >= 2 * MS && slowest < 3 * MS, "{slowest:?}");
+        assert!(sum.latency.quantile(0.0).unwrap() >= 999 * MS);
     }
 
     #[test]
@@ -197,11 +244,11 @@ mod tests {
         for _ in 0..98 {
             tally.answer(200, MS, b"");
         }
-        assert!(tally.quantile(0.99).unwrap() < 2 * MS);
+        assert!(tally.latency.quantile(0.99).unwrap() < 2 * MS);
         tally.unsent(300 * MS, 1);
         tally.failure(Cause::Timeout, 500 * MS);
-        assert!(tally.quantile(0.99).unwrap() >= 299 * MS);
-        assert!(tally.quantile(1.0).unwrap() >= 499 * MS);
+        assert!(tally.latency.quantile(0.99).unwrap() >= 299 * MS);
+        assert!(tally.latency.quantile(1.0).unwrap() >= 499 * MS);
         assert_eq!((tally.answered, tally.errors(), tally.unsent), (98, 1, 1));
     }
 
@@ -210,12 +257,12 @@ mod tests {
         for nanoseconds in [1_234, 56_789_012, 9_876_543_210_123] {
             let mut tally = Tally::new().unwrap();
             tally.answer(200, Duration::from_nanos(nanoseconds), b"");
-            let kept = tally.quantile(0.5).unwrap().as_nanos() as f64;
+            let kept = tally.latency.quantile(0.5).unwrap().as_nanos() as f64;
             assert!((kept / nanoseconds as f64 - 1.0).abs() < 0.001, "{kept}");
         }
         let mut tally = Tally::new().unwrap();
         tally.answer(200, 10 * MAX_LATENCY, b"");
-        assert!(tally.quantile(0.5).unwrap() >= MAX_LATENCY);
+        assert!(tally.latency.quantile(0.5).unwrap() >= MAX_LATENCY);
     }
 
     #[test]
@@ -229,6 +276,9 @@ mod tests {
         two.add(&one);
         assert_eq!((two.answered, two.errors(), two.bytes_sent), (2, 3, 6));
         assert_eq!(two.causes[&Cause::Connect], 2);
-        assert_eq!((one.mean().is_some(), Tally::new().unwrap().mean()), (true, None));
+        assert_eq!(
+            (one.latency.mean().is_some(), Tally::new().unwrap().latency.mean()),
+            (true, None)
+        );
     }
 }

@@ -127,6 +127,7 @@ where
         // To a client that left, the answer goes nowhere.
         Err(BodyError::Slow | BodyError::Broken) => return Err(Failure::Slow),
     };
+    call.refuse_early()?;
     let codings = encoding::applied(headers)
         .map_err(|error| Failure::UnreadCoding(call.fail(body::not_expanded(&error))))?;
     let content_type = headers

@@ -1,11 +1,12 @@
 //! Requests that share calls of a model get the answers they would get alone.
 
 use std::fs;
+use std::io::Write;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Server, repository};
+use crate::support::{Server, read_answer, repository};
 
 /// Numbers of a body, a little other in each round; whole numbers stay, they may be keys of something.
 fn varied(body: &Value, round: u32) -> Value {
@@ -150,6 +151,15 @@ fn a_client_may_say_how_long_it_waits() {
     let (status, text) = ask("soon");
     assert_eq!(status, 400);
     assert!(text.contains("use a positive number of milliseconds"), "{text}");
+    // A body that has come too late is not decoded to find out what else is wrong with it.
+    let mut slow = server.connect();
+    slow.write_all(b"POST /invocations HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n")
+        .unwrap();
+    slow.write_all(b"x-request-timeout-ms: 20\r\ncontent-length: 4\r\n\r\n{\"x")
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(60));
+    slow.write_all(b"}").unwrap();
+    assert_eq!(read_answer(&mut slow).unwrap().status, 504);
     // Nothing is left behind by the ones that were too late.
     std::thread::sleep(Duration::from_millis(10));
     assert_eq!(ask("5000").0, 200);

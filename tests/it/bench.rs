@@ -267,6 +267,32 @@ fn only_200_is_a_success_and_errors_are_told_apart() {
 }
 
 #[test]
+fn refusals_are_timed_apart_from_what_was_served() {
+    let quick = |number: usize| number.is_multiple_of(2);
+    let busy = Fake::start(move |number| {
+        if quick(number) {
+            return "HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n\r\nbusy";
+        }
+        std::thread::sleep(Duration::from_millis(30));
+        OK
+    });
+    let words = [busy.url.as_str(), "-c", "1", "-d", "500ms", "-w", "0"];
+    let (_, report) = bench(&words);
+    let measured = server(&report, 0, 0);
+    assert_eq!(measured["refusals"], measured["statuses"]["503"], "{measured:#}");
+    let of = |latency: &str, word: &str| measured[latency][word].as_f64().unwrap();
+    assert!(of("refusal_latency_us", "p50") < 15_000.0, "{measured:#}");
+    assert!(of("latency_us", "p50") >= 29_000.0, "{measured:#}");
+
+    let page = String::from_utf8(finish(command(&words)).stdout).unwrap();
+    assert!(page.contains("refused as too much (429, 503), in p50 "), "{page}");
+    let never = Fake::start(|_| OK);
+    let (_, report) = bench(&[&never.url, "-c", "1", "-d", "100ms", "-w", "0"]);
+    assert_eq!(server(&report, 0, 0)["refusals"], 0);
+    assert_eq!(server(&report, 0, 0)["refusal_latency_us"]["p99"], Value::Null);
+}
+
+#[test]
 fn an_answer_that_does_not_come_in_time_is_an_error_with_its_wait() {
     let hanging = Fake::start(|number| {
         if number == 2 {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json, json};
 
 use crate::app::text::{bytes, plain, table};
-use crate::bench::Tally;
 use crate::bench::report::{Measured, Report};
 use crate::bench::run::Plan;
+use crate::bench::{Latencies, Tally};
 
 /// Latencies shown: the word of the table, that of JSON, the part of the requests.
 const QUANTILES: [(&str, &str, f64); 5] = [
@@ -94,6 +94,7 @@ fn figures(plan: &Plan, measured: &Measured) -> Vec<String> {
     ];
     cells.extend(QUANTILES.map(|(_, _, part)| {
         tally
+            .latency
             .quantile(part)
             .map_or("-".into(), |latency| short(microseconds(latency)))
     }));
@@ -136,6 +137,9 @@ fn notes(plan: &Plan, report: &Report) -> Vec<String> {
             if let Some(troubles) = troubles([&measured.tally].into_iter()) {
                 notes.push(format!("{here}: {troubles}"));
             }
+            if let Some(refusals) = refusals(&measured.tally) {
+                notes.push(format!("{here}: {refusals}"));
+            }
             if measured.saturated() {
                 notes.push(format!(
                     "{here}: the load itself was at work {:.0}% of the time, and may be the limit; try more --threads",
@@ -148,6 +152,22 @@ fn notes(plan: &Plan, report: &Report) -> Vec<String> {
         notes.push("Stopped early: this is what was measured until then.".into());
     }
     notes
+}
+
+/// How long the server took to say that it has too much to do; `None` when it never did.
+fn refusals(tally: &Tally) -> Option<String> {
+    let quantiles = QUANTILES.iter().filter_map(|(word, _, part)| {
+        let latency = tally.refusals.quantile(*part)?;
+        Some(format!("{word} {}", short(microseconds(latency))))
+    });
+    let quantiles: Vec<String> = quantiles.collect();
+    let count = tally.refusals.count();
+    (count > 0).then(|| {
+        format!(
+            "{count} refused as too much (429, 503), in {}",
+            quantiles.join(", ")
+        )
+    })
 }
 
 /// What went wrong, how often, and what the first answer without success said; `None` when nothing did.
@@ -215,11 +235,6 @@ fn server_json(plan: &Plan, number: usize, measured: &Measured, first: Option<&M
         .iter()
         .map(|(cause, count)| (cause.name().to_owned(), json!(count)))
         .collect();
-    let mut latency: Map<String, Json> = QUANTILES
-        .iter()
-        .map(|(_, word, part)| ((*word).to_owned(), json!(tally.quantile(*part).map(microseconds))))
-        .collect();
-    latency.insert("mean".into(), json!(tally.mean().map(microseconds)));
     let ratio = first
         .map(|first| measured.ratio(first))
         .map(|ratio| json!({ "requests_per_second": ratio.rate, "p50": ratio.p50, "p99": ratio.p99 }));
@@ -230,7 +245,9 @@ fn server_json(plan: &Plan, number: usize, measured: &Measured, first: Option<&M
         "requests": tally.answered,
         "requests_per_second": measured.rate(),
         "rows_per_second": plan.request.rows.map(|rows| measured.rate() * rows as f64),
-        "latency_us": latency,
+        "latency_us": latency_json(&tally.latency),
+        "refusals": tally.refusals.count(),
+        "refusal_latency_us": latency_json(&tally.refusals),
         "errors": tally.errors(),
         "statuses": statuses,
         "causes": causes,
@@ -242,6 +259,17 @@ fn server_json(plan: &Plan, number: usize, measured: &Measured, first: Option<&M
         "load_busy": measured.busy(),
         "ratio": ratio,
     })
+}
+
+fn latency_json(latencies: &Latencies) -> Json {
+    let quantiles = QUANTILES
+        .iter()
+        .map(|(_, word, part)| (*word, latencies.quantile(*part)));
+    let figures = quantiles.chain([("mean", latencies.mean())]);
+    figures
+        .map(|(word, latency)| (word.to_owned(), json!(latency.map(microseconds))))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 fn microseconds(latency: Duration) -> f64 {

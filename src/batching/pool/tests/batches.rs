@@ -307,6 +307,37 @@ fn a_full_line_and_a_late_answer_are_refused_at_once() {
     }
 }
 
+#[test]
+fn a_full_line_refuses_those_like_it_before_they_are_read() {
+    let (predictor, _calls, go) = held_doubler();
+    let pool = joining(vec![predictor], Config::default(), &[(1, 100_000 * MICRO)]);
+    let runtime = runtime();
+    let first = call(&runtime, &pool, rows(&[0.0]));
+    let in_line = |calls| {
+        while pool.shared.lock().idle.len() == pool.size() || pool.shared.lock().line.len() < calls {
+            std::thread::sleep(MICRO);
+        }
+    };
+    in_line(0);
+    let refused = |within| pool.refuses(Instant::now() + within).is_some();
+    let mut waiting = Vec::new();
+    for number in 1..=ALIKE {
+        assert!(!refused(MICRO), "with {number} in line one more may be another");
+        waiting.push(call(&runtime, &pool, rows(&[1.0, 2.0])));
+        in_line(number);
+    }
+    // One row is being run, and 16 wait, of a tenth of a second each; one more like them has two.
+    let wait = 100_000 * MICRO * (1 + 2 * ALIKE as u32 + 2);
+    let wanted = wait + wait / MARGIN;
+    assert!(refused(wanted - 50_000 * MICRO));
+    assert!(!refused(wanted + 50_000 * MICRO));
+    go.send(()).unwrap();
+    for call in std::iter::once(first).chain(waiting) {
+        runtime.block_on(call).unwrap().unwrap();
+    }
+    assert!(!refused(MICRO), "nobody waits");
+}
+
 /// What a call costs where sharing is worth it: 40 µs, and 10 more for each row.
 const DEAR_TO_START: [(usize, Duration); 4] = [
     (1, Duration::from_micros(50)),
