@@ -88,16 +88,12 @@ impl Call {
         }
     }
 
-    /// Refuses the request before its body is decoded, when its time limit has passed already or the model has so much
-    /// to do that it would be refused after: under overload most are, and what they cost is taken from those that are
-    /// served.
+    /// Refuses the request before its body is decoded, when the model has so much to do that it would be refused after:
+    /// under overload most are, and what they cost is taken from those that are served.
     ///
     /// # Errors
-    /// [`Kind::Deadline`] or [`Kind::Overloaded`].
+    /// [`Kind::Overloaded`].
     pub fn refuse_early(&mut self) -> Result<(), Error> {
-        if Instant::now() >= self.deadline {
-            return Err(self.fail(deadline()));
-        }
         match self.deployment.pool().refuses(self.deadline) {
             Some(RunError::Overloaded { reason, after }) => Err(self.fail(overloaded(reason, after))),
             _ => Ok(()),
