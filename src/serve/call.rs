@@ -70,13 +70,16 @@ impl Call {
     /// Runs one synchronous stage and notes its time and, on failure, its outcome.
     ///
     /// # Errors
-    /// Those of `work`; [`Kind::Deadline`] when the time limit has passed meanwhile.
+    /// Those of `work`; [`Kind::Deadline`] when the time limit has passed before, or meanwhile.
     pub fn stage<T>(
         &mut self,
         stage: RequestStage,
         work: impl FnOnce(&Deployment) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let start = Instant::now();
+        if start > self.deadline {
+            return Err(self.fail(deadline()));
+        }
         let result = work(&self.deployment);
         let end = Instant::now();
         self.note(stage, end - start);
