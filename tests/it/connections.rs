@@ -164,7 +164,7 @@ fn who_takes_answers_slowly_gets_all_of_them() {
     let mut stream = server.connect();
     let mut writer = stream.try_clone().unwrap();
     let sender = std::thread::spawn(move || writer.write_all(&requests));
-    let (start, mut taken, mut piece) = (Instant::now(), 0, vec![0; 1 << 20]);
+    let (start, mut taken, mut piece) = (Instant::now(), 0, vec![0; 256 << 10]);
     loop {
         match stream.read(&mut piece).unwrap() {
             0 => break,
