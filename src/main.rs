@@ -7,6 +7,19 @@ use modelsd::config::{Args, Problems, ProcessEnv};
 
 /// The system's allocator asks the kernel for more of the process's memory map now and then, and then waits for whoever
 /// maps or unmaps a large model at that time: requests were seen to stand still for tens of milliseconds during swaps.
+///
+/// Compared in one sitting, serving a small model (`iris`): resident memory, instructions of a request (callgrind), and
+/// memory half a minute after 9,990 HTTP/2 connections have left. Requests a second differed by less than runs of one.
+///
+/// | allocator | MB | instructions | MB after the connections |
+/// | --- | --- | --- | --- |
+/// | mimalloc 3.3 | 40.2 | 56,900 | 131 |
+/// | mimalloc 2.3 | 40.9 | 56,400 | 92 |
+/// | jemalloc 5.3 | 41.0 | 56,100 | 150 |
+/// | glibc 2.36 | 38.7 | 57,800 | 244 |
+///
+/// mimalloc's options (delay of purging, size and commitment of arenas) change nothing beyond the noise. The 8 MB that
+/// ONNX Runtime itself allocates, mostly its table of operators, take no less from another allocator than from glibc's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -3,6 +3,7 @@
 //! The library cannot be unloaded or replaced, and the crate panics when it has to look for it by itself; so nothing of
 //! the crate is touched before a library is loaded here.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -97,20 +98,32 @@ fn log(level: LogLevel, _category: &str, session: &str, place: &str, message: &s
     }
 }
 
+/// What is read of the library at once, in bytes.
+const PIECE: usize = 16 << 10;
+/// Longer than any version tag, in bytes: so much of a piece is looked at again with the next one.
+const TAG: usize = 64;
+
 /// The library's version. The crate offers no way to ask for it, so it is read from the version tag of the library's
 /// own symbols (`VERS_1.31.1`), which lies near the start of the file.
+///
+/// In pieces, since what is allocated here stays in the memory of the process until the allocator gives it back.
 fn version(path: &Path) -> Option<String> {
-    use std::io::Read;
+    let mut head = std::fs::File::open(path).ok()?.take(4 << 20);
+    let mut window = Vec::with_capacity(TAG + PIECE);
+    while head.by_ref().take(PIECE as u64).read_to_end(&mut window).ok()? > 0 {
+        let found = version_in(&window);
+        if found.is_some() {
+            return found;
+        }
+        window.drain(..window.len().saturating_sub(TAG));
+    }
+    None
+}
 
+fn version_in(window: &[u8]) -> Option<String> {
     const MARK: &[u8] = b"VERS_";
-    let mut head = Vec::new();
-    std::fs::File::open(path)
-        .ok()?
-        .take(4 << 20)
-        .read_to_end(&mut head)
-        .ok()?;
-    let at = memchr::memmem::find(&head, MARK)?;
-    let tag = head.get(at + MARK.len()..)?;
+    let at = memchr::memmem::find(window, MARK)?;
+    let tag = window.get(at + MARK.len()..)?;
     let end = tag
         .iter()
         .position(|byte| !byte.is_ascii_digit() && *byte != b'.')?;
@@ -129,5 +142,20 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("`/nowhere/libonnxruntime.so`"), "{error}");
+    }
+    #[test]
+    fn the_version_is_found_wherever_a_piece_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("libonnxruntime.so");
+        let tag = b"\0VERS_1.31.1\0";
+        for before in PIECE - tag.len()..=PIECE + TAG {
+            let mut library = vec![0; before];
+            library.extend_from_slice(tag);
+            library.extend_from_slice(&[0; 3 * PIECE]);
+            std::fs::write(&path, library).unwrap();
+            assert_eq!(version(&path).as_deref(), Some("1.31.1"), "after {before} bytes");
+        }
+        std::fs::write(&path, vec![0; 5 * PIECE]).unwrap();
+        assert_eq!(version(&path), None);
     }
 }
