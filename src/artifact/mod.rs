@@ -74,8 +74,10 @@ pub const STORE_SETTINGS: &[&str] = &[
     "GOOGLE_SERVICE_ACCOUNT_KEY",
     "GOOGLE_SERVICE_ACCOUNT_PATH",
     "GOOGLE_SKIP_SIGNATURE",
+    "IDENTITY_ENDPOINT",
     "MLFLOW_S3_ENDPOINT_URL",
     "MLFLOW_S3_IGNORE_TLS",
+    "STORAGE_EMULATOR_HOST",
 ];
 /// A setting whose value says why Amazon's profile is of no use; told when S3 is asked for.
 pub const UNUSABLE_PROFILE: &str = "AWS_PROFILE (unusable)";

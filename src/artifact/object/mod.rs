@@ -1,5 +1,6 @@
 //! Artifacts in object stores: S3 and what speaks its protocol, Google Cloud Storage, Azure.
 
+mod azure;
 mod settings;
 
 use std::collections::BTreeSet;
@@ -19,8 +20,22 @@ use super::{ArtifactError, FileEntry, MAX_FILES};
 
 /// Longest part of a store's complaint that is shown, in characters.
 const SHOWN: usize = 600;
-/// What the library asks a machine of Amazon's for when no credentials are set.
-const METADATA: &str = "/latest/api/token";
+/// What the library asks a machine of the vendor's for when no credentials are set, and what to set.
+const NO_CREDENTIALS: [(&str, &str); 3] = [
+    (
+        "/latest/api/token",
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for a public bucket",
+    ),
+    (
+        "/metadata/identity/",
+        "AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_ACCESS_KEY, or AZURE_CLIENT_ID, AZURE_TENANT_ID and \
+         AZURE_CLIENT_SECRET, or AZURE_SKIP_SIGNATURE=true for a public container",
+    ),
+    (
+        "/computeMetadata/",
+        "GOOGLE_APPLICATION_CREDENTIALS, or GOOGLE_SKIP_SIGNATURE=true for a public bucket",
+    ),
+];
 
 /// What an object store keeps below a prefix, or one object.
 pub(super) struct ObjectFiles {
@@ -46,6 +61,7 @@ impl ObjectFiles {
             .strip_prefix("//")
             .ok_or_else(|| refused("write SCHEME://BUCKET/PATH"))?;
         let (host, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let prefix = azure::path(scheme, prefix).map_err(|problem| refused(&problem))?;
         let prefix = Path::parse(prefix).map_err(|_| refused("the path has an empty part, `.` or `..`"))?;
         let vendor = vendor(scheme, host, settings).map_err(|problem| refused(&problem))?;
         Ok(ObjectFiles {
@@ -104,11 +120,9 @@ impl ObjectFiles {
             format!("`{file}` at ")
         };
         let mut said = clean(&error);
-        if said.contains(METADATA) {
-            said.push_str(
-                "; no credentials are set, and this machine has none: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, \
-                or AWS_SKIP_SIGNATURE=true for a public bucket",
-            );
+        if let Some((_, settings)) = NO_CREDENTIALS.iter().find(|(asked, _)| said.contains(asked)) {
+            said.push_str("; no credentials are set, and this machine has none: set ");
+            said.push_str(settings);
         }
         ArtifactError::Store {
             doing: format!("{doing} {what}`{}`", self.place),

@@ -1,5 +1,6 @@
 //! From a URI and the variables of its vendor to a client of the store.
 
+use std::error::Error;
 use std::fs::File;
 use std::io::Read;
 use std::str::FromStr;
@@ -7,10 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, resolve_bucket_region};
-use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::{BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig};
+use url::Url;
 
+use super::azure::azure;
+use super::clean;
 use crate::artifact::UNUSABLE_PROFILE;
 
 /// No connection after that long: it will not come.
@@ -19,8 +22,25 @@ const CONNECT: Duration = Duration::from_secs(10);
 const MAX_PEM: u64 = 16 << 20;
 /// No further piece of an answer after that long.
 const READ: Duration = Duration::from_secs(60);
+/// Where Google's libraries look for a store that stands in for theirs.
+const EMULATOR: &str = "STORAGE_EMULATOR_HOST";
+/// What has the credentials, in the order in which they are looked for.
+const AZURE_CREDENTIALS: [&str; 5] = [
+    "AZURE_STORAGE_CONNECTION_STRING",
+    "AZURE_STORAGE_ACCESS_KEY",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_CLIENT_ID",
+    "AZURE_STORAGE_SAS_TOKEN",
+];
+const GOOGLE_CREDENTIALS: [&str; 4] = [
+    "GOOGLE_SERVICE_ACCOUNT",
+    "GOOGLE_SERVICE_ACCOUNT_PATH",
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+];
 
-type Settings<'a> = &'a [(String, String)];
+/// Names and values.
+pub(super) type Settings<'a> = &'a [(String, String)];
 
 /// The bucket or container of a store, and what to talk to it with.
 pub(super) enum Vendor {
@@ -67,8 +87,23 @@ pub(super) fn vendor(scheme: &str, host: &str, settings: Settings<'_>) -> Result
     }
     match scheme {
         "s3" | "s3a" => s3(host, settings),
-        "gs" => gcs(host, settings),
-        _ => azure(host, settings),
+        "gs" => match gcs(host, settings)?.build() {
+            Ok(store) => Ok(Vendor::Other(Arc::new(store))),
+            Err(error) => Err(unusable(&GOOGLE_CREDENTIALS, settings, &error)),
+        },
+        _ => match azure(host, settings)?.build() {
+            Ok(store) => Ok(Vendor::Other(Arc::new(store))),
+            Err(error) => Err(unusable(&AZURE_CREDENTIALS, settings, &error)),
+        },
+    }
+}
+
+/// What the library says of settings that it cannot use, after the first of these names that is set.
+fn unusable(names: &[&str], settings: Settings<'_>, error: &dyn Error) -> String {
+    let name = names.iter().find(|name| setting(settings, name).is_some());
+    match name {
+        Some(name) => format!("{name} cannot be used: {}", clean(error)),
+        None => clean(error),
     }
 }
 
@@ -138,67 +173,57 @@ fn authorities(path: &str) -> Result<Vec<Certificate>, String> {
     Ok(certificates)
 }
 
-fn gcs(bucket: &str, settings: Settings<'_>) -> Result<Vendor, String> {
-    let mut builder = GoogleCloudStorageBuilder::new()
-        .with_client_options(client())
-        .with_retry(retries());
+/// The bucket of a Google store. Plain HTTP only goes to addresses that somebody set.
+fn gcs(bucket: &str, settings: Settings<'_>) -> Result<GoogleCloudStorageBuilder, String> {
+    let builder = GoogleCloudStorageBuilder::new()
+        .with_client_options(client().with_allow_http(true))
+        .with_retry(retries())
+        .with_bucket_name(bucket);
+    if let Some(address) = setting(settings, EMULATOR) {
+        // Google's libraries differ in whether it has a scheme. None of them sends a credential there.
+        let address = match address.contains("://") {
+            true => address.to_owned(),
+            false => format!("http://{address}"),
+        };
+        return Ok(builder
+            .with_base_url(address_of(EMULATOR, &address)?)
+            .with_bearer_token("")
+            .with_skip_signature(true));
+    }
+    let mut builder = builder;
     for (key, value) in known::<GoogleConfigKey>("GOOGLE_", settings) {
+        let value = match key {
+            GoogleConfigKey::BaseUrl => address_of("GOOGLE_BASE_URL", value)?,
+            GoogleConfigKey::Bucket => bucket,
+            _ => value,
+        };
         builder = builder.with_config(key, value);
     }
-    let store = builder
-        .with_bucket_name(bucket)
-        .build()
-        .map_err(|error| error.to_string())?;
-    Ok(Vendor::Other(Arc::new(store)))
+    Ok(builder)
 }
 
-/// `container@account.blob.core.windows.net`, as MLflow writes it.
-fn azure(host: &str, settings: Settings<'_>) -> Result<Vendor, String> {
-    let (container, server) = host
-        .split_once('@')
-        .ok_or("it names no storage account; write CONTAINER@ACCOUNT.blob.core.windows.net")?;
-    let (account, suffix) = server.split_once('.').unwrap_or((server, ""));
-    let mut builder = MicrosoftAzureBuilder::new()
-        .with_client_options(client())
-        .with_retry(retries());
-    for (key, value) in known::<AzureConfigKey>("AZURE_", settings) {
-        builder = builder.with_config(key, value);
+/// An address as the library wants it.
+fn address_of<'a>(name: &str, address: &'a str) -> Result<&'a str, String> {
+    let usable = Url::parse(address)
+        .is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.username().is_empty());
+    match usable {
+        true => Ok(address.trim_end_matches('/')),
+        false => Err(format!("{name} is no http:// or https:// address")),
     }
-    // Azure's other clouds have other names, and files are had from the blob server of each.
-    if let Some(rest) = suffix
-        .strip_prefix("blob.")
-        .or_else(|| suffix.strip_prefix("dfs."))
-        && rest != "core.windows.net"
-        && !rest.contains("fabric.microsoft.com")
-    {
-        builder = builder.with_endpoint(format!("https://{account}.blob.{rest}"));
-    }
-    if let Some(text) = setting(settings, "AZURE_STORAGE_CONNECTION_STRING") {
-        for (name, value) in text.split(';').filter_map(|part| part.split_once('=')) {
-            builder = match name.trim() {
-                "AccountKey" => builder.with_config(AzureConfigKey::AccessKey, value),
-                "SharedAccessSignature" => builder.with_config(AzureConfigKey::SasKey, value),
-                "BlobEndpoint" => builder
-                    .with_allow_http(value.starts_with("http://"))
-                    .with_endpoint(value.to_owned()),
-                _ => builder,
-            };
-        }
-    }
-    let builder = builder.with_account(account).with_container_name(container);
-    let store = builder.build().map_err(|error| error.to_string())?;
-    Ok(Vendor::Other(Arc::new(store)))
 }
 
 /// The settings whose names the library knows. Only those that begin as the vendor's do count, as it knows short ones.
-fn known<'a, K: FromStr>(prefix: &'static str, settings: Settings<'a>) -> impl Iterator<Item = (K, &'a str)> {
+pub(super) fn known<'a, K: FromStr>(
+    prefix: &'static str,
+    settings: Settings<'a>,
+) -> impl Iterator<Item = (K, &'a str)> {
     let of_vendor = settings
         .iter()
         .filter(move |(name, value)| name.starts_with(prefix) && !value.is_empty());
     of_vendor.filter_map(|(name, value)| Some((name.to_ascii_lowercase().parse().ok()?, value.as_str())))
 }
 
-fn setting<'a>(settings: Settings<'a>, wanted: &str) -> Option<&'a str> {
+pub(super) fn setting<'a>(settings: Settings<'a>, wanted: &str) -> Option<&'a str> {
     let found = settings
         .iter()
         .find(|(name, value)| name == wanted && !value.is_empty());
@@ -210,7 +235,7 @@ fn is_true(text: &str) -> bool {
     matches!(text.to_ascii_lowercase().as_str(), "true" | "1")
 }
 
-fn client() -> ClientOptions {
+pub(super) fn client() -> ClientOptions {
     // The library would give a whole file half a minute.
     ClientOptions::new()
         .with_timeout_disabled()
@@ -218,7 +243,7 @@ fn client() -> ClientOptions {
         .with_read_timeout(READ)
 }
 
-fn retries() -> RetryConfig {
+pub(super) fn retries() -> RetryConfig {
     RetryConfig {
         backoff: BackoffConfig::default(),
         max_retries: 5,
@@ -297,11 +322,16 @@ mod tests {
 
     #[test]
     fn every_setting_of_a_vendor_is_known() {
-        let ours = ["AWS_CA_BUNDLE", "AZURE_STORAGE_CONNECTION_STRING"];
+        let ours = [
+            "AWS_CA_BUNDLE",
+            "AZURE_STORAGE_CONNECTION_STRING",
+            "IDENTITY_ENDPOINT",
+            EMULATOR,
+        ];
         for &name in crate::artifact::STORE_SETTINGS {
             let key = name.to_ascii_lowercase();
             let known = key.parse::<AmazonS3ConfigKey>().is_ok()
-                || key.parse::<AzureConfigKey>().is_ok()
+                || key.parse::<object_store::azure::AzureConfigKey>().is_ok()
                 || key.parse::<GoogleConfigKey>().is_ok();
             assert!(
                 known || ours.contains(&name) || name.starts_with("MLFLOW_"),
@@ -318,19 +348,6 @@ mod tests {
             assert!(
                 problem.contains("AWS_CA_BUNDLE") && problem.contains(path),
                 "{problem}"
-            );
-        }
-    }
-
-    #[test]
-    fn azures_connection_string_is_read() {
-        let text =
-            "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=c2VjcmV0Cg==;BlobEndpoint=http://h:1/a;";
-        let settings = [("AZURE_STORAGE_CONNECTION_STRING".to_owned(), text.to_owned())];
-        for host in ["c@a.blob.core.windows.net", "c@a.dfs.core.chinacloudapi.cn"] {
-            assert!(
-                matches!(vendor("wasbs", host, &settings), Ok(Vendor::Other(_))),
-                "{host}"
             );
         }
     }
