@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up what the tests need and runs the gates and the tests. Wants Rust, gcc, and Python 3 with pip;
+# Sets up what the tests need and runs the gates and the tests. Wants Rust, gcc, Python 3 with pip, and Node with npm;
 # PostgreSQL it installs itself where it may.
 #
 # usage: scripts/test.sh [--full]    (as scripts/check)
@@ -15,5 +15,6 @@ done
 [ -n "${ORT_DYLIB_PATH:-}" ] || scripts/fetch-onnxruntime.sh
 # Nor without the real servers that modelsd talks to.
 scripts/test-python.sh
+scripts/test-azurite.sh
 scripts/test-postgres.sh
 exec scripts/check "$@"

@@ -53,6 +53,47 @@ def log_as_2(name, folder, source="{artifacts}/model"):
     return {"run_id": run.info.run_id, "version": register(name, source, run.info.run_id)}
 
 
+def upload(folder, uri):
+    """Puts files where no server says, as MLflow's own client does."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    get_artifact_repository(uri).log_artifacts(folder)
+
+
+def azure(container):
+    """Makes a container in the account of the connection string; a signature that may read it for an hour."""
+    from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, generate_container_sas
+
+    service = BlobServiceClient.from_connection_string(os.environ["AZURE_STORAGE_CONNECTION_STRING"])
+    service.create_container(container)
+    return generate_container_sas(
+        service.account_name,
+        container,
+        account_key=service.credential.account_key,
+        permission=ContainerSasPermissions(read=True, list=True),
+        expiry=datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1),
+    )
+
+
+def google(bucket):
+    from google.cloud import storage
+
+    storage.Client(project="test").create_bucket(bucket)
+
+
+def service_account(path):
+    """Writes the key file of an account that nobody knows."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    account = {"type": "service_account", "private_key_id": "1", "client_email": "test@test.iam.gserviceaccount.com"}
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({**account, "private_key": key.decode()}, file)
+
+
 def underlying(uri):
     """Where MLflow's own client says the files are."""
     from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use modelsd::artifact::{Artifact, ArtifactDir, ArtifactError, Artifacts, Config, Key, Progress};
 use modelsd::client;
@@ -9,20 +10,22 @@ use modelsd::model::location::ArtifactUri;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::s3::S3;
 use super::server::{MlflowServer, Options, Python, Store};
+use super::stand_ins::S3;
 
-const SECRET: &str = "hidden-key-of-the-test";
+/// What no message may have.
+pub const SECRET: &str = "hidden-key-of-the-test";
 
 /// Fetches into a cache of its own.
-struct Fetcher {
+pub struct Fetcher {
     runtime: tokio::runtime::Runtime,
     artifacts: Artifacts,
     _cache: TempDir,
 }
 
 impl Fetcher {
-    fn new(tracking: Option<&str>, settings: &[(&str, &str)]) -> Fetcher {
+    /// With the tracking server, and the settings of object stores.
+    pub fn new(tracking: Option<&str>, settings: &[(&str, &str)]) -> Fetcher {
         let cache = tempfile::tempdir().unwrap();
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let config = Config {
@@ -31,6 +34,7 @@ impl Fetcher {
                 ..client::Config::new(url)
             }),
             object_store: settings.iter().map(own).collect(),
+            retry_wait: Duration::from_millis(20),
             ..Config::new(cache.path().join("cache"))
         };
         Fetcher {
@@ -45,7 +49,7 @@ impl Fetcher {
     }
 
     /// Each URI is a version of its own.
-    fn fetch(&self, uri: &str) -> Result<Artifact, ArtifactError> {
+    pub fn fetch(&self, uri: &str) -> Result<Artifact, ArtifactError> {
         let key = Key::new("the test", "model", uri, "1");
         let from = ArtifactUri::new(uri);
         self.runtime
@@ -57,8 +61,9 @@ impl Fetcher {
         self.runtime.block_on(self.artifacts.recall(&key)).unwrap()
     }
 
+    /// The model at the URI is this one.
     #[track_caller]
-    fn gives(&self, uri: &str, wanted: &ArtifactDir) {
+    pub fn gives(&self, uri: &str, wanted: &ArtifactDir) {
         let artifact = self
             .fetch(uri)
             .unwrap_or_else(|error| panic!("{uri}: {}", told(&error)));
@@ -68,7 +73,7 @@ impl Fetcher {
 
     /// The error says this, is no outage, and tells no secret.
     #[track_caller]
-    fn refuses(&self, uri: &str, wanted: &str) {
+    pub fn refuses(&self, uri: &str, wanted: &str) {
         let error = self.fetch(uri).unwrap_err();
         let message = told(&error);
         assert!(message.contains(wanted), "{uri}: {wanted} in {message}");
@@ -80,7 +85,8 @@ impl Fetcher {
     }
 }
 
-fn told(error: &dyn std::error::Error) -> String {
+/// An error and its causes.
+pub fn told(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {}", told(source)),
         None => error.to_string(),
@@ -88,7 +94,7 @@ fn told(error: &dyn std::error::Error) -> String {
 }
 
 /// Names as people give them, an empty file, and one of several pieces.
-fn write_model(folder: &Path) -> ArtifactDir {
+pub fn write_model(folder: &Path) -> ArtifactDir {
     let files: [(&str, Vec<u8>); 6] = [
         ("MLmodel", b"flavors: {onnx: {data: model.onnx}}\n".to_vec()),
         ("model.onnx", vec![7; 500]),

@@ -5,7 +5,9 @@
 
 mod artifacts;
 mod client;
+mod clouds;
 mod follow;
+mod proxy;
 mod registry;
-mod s3;
 mod server;
+mod stand_ins;

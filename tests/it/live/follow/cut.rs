@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use modelsd::artifact::ArtifactDir;
 use serde_json::Value;
 
-use super::proxy::{Mood, Proxy};
 use super::{Site, changed, iris, live_after, serve};
 use crate::hot_swap::{status, wait_for};
+use crate::live::proxy::{Mood, Proxy};
 
 /// Bytes of the large file; those of one that is cut off, of which there are several to it.
 const LARGE: usize = 8 << 20;

@@ -6,7 +6,6 @@ mod guarded;
 mod mlflow2;
 mod outage;
 mod postgres;
-mod proxy;
 mod sqlite;
 mod stores;
 

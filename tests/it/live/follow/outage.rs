@@ -4,9 +4,9 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use super::proxy::{Mood, Proxy};
 use super::{Site, invoke, iris, live_after, problem, serve};
 use crate::hot_swap::{ROW, get, serving, status, wait_for};
+use crate::live::proxy::{Mood, Proxy};
 use crate::support::Server;
 
 /// Does something while requests go on without a break on some connections; how many were answered, every one with 200.
