@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Compares modelsd with a handler that has a fixed reply, with ONNX Runtime in a loop, with `mlflow models serve` and with
-# MLServer, on the same models and requests, and with itself without batching; overloads it; and writes benches/RESULTS.md.
+# Compares modelsd with a handler that has a fixed reply, with ONNX Runtime in a loop, with a naive server of ONNX
+# Runtime, with `mlflow models serve` and MLServer, on the same models and requests, and with itself without batching;
+# overloads it; and writes benches/RESULTS.md.
 #
 # usage: scripts/bench.sh [--quick] [-h]
 #   --quick    without mlflow and MLServer, and without making a Python environment: cases whose model is not bundled are
@@ -8,7 +9,7 @@
 #   DURATION   seconds that each server is measured in each step [10]
 #   WARM_UP    seconds of load before that [2]
 #   OUT        file that is written [benches/RESULTS.md]
-#   PORT       first of seven ports on 127.0.0.1 that are free [5950]
+#   PORT       first of eight ports on 127.0.0.1 that are free [5950]
 #   PYTHON     the Python that environments are made from, with pip [python3]
 #
 # Where there are two cores, servers run on the first and the load on the second. All servers of a case run side by side
@@ -185,6 +186,11 @@ measure() { # CASE CONNECTIONS
     modelsd_serves "$case" "$((port + 6))" "$answer.unbatched" --max-batch-rows 1
     targets+=(--compare "modelsd, batching off=$url:$((port + 6))/invocations")
   fi
+  if grep -q '^{"inputs"' "$request"; then
+    start "$folder/naive.log" "$yardstick" naive "127.0.0.1:$((port + 7))" "$folder/model/model.onnx"
+    wait_for "$url:$((port + 7))/ping" || true
+    compare "naive server" "$url:$((port + 7))/invocations" "$request" "$answer" "$folder/naive.log"
+  fi
   if [ -d "$folder/model-sklearn" ] && [ "$mlflow$mlserver" != nono ]; then
     for_python=$folder/model-sklearn
     echo "\`mlflow models serve\` and MLServer serve the same pipeline in MLflow's flavor for scikit-learn: the flavor for" \
@@ -236,7 +242,7 @@ for case in "${cases[@]}"; do
   esac
 done
 if [ -d "$work/overload" ]; then
-  for case in network overload; do
+  for case in forest overload; do
     overload "$case"
     cases+=("overload-$case")
   done
@@ -248,7 +254,8 @@ fact() { sed -n "s/^$1[[:space:]]*: //p" /proc/cpuinfo | head -n 1; }
   echo
   echo "Written by \`scripts/bench.sh\` on $(date -u +%Y-%m-%d). Closed loop, $duration s a server and step after $warm_up s of warm-up, in turns of a"
   echo "second. *fixed reply* is a bare axum handler with modelsd's answer to the same request: the limit. Ratios are to it, from"
-  echo "the same run; the loop without a server ran by itself."
+  echo "the same run; the loop without a server ran by itself. *naive server*: axum, \`serde_json::Value\` and ONNX Runtime behind a"
+  echo "lock, without checks, metrics, limits and swaps."
   echo
   echo "| | |"
   echo "| --- | --- |"

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -55,6 +55,53 @@ impl Waiting for Job {
     }
 }
 
+/// What predictors are at work on. Its parts are read one after the other, so it may be off by a call that begins or ends
+/// meanwhile.
+#[derive(Debug)]
+struct Underway {
+    rows: AtomicUsize,
+    calls: AtomicUsize,
+    /// The sum of when they began, in nanoseconds since `zero`; it may wrap.
+    begun: AtomicU64,
+    zero: Instant,
+}
+
+impl Underway {
+    fn new() -> Underway {
+        Underway {
+            rows: AtomicUsize::new(0),
+            calls: AtomicUsize::new(0),
+            begun: AtomicU64::new(0),
+            zero: Instant::now(),
+        }
+    }
+
+    fn nanos(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.zero).as_nanos() as u64
+    }
+
+    fn begin(&self, rows: usize, at: Instant) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.begun.fetch_add(self.nanos(at), Ordering::Relaxed);
+    }
+
+    /// Ends what began then.
+    fn end(&self, rows: usize, at: Instant) {
+        self.rows.fetch_sub(rows, Ordering::Relaxed);
+        self.calls.fetch_sub(1, Ordering::Relaxed);
+        self.begun.fetch_sub(self.nanos(at), Ordering::Relaxed);
+    }
+
+    /// Rows, and for how long they have been worked on, all calls together.
+    fn look(&self, now: Instant) -> (usize, Duration) {
+        let calls = self.calls.load(Ordering::Relaxed) as u64;
+        let all = calls.wrapping_mul(self.nanos(now));
+        let nanos = all.wrapping_sub(self.begun.load(Ordering::Relaxed));
+        (self.rows.load(Ordering::Relaxed), Duration::from_nanos(nanos))
+    }
+}
+
 /// What running needs besides a predictor.
 #[derive(Debug)]
 pub(super) struct Runner {
@@ -63,8 +110,7 @@ pub(super) struct Runner {
     /// What a call takes the line: that of the model, putting batches together and taking them apart, and whatever else
     /// keeps the thread from the next, such as requests that are read on the same core.
     drain: Cost,
-    /// Rows that predictors are at work on.
-    running: AtomicUsize,
+    underway: Underway,
     /// Calls of so many rows, or more, may be put together and taken apart; 0 for none, also once an answer had not the
     /// rows of its batch.
     join_from: AtomicUsize,
@@ -76,7 +122,7 @@ impl Runner {
         Runner {
             cost: Cost::new(),
             drain: Cost::new(),
-            running: AtomicUsize::new(0),
+            underway: Underway::new(),
             join_from: AtomicUsize::new(join_from.map_or(0, NonZeroUsize::get)),
             meters,
         }
@@ -88,10 +134,13 @@ impl Runner {
     }
 
     /// How long it should take until so many rows, in so many calls, and those being run are done by one predictor.
-    pub(super) fn wait(&self, rows: usize, calls: usize) -> Duration {
-        let all = rows.saturating_add(self.running.load(Ordering::Relaxed));
+    pub(super) fn wait(&self, rows: usize, calls: usize, now: Instant) -> Duration {
+        let (running, done) = self.underway.look(now);
+        let all = rows.saturating_add(running);
         let drain = self.drain.expect(all, calls);
-        drain.or_else(|| self.cost.expect(all, calls)).unwrap_or_default()
+        let whole = drain.or_else(|| self.cost.expect(all, calls)).unwrap_or_default();
+        let most = self.cost.expect(running, 1).unwrap_or_default();
+        whole.saturating_sub(done.min(most))
     }
 
     /// Whether this call may be put together with others, or taken apart.
@@ -126,12 +175,12 @@ impl Runner {
         rows: usize,
         queued: Instant,
     ) -> Result<Run, RunError> {
-        self.running.fetch_add(rows, Ordering::Relaxed);
         let started = Instant::now();
+        self.underway.begin(rows, started);
         // Predictors keep no state between calls, so one that panicked is as good as before.
         let answer = catch_unwind(AssertUnwindSafe(|| predictor.predict(batch)));
         let predict = started.elapsed();
-        self.running.fetch_sub(rows, Ordering::Relaxed);
+        self.underway.end(rows, started);
         match answer {
             Ok(Ok(output)) => {
                 self.cost.learn(rows, predict);
@@ -217,4 +266,34 @@ pub fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
         .copied()
         .or(payload.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("no message").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_of_a_call_is_not_waited_for() {
+        let runner = Runner::new(None, Meters::default());
+        for rows in [1, 10] {
+            for _ in 0..50 {
+                runner.cost.learn(rows, Duration::from_millis(10) * rows as u32);
+            }
+        }
+        let started = Instant::now();
+        let wait = |after| {
+            runner
+                .wait(1, 1, started + Duration::from_millis(after))
+                .as_millis()
+        };
+        assert_eq!(wait(0), 10);
+        runner.underway.begin(2, started);
+        assert_eq!([wait(0), wait(5), wait(19)], [30, 25, 11]);
+        // A call that takes longer than expected may end at any time.
+        assert_eq!(wait(500), 10);
+        runner.underway.begin(1, started + Duration::from_millis(10));
+        assert_eq!(wait(15), 20);
+        runner.underway.end(2, started);
+        assert_eq!(wait(15), 15);
+    }
 }
