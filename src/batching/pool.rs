@@ -35,10 +35,6 @@ const INLINE_BELOW: Duration = Duration::from_micros(500);
 /// times its load computes several answers for each that is of use.
 const MARGIN: u32 = 2;
 
-/// The niceness of the threads of predictors: those that read requests and write answers, at 0, come first where both want a
-/// core. A request that waits to be read is in no line, so that nobody knows how long it has waited, and nobody refuses it.
-const NICENESS: i32 = 5;
-
 /// Calls in line from which on the next is taken to be one like them: that it is not changes the wait by an eighth at
 /// most, and what is expected is no more exact than that.
 const ALIKE: usize = 8;
@@ -468,9 +464,6 @@ fn spawn(name: &str, lane: usize) -> Option<SyncSender<Work>> {
 
 /// The life of a thread: until the pool is gone.
 fn serve(work: &Receiver<Work>) {
-    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::debug!(%error, "a predictor keeps the priority of those who read requests");
-    }
     work.iter().for_each(Work::carry_out);
 }
 
