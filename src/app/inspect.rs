@@ -136,6 +136,7 @@ impl Inspection {
                 page.one("engine", &format!("{} ({})", report.engine, report.flavor));
                 page.many("graph inputs", report.inputs.iter().map(port_text));
                 page.many("graph outputs", report.outputs.iter().map(port_text));
+                page.many("steps", report.steps.iter().cloned());
                 page.many("notes", report.notes.iter().cloned());
                 page.many("tune", self.trials.iter().map(trial_text));
             }
@@ -202,6 +203,7 @@ impl Inspection {
             "engine": report.map(|report| &report.engine),
             "graph_inputs": report.map(|report| ports(&report.inputs)),
             "graph_outputs": report.map(|report| ports(&report.outputs)),
+            "steps": report.map(|report| &report.steps),
             "notes": report.map(|report| &report.notes),
             "tune": self.trials.iter().map(trial_json).collect::<Vec<_>>(),
             "load_error": self.loaded.as_ref().err(),
@@ -349,6 +351,7 @@ mod tests {
             engine: "onnxruntime 1.31.1".into(),
             inputs: vec![port],
             outputs: Vec::new(),
+            steps: vec!["scale 4 columns".into()],
             notes: vec!["provider dropped".into()],
         }
     }
@@ -364,7 +367,7 @@ mod tests {
             "inputs        'age': double (required)\n              's': string (required)\n",
             "outputs       Tensor('float32', (-1, 3))\n",
             "params        'n': long (shape: (-1,)) = [2]\n",
-            "engine        onnxruntime 1.31.1 (onnx)\ngraph inputs  X: float32[-1, 4]\nnotes         provider dropped\n",
+            "engine        onnxruntime 1.31.1 (onnx)\ngraph inputs  X: float32[-1, 4]\nsteps         scale 4 columns\nnotes         provider dropped\n",
             "in 1 file\ndigest        sha256:",
         ] {
             assert!(page.contains(wanted), "{wanted}\n{page}");

@@ -3,7 +3,11 @@
 //! A [`Loader`] turns a directory into [`Predictor`]s. Each kind of artifact is one folder here; nobody outside names
 //! one: [`loaders`] builds them all and [`load`] picks the one that accepts the model.
 
+pub mod forest;
+pub mod formats;
 pub mod onnx;
+pub mod plan;
+pub mod refusal;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -73,6 +77,8 @@ pub struct Report {
     pub inputs: Vec<Port>,
     /// What the graph gives.
     pub outputs: Vec<Port>,
+    /// What is computed, step by step, where modelsd knows.
+    pub steps: Vec<String>,
     /// Things the operator should know: providers dropped, operators replaced.
     pub notes: Vec<String>,
 }

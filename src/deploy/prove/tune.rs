@@ -190,6 +190,7 @@ mod tests {
                 engine: engine.into(),
                 inputs: Vec::new(),
                 outputs: Vec::new(),
+                steps: Vec::new(),
                 notes: Vec::new(),
             },
             rival: None,

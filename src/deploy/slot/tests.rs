@@ -56,6 +56,7 @@ fn deployment(
             engine: "test".into(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            steps: Vec::new(),
             notes: Vec::new(),
         },
         rival: None,

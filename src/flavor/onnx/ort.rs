@@ -62,6 +62,7 @@ pub(super) fn load(
         engine: runtime.engine.clone(),
         inputs: graph.inputs.iter().map(Input::port).collect(),
         outputs: graph.ports.clone(),
+        steps: Vec::new(),
         notes: Vec::new(),
     };
     let predictors = sessions

@@ -69,6 +69,7 @@ fn load_or_panic(file: &ModelFile, predictors: NonZeroUsize) -> Result<Loaded, L
         engine: ENGINE.into(),
         inputs: graph.inputs.iter().map(Input::port).collect(),
         outputs: graph.ports.clone(),
+        steps: Vec::new(),
         notes: Vec::new(),
     };
     let predictors = (0..predictors.get())

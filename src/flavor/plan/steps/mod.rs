@@ -1,0 +1,5 @@
+//! The steps that plans are made of, apart from forests.
+
+pub mod columns;
+pub mod labels;
+pub mod link;
