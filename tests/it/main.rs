@@ -20,6 +20,7 @@ mod http;
 mod http2;
 mod live;
 mod mlmodel;
+mod native;
 mod registry;
 mod registry_writers;
 mod support;
