@@ -9,6 +9,7 @@ use crate::flavor::plan::builder::Builder;
 use crate::flavor::refusal::{Refusal, refuse};
 
 use super::rows::{Declared, Picked};
+use super::{column_transformer, encoders, impute, linear, pipeline, scale};
 
 /// Which method of an estimator is lowered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +46,14 @@ impl Ask {
 pub(super) type Lower = fn(Ask, View<'_>, &mut Context<'_>, Register) -> Result<Register, Refusal>;
 
 /// Who knows which classes.
-const FAMILIES: &[(&[&str], Lower)] = &[];
+const FAMILIES: &[(&[&str], Lower)] = &[
+    (pipeline::CLASSES, pipeline::lower),
+    (column_transformer::CLASSES, column_transformer::lower),
+    (scale::CLASSES, scale::lower),
+    (impute::CLASSES, impute::lower),
+    (encoders::CLASSES, encoders::lower),
+    (linear::CLASSES, linear::lower),
+];
 
 /// Estimators within estimators; real ones have some six levels.
 const MAX_DEPTH: usize = 64;

@@ -4,10 +4,19 @@
 //! class, and the family pushes the steps that compute what the estimator's method computes. Formulas follow
 //! scikit-learn 1.0 to 1.9; where versions differ, the state's own `_sklearn_version` decides.
 
+mod categories;
+mod column_transformer;
+mod dense;
+mod encoders;
 mod estimator;
+mod impute;
 mod labels;
+mod linear;
 mod numbers;
+mod pipeline;
+mod probability;
 mod rows;
+mod scale;
 
 use std::num::NonZeroUsize;
 use std::path::{Component, Path};

@@ -13,7 +13,7 @@ use crate::flavor::plan::input::{Column, Input};
 use crate::flavor::plan::value::{Form, Kind, Matrix, Value};
 use crate::flavor::plan::{Inputs, Register, Step};
 use crate::flavor::refusal::{Refusal, refuse};
-use crate::model::batch::{Name, Names};
+use crate::model::batch::{Frame, Name, Names};
 use crate::model::signature::{ColumnType, Schema, Signature};
 use crate::model::tensor::DType;
 
@@ -69,10 +69,19 @@ impl Declared {
 /// One column of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
-    /// Its name, if it is looked up by name in a table that has names.
+    /// Its name, if it is looked up by name in a table.
     pub(super) name: Option<Arc<str>>,
-    /// Its position: in the signature if it has a name there, else in the request. `None` if only its name is known.
-    pub(super) position: Option<usize>,
+    /// Where the signature has this name.
+    pub(super) declared: Option<usize>,
+    /// Its position in an array, and in a table if it has no name.
+    pub(super) index: Option<usize>,
+}
+
+impl Place {
+    /// Its position among the types of the signature.
+    fn position(&self) -> Option<usize> {
+        self.declared.or(self.index)
+    }
 }
 
 /// Some columns of the request.
@@ -153,6 +162,26 @@ impl Reader {
         })
     }
 
+    /// How the request in `x` is read as it is.
+    fn bare(context: &Context<'_>, x: Register) -> Result<Reader, Refusal> {
+        let picked = context.picked.get(&x).cloned();
+        let Some(width) = picked
+            .as_ref()
+            .map(|picked| picked.0.len())
+            .or(context.declared.width)
+        else {
+            refuse!("nothing says how many columns the model takes; save it with a signature");
+        };
+        Ok(Reader {
+            class: "the model".into(),
+            picked,
+            features: None,
+            declared: context.declared.names.clone(),
+            agrees: true,
+            width,
+        })
+    }
+
     /// Number of columns.
     pub(super) fn width(&self) -> usize {
         self.width
@@ -214,12 +243,14 @@ impl Reader {
         };
         let mut columns = SmallVec::with_capacity(picked.0.len());
         for place in &picked.0 {
-            let index = match (&place.name, place.position) {
-                (None, Some(position)) => position,
-                (Some(_), Some(position)) if known => position,
-                (Some(name), _) => find(input, name)?,
-                (None, None) => {
-                    return Err(PredictError::Engine("a column without name and position".into()));
+            let index = match (&place.name, place.declared, place.index, input) {
+                (Some(_), Some(declared), _, _) if known => declared,
+                (Some(name), _, _, Input::Frame(frame)) => find(frame, name)?,
+                (_, _, Some(index), _) => index,
+                _ => {
+                    return Err(PredictError::Input(
+                        "Specifying the columns using strings is only supported for dataframes.".into(),
+                    ));
                 }
             };
             columns.push(plain(index)?);
@@ -229,15 +260,10 @@ impl Reader {
 }
 
 /// The position of the column of that name.
-fn find(input: &Input<'_>, name: &str) -> Result<usize, PredictError> {
-    match input {
-        Input::Array(_) => Err(PredictError::Input(
-            "Specifying the columns using strings is only supported for dataframes.".into(),
-        )),
-        Input::Frame(frame) => frame
-            .position(name)
-            .ok_or_else(|| PredictError::Input(format!("columns are missing: {{'{name}'}}"))),
-    }
+fn find(frame: &Frame, name: &str) -> Result<usize, PredictError> {
+    frame
+        .position(name)
+        .ok_or_else(|| PredictError::Input(format!("columns are missing: {{'{name}'}}")))
 }
 
 /// Whether no column has a text for a name, so that scikit-learn compares none.
@@ -517,10 +543,21 @@ pub(super) fn is_single(context: &Context<'_>, x: Register) -> bool {
         Kind::Input => match context.picked.get(&x) {
             None => !types.is_empty() && (0..types.len()).all(single),
             Some(picked) => {
-                !picked.0.is_empty() && picked.0.iter().all(|place| place.position.is_some_and(single))
+                !picked.0.is_empty() && picked.0.iter().all(|place| place.position().is_some_and(single))
             }
         },
         _ => false,
+    }
+}
+
+/// A matrix of numbers as `float64`.
+///
+/// # Errors
+/// For the request itself.
+pub(super) fn widened(context: &mut Context<'_>, x: Register) -> Result<Register, Refusal> {
+    match context.plan.form(x).kind {
+        Kind::F64 => Ok(x),
+        _ => context.plan.push(Cast(Kind::F64), &[x]),
     }
 }
 
@@ -580,5 +617,135 @@ pub(super) fn check_width(object: View<'_>, width: usize) -> Result<(), Refusal>
             )
         }
         _ => Ok(()),
+    }
+}
+
+/// The rows in `x` without any check: itself, or the request as `float64` where every column is declared to be a
+/// number, else as cells.
+///
+/// # Errors
+/// When nothing says how many columns there are.
+pub(super) fn plain(context: &mut Context<'_>, x: Register) -> Result<Register, Refusal> {
+    if context.plan.form(x).kind != Kind::Input {
+        return Ok(x);
+    }
+    let (reader, finite) = (Reader::bare(context, x)?, Finite::Any);
+    let types = &context.declared.types;
+    let number = |index: usize| {
+        types
+            .get(index)
+            .copied()
+            .flatten()
+            .is_some_and(|dtype| dtype.is_float() || dtype.is_integer() || dtype == DType::Bool)
+    };
+    let numbers = match &reader.picked {
+        None => !types.is_empty() && (0..types.len()).all(number),
+        Some(picked) => picked.0.iter().all(|place| place.position().is_some_and(number)),
+    };
+    if is_single(context, x) {
+        let element = std::marker::PhantomData::<f32>;
+        return context.plan.push(
+            Read {
+                reader,
+                finite,
+                element,
+            },
+            &[x],
+        );
+    }
+    if numbers {
+        let element = std::marker::PhantomData::<f64>;
+        return context.plan.push(
+            Read {
+                reader,
+                finite,
+                element,
+            },
+            &[x],
+        );
+    }
+    context.plan.push(Cells(reader), &[x])
+}
+
+/// Reads the request as cells.
+struct Cells(Reader);
+
+impl Step for Cells {
+    fn describe(&self) -> String {
+        format!("{} columns of any type", self.0.width)
+    }
+
+    fn form(&self, inputs: &[Form]) -> Result<Form, String> {
+        match inputs {
+            [form] if form.kind == Kind::Input => Ok(Form::cells(self.0.width)),
+            _ => Err(format!("the request expected, got {inputs:?}")),
+        }
+    }
+
+    fn run<'a>(&'a self, inputs: &mut Inputs<'_, 'a>) -> Result<Value<'a>, PredictError> {
+        let input = *inputs.get(0)?.input()?;
+        let (rows, width) = (input.rows(), self.0.width);
+        let columns = self.0.columns(&input)?;
+        let mut data = Vec::with_capacity(rows * width);
+        for row in 0..rows {
+            for column in &columns {
+                data.push(column.cell(row).ok_or_else(|| {
+                    PredictError::Input("a cell is no number, text, boolean or null".into())
+                })?);
+            }
+        }
+        Ok(Value::Cells(Matrix { rows, width, data }))
+    }
+}
+
+/// Checks the number of columns as `ColumnTransformer` does: not of a table if it was fitted on one, of which it takes
+/// the columns it wants.
+struct Counted {
+    width: usize,
+    named: bool,
+}
+
+impl Step for Counted {
+    fn describe(&self) -> String {
+        format!("request of {} columns", self.width)
+    }
+
+    fn form(&self, inputs: &[Form]) -> Result<Form, String> {
+        match inputs {
+            [form] if form.kind == Kind::Input => Ok(*form),
+            _ => Err(format!("the request expected, got {inputs:?}")),
+        }
+    }
+
+    fn run<'a>(&'a self, inputs: &mut Inputs<'_, 'a>) -> Result<Value<'a>, PredictError> {
+        let input = *inputs.get(0)?.input()?;
+        let free = self.named && matches!(input, Input::Frame(_));
+        let flat = matches!(input, Input::Array(array) if array.shape().len() != 2);
+        if flat || (!free && input.width() != self.width) {
+            return Err(PredictError::Input(format!(
+                "X has {} features, but ColumnTransformer is expecting {} features as input.",
+                input.width(),
+                self.width
+            )));
+        }
+        Ok(Value::Input(input))
+    }
+}
+
+/// The request, checked for its number of columns if it is not a table read by the names it was `named` with.
+///
+/// # Errors
+/// Never, for a register that holds the request.
+pub(super) fn counted(
+    context: &mut Context<'_>,
+    x: Register,
+    width: usize,
+    named: bool,
+) -> Result<Register, Refusal> {
+    let named_table = named && context.declared.names.is_some();
+    match named_table {
+        // The signature makes a table of every request.
+        true => Ok(x),
+        false => context.plan.push(Counted { width, named }, &[x]),
     }
 }
