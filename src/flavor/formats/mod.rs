@@ -34,3 +34,6 @@ pub fn load(bytes: &[u8]) -> Result<Objects, Refusal> {
         _ => pickle::load(bytes).map_err(|refusal| refusal.within("pickle")),
     }
 }
+
+#[cfg(test)]
+mod tests;
