@@ -166,6 +166,16 @@ pub enum PredictError {
     Engine(String),
 }
 
+/// How far answers of this flavor may differ from the original library's, relative to the larger of 1 and the original:
+/// libraries that compute in single round differently with each width of their vectors, those in double with each order of
+/// a sum.
+pub fn tolerance(flavor: &str) -> f64 {
+    match flavor {
+        "onnx" | "xgboost" => 1e-6,
+        _ => 1e-12,
+    }
+}
+
 /// The loaders of every flavor compiled in.
 pub fn loaders(config: &Config) -> Vec<Box<dyn Loader>> {
     vec![

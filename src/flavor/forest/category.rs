@@ -3,7 +3,7 @@
 use super::Number;
 
 /// Categories are small whole numbers; a set may hold ones up to here.
-pub const MAX_CATEGORY: u32 = 1 << 24;
+const MAX_CATEGORY: u32 = 1 << 24;
 
 /// A set of categories as words of 32 bits, lowest category first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,7 +15,7 @@ pub struct CategorySet {
 }
 
 impl CategorySet {
-    /// The set of these categories; `None` when one is beyond [`MAX_CATEGORY`].
+    /// The set of these categories; `None` when one is 2²⁴ or more.
     pub fn of(categories: impl IntoIterator<Item = u32>) -> Option<CategorySet> {
         let mut members = Vec::new();
         for category in categories {

@@ -6,40 +6,25 @@
 
 use std::collections::VecDeque;
 
+use super::layout::{Link, Links, Narrow, Node, Wide};
 use super::{CategorySet, Forest, ForestSpec, MAX_DEPTH, MAX_NODES, Number, Test, Tree, TreeNode};
 use crate::flavor::refusal::{Refusal, refuse};
 
-/// The bit of [`Node::feature`] that sends missing values left.
-pub(super) const MISSING_LEFT: u32 = 1 << 31;
-/// The bit of [`Node::feature`] of a node whose test is a [`Special`].
-pub(super) const SPECIAL: u32 = 1 << 30;
-/// The bits of [`Node::feature`] that are the column.
-pub(super) const FEATURE: u32 = SPECIAL - 1;
-
-/// A node as it is walked.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Node<T> {
-    /// Rows with a value up to this go left.
-    pub(super) threshold: T,
-    /// Column and flags.
-    pub(super) feature: u32,
-    /// The left child, the right one being next; of a leaf, itself.
-    pub(super) left: u32,
-    /// Of a leaf, where its values are; of a special node, where its test is.
-    pub(super) payload: u32,
-}
-
 /// Where a tree starts and how it is added.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Root {
+    /// Its first node.
     pub(super) node: u32,
+    /// Steps to the deepest leaf.
     pub(super) depth: u32,
+    /// The first output that its leaves add to.
     pub(super) group: u32,
 }
 
 /// A test that is no plain comparison.
 #[derive(Debug)]
 pub(super) enum Special<T> {
+    Never,
     Equal(T),
     AtMostZeroMissing(T),
     Category(CategorySet),
@@ -54,43 +39,99 @@ pub(super) fn compile<T: Number, A: Number>(spec: ForestSpec<T, A>) -> Result<Fo
         leaf_width,
         categories,
     } = spec;
-    if features >= FEATURE as usize {
-        refuse!("{features} features, at most {FEATURE} are read");
+    if features > Wide::FEATURES {
+        refuse!("{features} features, at most {} are read", Wide::FEATURES);
     }
     let total: usize = trees.iter().map(|tree| tree.nodes.len()).sum();
     if total > MAX_NODES || leaves.len() > u32::MAX as usize {
         refuse!("the trees have {total} nodes, at most {MAX_NODES} are read");
     }
-    let mut forest = Forest {
+    let plain = |test: &Test<T>, missing_left: bool| match test {
+        // Nothing is at most NaN, not even what stands for a missing value.
+        Test::AtMost(threshold) => !(threshold.missing() && missing_left),
+        Test::AtMostZeroMissing(threshold) => (T::ZERO <= *threshold) == missing_left,
+        Test::Equal(_) | Test::Category(_) => false,
+    };
+    let narrow = features <= Narrow::FEATURES
+        && trees.iter().all(|tree| {
+            tree.nodes.len() <= Narrow::NODES
+                && tree.nodes.iter().all(|node| match node {
+                    TreeNode::Leaf(_) => true,
+                    TreeNode::Split {
+                        test, missing_left, ..
+                    } => plain(test, *missing_left),
+                })
+        });
+    let layout = Layout {
+        features,
+        outputs: base.len(),
+        leaf_width,
+        leaves: leaves.len(),
+        roots: Vec::with_capacity(trees.len()),
+        payload: Vec::with_capacity(total),
+        specials: Vec::new(),
+    };
+    let (layout, links) = if narrow {
+        let (layout, nodes) = layout.all::<Narrow>(trees, total)?;
+        (layout, Links::Narrow(nodes))
+    } else {
+        let (layout, nodes) = layout.all::<Wide>(trees, total)?;
+        (layout, Links::Wide(nodes))
+    };
+    // With one value a leaf, the values lie as the nodes do and a leaf is one look away.
+    let values = (leaf_width == 1).then(|| {
+        let value = |&at: &u32| leaves.get(at as usize).copied().unwrap_or_default();
+        layout.payload.iter().map(value).collect()
+    });
+    Ok(Forest {
         features,
         leaf_width,
         base,
         leaves,
-        nodes: Vec::with_capacity(total),
-        trees: Vec::with_capacity(trees.len()),
-        specials: Vec::new(),
+        values,
+        links,
+        payload: layout.payload,
+        trees: layout.roots,
+        specials: layout.specials,
         categories,
-    };
-    for (number, tree) in trees.into_iter().enumerate() {
-        forest
-            .add(tree)
-            .map_err(|refusal| refusal.within(format_args!("tree {number}")))?;
-    }
-    Ok(forest)
+    })
 }
 
-impl<T: Number, A: Number> Forest<T, A> {
-    fn add(&mut self, tree: Tree<T>) -> Result<(), Refusal> {
-        let Tree { mut nodes, group } = tree;
-        if group.saturating_add(self.leaf_width) > self.base.len() {
-            refuse!("it adds to output {group} of {}", self.base.len());
+/// What is laid out so far, apart from the nodes.
+struct Layout<T> {
+    features: usize,
+    outputs: usize,
+    leaf_width: usize,
+    leaves: usize,
+    roots: Vec<Root>,
+    payload: Vec<u32>,
+    specials: Vec<Special<T>>,
+}
+
+impl<T: Number> Layout<T> {
+    fn all<L: Link>(
+        mut self,
+        trees: Vec<Tree<T>>,
+        total: usize,
+    ) -> Result<(Layout<T>, Vec<Node<T, L>>), Refusal> {
+        let mut nodes = Vec::with_capacity(total);
+        for (number, tree) in trees.into_iter().enumerate() {
+            self.add(tree, &mut nodes)
+                .map_err(|refusal| refusal.within(format_args!("tree {number}")))?;
         }
-        let root = self.nodes.len() as u32;
+        Ok((self, nodes))
+    }
+
+    fn add<L: Link>(&mut self, tree: Tree<T>, placed: &mut Vec<Node<T, L>>) -> Result<(), Refusal> {
+        let Tree { mut nodes, group } = tree;
+        if group.saturating_add(self.leaf_width) > self.outputs {
+            refuse!("it adds to output {group} of {}", self.outputs);
+        }
+        let root = placed.len();
         let mut depth = 0;
-        // A node that is taken is replaced, so that coming back to it is seen.
         let mut waiting = VecDeque::from([(0usize, 0usize)]);
-        self.nodes.push(Node::default());
-        let mut place = root as usize;
+        placed.push(Node::default());
+        let mut place = root;
         while let Some((source, level)) = waiting.pop_front() {
             if level > MAX_DEPTH {
                 refuse!("it is deeper than {MAX_DEPTH} levels");
@@ -100,19 +141,15 @@ impl<T: Number, A: Number> Forest<T, A> {
             let Some(slot) = nodes.get_mut(source) else {
                 refuse!("node {source} of {count}");
             };
-            let node = std::mem::replace(slot, TreeNode::Leaf(TAKEN));
-            let compiled = match node {
+            // A node that is taken is replaced, so that coming back to it is seen.
+            let (node, payload) = match std::mem::replace(slot, TreeNode::Leaf(TAKEN)) {
                 TreeNode::Leaf(TAKEN) => refuse!("node {source} is reached twice"),
                 TreeNode::Leaf(first) => {
-                    if first.saturating_add(self.leaf_width) > self.leaves.len() {
-                        refuse!("node {source}: leaf value {first} of {}", self.leaves.len());
+                    if first.saturating_add(self.leaf_width) > self.leaves {
+                        refuse!("node {source}: leaf value {first} of {}", self.leaves);
                     }
-                    Node {
-                        threshold: T::INFINITY,
-                        feature: MISSING_LEFT,
-                        left: place as u32,
-                        payload: first as u32,
-                    }
+                    let link = L::new(0, true, false, (place - root) as u32);
+                    (Node::new(T::INFINITY, link), first)
                 }
                 TreeNode::Split {
                     feature,
@@ -124,49 +161,42 @@ impl<T: Number, A: Number> Forest<T, A> {
                     if feature >= self.features {
                         refuse!("node {source}: feature {feature} of {}", self.features);
                     }
-                    let below = self.nodes.len();
-                    self.nodes.push(Node::default());
-                    self.nodes.push(Node::default());
+                    let below = placed.len();
+                    placed.push(Node::default());
+                    placed.push(Node::default());
                     waiting.push_back((left, level + 1));
                     waiting.push_back((right, level + 1));
-                    let flag = if missing_left { MISSING_LEFT } else { 0 };
-                    let mut compiled = Node {
-                        threshold: T::ZERO,
-                        feature: feature as u32 | flag,
-                        left: below as u32,
-                        payload: 0,
-                    };
-                    let special = match test {
-                        Test::AtMost(threshold) => {
-                            compiled.threshold = threshold;
-                            None
+                    let (threshold, special) = match test {
+                        Test::AtMost(threshold) if threshold.missing() => {
+                            (threshold, missing_left.then_some(Special::Never))
                         }
+                        Test::AtMost(threshold) => (threshold, None),
                         Test::AtMostZeroMissing(threshold) if (T::ZERO <= threshold) == missing_left => {
-                            compiled.threshold = threshold;
-                            None
+                            (threshold, None)
                         }
-                        Test::AtMostZeroMissing(threshold) => Some(Special::AtMostZeroMissing(threshold)),
-                        Test::Equal(value) => Some(Special::Equal(value)),
-                        Test::Category(set) => Some(Special::Category(set)),
+                        Test::AtMostZeroMissing(threshold) => {
+                            (T::ZERO, Some(Special::AtMostZeroMissing(threshold)))
+                        }
+                        Test::Equal(value) => (T::ZERO, Some(Special::Equal(value))),
+                        Test::Category(set) => (T::ZERO, Some(Special::Category(set))),
                     };
-                    if let Some(special) = special {
-                        compiled.feature |= SPECIAL;
-                        compiled.payload = self.specials.len() as u32;
-                        self.specials.push(special);
-                    }
-                    compiled
+                    let link = L::new(feature, missing_left, special.is_some(), (below - root) as u32);
+                    let payload = self.specials.len();
+                    self.specials.extend(special);
+                    (Node::new(threshold, link), payload)
                 }
             };
-            if self.nodes.len() > MAX_NODES {
+            if placed.len() > MAX_NODES {
                 refuse!("the trees have more than {MAX_NODES} nodes");
             }
-            if let Some(slot) = self.nodes.get_mut(place) {
-                *slot = compiled;
+            if let Some(slot) = placed.get_mut(place) {
+                *slot = node;
             }
+            self.payload.push(payload as u32);
             place += 1;
         }
-        self.trees.push(Root {
-            node: root,
+        self.roots.push(Root {
+            node: root as u32,
             depth: depth as u32,
             group: group as u32,
         });

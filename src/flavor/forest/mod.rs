@@ -11,6 +11,7 @@
 
 mod category;
 mod compile;
+mod layout;
 mod number;
 mod run;
 pub mod step;
@@ -92,7 +93,11 @@ pub struct Forest<T, A> {
     base: Vec<A>,
     leaf_width: usize,
     leaves: Vec<A>,
-    nodes: Vec<compile::Node<T>>,
+    /// The value of each node that is a leaf, when leaves have one.
+    values: Option<Vec<A>>,
+    links: layout::Links<T>,
+    /// By node: of a leaf, where its values are; of a special node, which test it has.
+    payload: Vec<u32>,
     trees: Vec<compile::Root>,
     specials: Vec<compile::Special<T>>,
     categories: CategoryRule,
@@ -124,7 +129,7 @@ impl<T: Number, A: Number> Forest<T, A> {
 
     /// Number of nodes, leaves included.
     pub fn nodes(&self) -> usize {
-        self.nodes.len()
+        self.payload.len()
     }
 
     /// Length of the longest path.

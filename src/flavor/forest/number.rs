@@ -6,6 +6,8 @@ use std::fmt::Debug;
 pub trait Number: Copy + PartialOrd + Debug + Default + Send + Sync + 'static + std::ops::AddAssign {
     /// Beyond every number, so that any row that is no NaN goes left.
     const INFINITY: Self;
+    /// Below every number.
+    const BELOW: Self;
     /// Zero.
     const ZERO: Self;
 
@@ -18,6 +20,7 @@ pub trait Number: Copy + PartialOrd + Debug + Default + Send + Sync + 'static + 
 
 impl Number for f32 {
     const INFINITY: f32 = f32::INFINITY;
+    const BELOW: f32 = f32::NEG_INFINITY;
     const ZERO: f32 = 0.0;
 
     fn missing(self) -> bool {
@@ -31,6 +34,7 @@ impl Number for f32 {
 
 impl Number for f64 {
     const INFINITY: f64 = f64::INFINITY;
+    const BELOW: f64 = f64::NEG_INFINITY;
     const ZERO: f64 = 0.0;
 
     fn missing(self) -> bool {
