@@ -8,6 +8,7 @@ pub mod formats;
 pub mod onnx;
 pub mod plan;
 pub mod refusal;
+pub mod sklearn;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -177,7 +178,10 @@ pub fn tolerance(flavor: &str) -> f64 {
 
 /// The loaders of every flavor compiled in.
 pub fn loaders(config: &Config) -> Vec<Box<dyn Loader>> {
-    vec![Box::new(onnx::OnnxLoader::new(config))]
+    vec![
+        Box::new(onnx::OnnxLoader::new(config)),
+        Box::new(sklearn::SklearnLoader),
+    ]
 }
 
 /// Loads a model with the first loader whose flavor its `MLmodel` has.
