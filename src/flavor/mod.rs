@@ -3,11 +3,14 @@
 //! A [`Loader`] turns a directory into [`Predictor`]s. Each kind of artifact is one folder here; nobody outside names
 //! one: [`loaders`] builds them all and [`load`] picks the one that accepts the model.
 
+mod file;
 pub mod forest;
 pub mod formats;
+mod method;
 pub mod onnx;
 pub mod plan;
 pub mod refusal;
+pub mod xgboost;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -167,7 +170,10 @@ pub enum PredictError {
 
 /// The loaders of every flavor compiled in.
 pub fn loaders(config: &Config) -> Vec<Box<dyn Loader>> {
-    vec![Box::new(onnx::OnnxLoader::new(config))]
+    vec![
+        Box::new(onnx::OnnxLoader::new(config)),
+        Box::new(xgboost::XgboostLoader),
+    ]
 }
 
 /// Loads a model with the first loader whose flavor its `MLmodel` has.
