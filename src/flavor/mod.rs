@@ -3,12 +3,15 @@
 //! A [`Loader`] turns a directory into [`Predictor`]s. Each kind of artifact is one folder here; nobody outside names
 //! one: [`loaders`] builds them all and [`load`] picks the one that accepts the model.
 
+mod file;
 pub mod forest;
 pub mod formats;
+mod method;
 pub mod onnx;
 pub mod plan;
 pub mod refusal;
 pub mod sklearn;
+pub mod xgboost;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -181,6 +184,7 @@ pub fn loaders(config: &Config) -> Vec<Box<dyn Loader>> {
     vec![
         Box::new(onnx::OnnxLoader::new(config)),
         Box::new(sklearn::SklearnLoader),
+        Box::new(xgboost::XgboostLoader),
     ]
 }
 

@@ -18,7 +18,7 @@ pub mod step;
 
 use crate::flavor::refusal::{Refusal, refuse};
 
-pub use self::category::{CategoryRule, CategorySet};
+pub use self::category::{CategoryRule, CategorySet, MAX_CATEGORY};
 pub use self::number::{Number, round_down};
 
 /// A path from a root to a leaf may be this long.
