@@ -3,6 +3,8 @@
 //! A [`Loader`] turns a directory into [`Predictor`]s. Each kind of artifact is one folder here; nobody outside names
 //! one: [`loaders`] builds them all and [`load`] picks the one that accepts the model.
 
+pub mod catboost;
+pub mod file;
 pub mod forest;
 pub mod formats;
 pub mod onnx;
@@ -167,7 +169,10 @@ pub enum PredictError {
 
 /// The loaders of every flavor compiled in.
 pub fn loaders(config: &Config) -> Vec<Box<dyn Loader>> {
-    vec![Box::new(onnx::OnnxLoader::new(config))]
+    vec![
+        Box::new(catboost::CatboostLoader),
+        Box::new(onnx::OnnxLoader::new(config)),
+    ]
 }
 
 /// Loads a model with the first loader whose flavor its `MLmodel` has.

@@ -12,6 +12,7 @@
 mod category;
 mod compile;
 mod number;
+pub mod oblivious;
 mod run;
 pub mod step;
 
