@@ -3,6 +3,7 @@
 //! A [`Loader`] turns a directory into [`Predictor`]s. Each kind of artifact is one folder here; nobody outside names
 //! one: [`loaders`] builds them all and [`load`] picks the one that accepts the model.
 
+pub mod catboost;
 mod file;
 pub mod forest;
 pub mod formats;
@@ -182,6 +183,7 @@ pub fn tolerance(flavor: &str) -> f64 {
 /// The loaders of every flavor compiled in.
 pub fn loaders(config: &Config) -> Vec<Box<dyn Loader>> {
     vec![
+        Box::new(catboost::CatboostLoader),
         Box::new(onnx::OnnxLoader::new(config)),
         Box::new(sklearn::SklearnLoader),
         Box::new(xgboost::XgboostLoader),

@@ -4,6 +4,7 @@
 //! resolves a name or calls anything. Lengths are checked against what is there before anything is allocated.
 
 pub mod document;
+pub mod flatbuffer;
 pub mod json;
 pub mod object;
 pub mod ubjson;
