@@ -149,7 +149,7 @@ def pipeline_case(folder):
 def load_case(folder):
     case = Case(folder, "load", "scikit-learn forest of some 50 MB, cloudpickle")
     x = rows(6_000)
-    model = RandomForestRegressor(65, n_jobs=1).fit(x, target(x))
+    model = RandomForestRegressor(95, n_jobs=1).fit(x, target(x))
     mlflow.sklearn.save_model(
         model, case.folder / "native", signature=singles(), pip_requirements=[], serialization_format="cloudpickle"
     )
