@@ -21,6 +21,7 @@ mod http2;
 mod live;
 mod mlmodel;
 mod native;
+mod parity;
 mod registry;
 mod registry_writers;
 mod support;
