@@ -69,7 +69,8 @@ fn close_tensors(one: &Tensor, other: &Tensor, within: f64) -> bool {
 fn close_floats(one: f64, other: f64, within: f64) -> bool {
     let same = one.to_bits() == other.to_bits() || (one.is_nan() && other.is_nan());
     let larger = one.abs().max(other.abs()).max(within);
-    same || (within > 0.0 && (one == other || (one - other).abs() <= within * larger))
+    let near = larger.is_finite() && (one - other).abs() <= within * larger;
+    same || (within > 0.0 && (one == other || near))
 }
 
 fn close_values(one: &Value, other: &Value, within: f64) -> bool {
