@@ -23,6 +23,7 @@ use std::path::{Component, Path};
 
 use serde_json::Value as Json;
 
+use crate::flavor::formats;
 use crate::flavor::formats::object::Objects;
 use crate::flavor::plan::builder::Builder;
 use crate::flavor::plan::{Axes, Empty, Register, native};
@@ -58,18 +59,12 @@ impl Loader for SklearnLoader {
             .unwrap_or("model.pkl");
         let bytes = read(source.dir, name)?;
         let ask = ask(source.mlmodel)?;
-        let objects = objects(&bytes).map_err(|refusal| refusal.within(format!("`{name}`")))?;
+        let objects = formats::load(&bytes).map_err(|refusal| refusal.within(format!("`{name}`")))?;
         drop(bytes);
         let declared = Declared::of(&source.mlmodel.signature);
         let (plan, notes) = plan(ask, &objects, declared)?;
         Ok(native::loaded(self.flavor(), plan, predictors, notes))
     }
-}
-
-/// The Python objects in a file.
-fn objects(bytes: &[u8]) -> Result<Objects, Refusal> {
-    // The reader of pickles and skops files is not merged yet.
-    refuse!("{} bytes that nothing reads yet", bytes.len())
 }
 
 /// The plan of the method `ask` of the estimator that was dumped, and what the operator should know.
