@@ -4,12 +4,20 @@
 //! class, and the family pushes the steps that compute what the estimator's method computes. Formulas follow
 //! scikit-learn 1.0 to 1.9; where versions differ, the state's own `_sklearn_version` decides.
 
+mod ada_boost;
+mod calibrated;
 mod categories;
 mod column_transformer;
 mod dense;
+mod elementwise;
 mod encoders;
 mod estimator;
+mod gradient_boosting;
+mod grown;
+mod hist_gradient_boosting;
 mod impute;
+mod indices;
+mod isolation_forest;
 mod labels;
 mod linear;
 mod numbers;
@@ -17,6 +25,10 @@ mod pipeline;
 mod probability;
 mod rows;
 mod scale;
+mod search;
+mod stacking;
+mod trees;
+mod voting;
 
 use std::num::NonZeroUsize;
 use std::path::{Component, Path};
