@@ -287,6 +287,18 @@ pub(super) fn lower(
     if ask != Ask::Transform {
         return no_method(ask, object);
     }
+    lower_with(object, context, x, |estimator, context, chosen| {
+        lower_estimator(Ask::Transform, estimator, context, chosen)
+    })
+}
+
+/// Lowers one of them whose transformers are lowered by `transform`.
+pub(super) fn lower_with(
+    object: View<'_>,
+    context: &mut Context<'_>,
+    x: Register,
+    transform: impl Fn(View<'_>, &mut Context<'_>, Register) -> Result<Register, Refusal>,
+) -> Result<Register, Refusal> {
     let features = numbers::texts(object, "feature_names_in_").unwrap_or(None);
     let features = features.as_deref();
     let width = match object.get("n_features_in_").and_then(View::whole) {
@@ -312,7 +324,7 @@ pub(super) fn lower(
             if passes(branch.estimator) {
                 Ok(chosen)
             } else {
-                lower_estimator(Ask::Transform, branch.estimator, context, chosen)
+                transform(branch.estimator, context, chosen)
             }
         });
         let part = part.and_then(|part| rows::plain(context, part));

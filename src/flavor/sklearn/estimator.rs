@@ -9,7 +9,10 @@ use crate::flavor::plan::builder::Builder;
 use crate::flavor::refusal::{Refusal, refuse};
 
 use super::rows::{Declared, Picked};
-use super::{column_transformer, encoders, impute, linear, pipeline, scale};
+use super::{
+    ada_boost, calibrated, gradient_boosting, hist_gradient_boosting, isolation_forest, search, stacking,
+};
+use super::{column_transformer, encoders, impute, linear, pipeline, scale, trees, voting};
 
 /// Which method of an estimator is lowered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,15 @@ const FAMILIES: &[(&[&str], Lower)] = &[
     (impute::CLASSES, impute::lower),
     (encoders::CLASSES, encoders::lower),
     (linear::CLASSES, linear::lower),
+    (trees::CLASSES, trees::lower),
+    (gradient_boosting::CLASSES, gradient_boosting::lower),
+    (hist_gradient_boosting::CLASSES, hist_gradient_boosting::lower),
+    (ada_boost::CLASSES, ada_boost::lower),
+    (isolation_forest::CLASSES, isolation_forest::lower),
+    (voting::CLASSES, voting::lower),
+    (stacking::CLASSES, stacking::lower),
+    (calibrated::CLASSES, calibrated::lower),
+    (search::CLASSES, search::lower),
 ];
 
 /// Estimators within estimators; real ones have some six levels.

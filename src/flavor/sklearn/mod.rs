@@ -4,12 +4,20 @@
 //! class, and the family pushes the steps that compute what the estimator's method computes. Formulas follow
 //! scikit-learn 1.0 to 1.9; where versions differ, the state's own `_sklearn_version` decides.
 
+mod ada_boost;
+mod calibrated;
 mod categories;
 mod column_transformer;
 mod dense;
+mod elementwise;
 mod encoders;
 mod estimator;
+mod gradient_boosting;
+mod grown;
+mod hist_gradient_boosting;
 mod impute;
+mod indices;
+mod isolation_forest;
 mod labels;
 mod linear;
 mod numbers;
@@ -17,12 +25,17 @@ mod pipeline;
 mod probability;
 mod rows;
 mod scale;
+mod search;
+mod stacking;
+mod trees;
+mod voting;
 
 use std::num::NonZeroUsize;
 use std::path::{Component, Path};
 
 use serde_json::Value as Json;
 
+use crate::flavor::formats;
 use crate::flavor::formats::object::Objects;
 use crate::flavor::plan::builder::Builder;
 use crate::flavor::plan::{Axes, Empty, Register, native};
@@ -58,18 +71,12 @@ impl Loader for SklearnLoader {
             .unwrap_or("model.pkl");
         let bytes = read(source.dir, name)?;
         let ask = ask(source.mlmodel)?;
-        let objects = objects(&bytes).map_err(|refusal| refusal.within(format!("`{name}`")))?;
+        let objects = formats::load(&bytes).map_err(|refusal| refusal.within(format!("`{name}`")))?;
         drop(bytes);
         let declared = Declared::of(&source.mlmodel.signature);
         let (plan, notes) = plan(ask, &objects, declared)?;
         Ok(native::loaded(self.flavor(), plan, predictors, notes))
     }
-}
-
-/// The Python objects in a file.
-fn objects(bytes: &[u8]) -> Result<Objects, Refusal> {
-    // The reader of pickles and skops files is not merged yet.
-    refuse!("{} bytes that nothing reads yet", bytes.len())
 }
 
 /// The plan of the method `ask` of the estimator that was dumped, and what the operator should know.

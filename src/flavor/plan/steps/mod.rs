@@ -4,3 +4,4 @@ pub mod columns;
 pub mod join;
 pub mod labels;
 pub mod link;
+pub mod sums;
