@@ -3,10 +3,11 @@
 //! A [`Loader`] turns a directory into [`Predictor`]s. Each kind of artifact is one folder here; nobody outside names
 //! one: [`loaders`] builds them all and [`load`] picks the one that accepts the model.
 
+mod estimator;
 mod file;
 pub mod forest;
 pub mod formats;
-mod method;
+pub mod lightgbm;
 pub mod onnx;
 pub mod plan;
 pub mod refusal;
@@ -173,6 +174,7 @@ pub fn loaders(config: &Config) -> Vec<Box<dyn Loader>> {
     vec![
         Box::new(onnx::OnnxLoader::new(config)),
         Box::new(xgboost::XgboostLoader),
+        Box::new(lightgbm::LightgbmLoader::default()),
     ]
 }
 
