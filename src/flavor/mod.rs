@@ -4,10 +4,11 @@
 //! one: [`loaders`] builds them all and [`load`] picks the one that accepts the model.
 
 pub mod catboost;
+mod estimator;
 mod file;
 pub mod forest;
 pub mod formats;
-mod method;
+pub mod lightgbm;
 pub mod onnx;
 pub mod plan;
 pub mod refusal;
@@ -191,6 +192,7 @@ pub fn loaders(config: &Config) -> Vec<Box<dyn Loader>> {
         Box::new(onnx::OnnxLoader::new(config)),
         Box::new(sklearn::SklearnLoader),
         Box::new(xgboost::XgboostLoader),
+        Box::new(lightgbm::LightgbmLoader::default()),
     ]
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::flavor::estimator::Method;
 use crate::flavor::forest::step::Trees as TreesStep;
-use crate::flavor::method::Method;
 use crate::flavor::plan::builder::Builder;
 use crate::flavor::plan::steps::labels::{Above, ArgMax, Label, Labels};
 use crate::flavor::plan::{Axes, Register};

@@ -18,7 +18,7 @@ use std::num::NonZeroUsize;
 
 use serde_json::Value as Json;
 
-use crate::flavor::method::Method;
+use crate::flavor::estimator::Method;
 use crate::flavor::plan::builder::Builder;
 use crate::flavor::plan::{Empty, Plan, Register, native};
 use crate::flavor::refusal::{Refusal, refuse};

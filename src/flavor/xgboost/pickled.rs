@@ -1,7 +1,7 @@
 //! XGBoost's estimators inside pickles, as steps of a scikit-learn pipeline have them.
 
-use crate::flavor::formats::object::{ArrayElements, Object, View};
-use crate::flavor::method::Method;
+use crate::flavor::estimator::{self, Method};
+use crate::flavor::formats::object::{Object, View};
 use crate::flavor::plan::builder::Builder;
 use crate::flavor::plan::steps::labels::Labels;
 use crate::flavor::plan::{Axes, Register};
@@ -73,26 +73,9 @@ fn missing(estimator: View<'_>) -> Result<Option<f32>, Refusal> {
 }
 
 /// The labels of the encoder that versions before 1.6 applied; later ones answer the numbers of classes.
-fn labels(estimator: View<'_>) -> Result<Option<Labels>, Refusal> {
-    let Some(classes) = estimator.get("_le").and_then(|encoder| encoder.get("classes_")) else {
-        return Ok(None);
-    };
-    let labels = classes.array().map(|array| &array.elements);
-    Ok(Some(match labels {
-        Some(ArrayElements::Int(labels)) => Labels::Int(labels.clone()),
-        Some(ArrayElements::Float(labels)) => Labels::Float(labels.clone()),
-        Some(ArrayElements::Bool(labels)) => Labels::Bool(labels.clone()),
-        Some(ArrayElements::Text(labels)) => Labels::Text(labels.clone()),
-        Some(ArrayElements::Object(labels)) => {
-            let texts: Option<Vec<_>> = labels
-                .iter()
-                .map(|&label| classes.at(label).text().map(Into::into))
-                .collect();
-            match texts {
-                Some(texts) => Labels::Text(texts),
-                None => refuse!("labels that are not all text"),
-            }
-        }
-        _ => refuse!("`classes_` is {}, expected an array of labels", classes.kind()),
-    }))
+fn labels(model: View<'_>) -> Result<Option<Labels>, Refusal> {
+    match model.get("_le").and_then(|encoder| encoder.get("classes_")) {
+        Some(classes) => estimator::labels(classes).map(Some),
+        None => Ok(None),
+    }
 }
