@@ -14,7 +14,7 @@ use crate::flavor::refusal::{Refusal, refuse};
 
 use super::columns::{Categories, Layout, Numbers};
 use super::counters::Counters;
-use super::model::{Model, Node, Trees};
+use super::model::{Model, Node, Place, Trees};
 use super::output::{Exponential, Raised, ScaleBias};
 
 /// The class of the Python library whose `predict` answers.
@@ -159,9 +159,9 @@ fn features(builder: &mut Builder, model: &mut Model) -> Result<(Register, Split
         .map(|feature| feature.place.position)
         .collect();
     positions.sort_unstable();
-    let mut known: Vec<usize> = kept.iter().map(|(place, _)| place.position).collect();
-    known.extend(categories.iter().map(|place| place.position));
-    known.sort_unstable();
+    let mut known: Vec<Place> = kept.iter().map(|(place, _)| place.clone()).collect();
+    known.extend(categories.iter().cloned());
+    known.sort_unstable_by_key(|place| place.position);
     let layout = Arc::new(Layout {
         categories: positions,
     });
