@@ -4,6 +4,7 @@
 //! columns hold categories is said by position, whatever the names: a table in another order may have text where the
 //! library expects numbers, and then it fails.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::flavor::PredictError;
@@ -130,15 +131,34 @@ fn column<'a>(input: &Input<'a>, position: usize) -> Result<Column<'a>, PredictE
 pub(super) struct Numbers {
     pub(super) layout: Arc<Layout>,
     pub(super) features: Vec<(Place, Missing)>,
-    /// Positions of all features, ascending: other columns are looked at only to be refused.
-    pub(super) known: Vec<usize>,
+    /// All features, by position: other columns are looked at only to be refused.
+    pub(super) known: Vec<Place>,
 }
 
 impl Numbers {
     /// Other columns, too, must be what the library takes them for.
     fn check_others(&self, input: &Input<'_>) -> Result<(), PredictError> {
-        let mut unused = vec![0.0];
-        for position in (0..input.width()).filter(|position| self.known.binary_search(position).is_err()) {
+        let own = match input.names() {
+            Some(names) => self.known.iter().all(|place| {
+                let there = names.get(place.position);
+                place
+                    .name
+                    .as_deref()
+                    .is_none_or(|name| there.is_some_and(|there| is(there, name)))
+            }),
+            None => true,
+        };
+        let mut unused = Vec::new();
+        for position in 0..input.width() {
+            // The steps look at the features themselves; where those are not in their places, all columns are checked.
+            if own
+                && self
+                    .known
+                    .binary_search_by_key(&position, |place| place.position)
+                    .is_ok()
+            {
+                continue;
+            }
             let column = column(input, position)?;
             if self.layout.is_category(position) {
                 hashes(&column, position, input.rows(), &mut |_, _| {})?;
@@ -147,21 +167,18 @@ impl Numbers {
                 numbers(&column, position, &mut unused, 1)?;
             }
         }
-        if let Some(names) = input.names() {
-            let repeated = |(at, name): (usize, &Name)| names.iter().take(at).any(|other| other == name);
-            // Comparing each with each is for tables that are not the model's own.
-            let own = self.features.iter().all(|(place, _)| {
-                let there = names.get(place.position);
-                place
-                    .name
-                    .as_deref()
-                    .is_none_or(|name| there.is_some_and(|there| is(there, name)))
-            });
-            let plain = own && names.len() == self.known.len();
-            if !plain && names.len() < 4096 && names.iter().enumerate().any(repeated) {
-                return Err(PredictError::Input(
-                    "All feature names should be different, but one is used more than once.".into(),
-                ));
+        if let Some(names) = input.names()
+            && !(own && names.len() == self.known.len())
+        {
+            let mut seen = HashSet::new();
+            if let Some(name) = names
+                .iter()
+                .map(Name::to_string)
+                .find(|name| !seen.insert(name.clone()))
+            {
+                return Err(PredictError::Input(format!(
+                    "All feature names should be different, but '{name}' used more than once."
+                )));
             }
         }
         Ok(())
@@ -277,7 +294,7 @@ impl Step for Categories {
     }
 }
 
-/// Hashes each cell of a column: text as it is, integers and booleans as Python shows them; nothing else is a category.
+/// Hashes each cell of a column: text as it is, integers in decimal, booleans as 1 and 0; nothing else is a category.
 fn hashes(
     column: &Column<'_>,
     position: usize,
@@ -289,7 +306,7 @@ fn hashes(
         let hash = match column.cell(row) {
             Some(Cell::Text(text)) => city::hash(text.as_bytes()),
             Some(Cell::Int(whole)) => city::hash(digits.format(whole).as_bytes()),
-            Some(Cell::Bool(truth)) => city::hash(if truth { b"True" } else { b"False" }),
+            Some(Cell::Bool(truth)) => city::hash(if truth { b"1" } else { b"0" }),
             other => {
                 let shown = other
                     .map(|cell| format!("{:?}", cell.to_value()))

@@ -105,14 +105,65 @@ fn whole(object: &Json, key: &str) -> Result<usize, Refusal> {
 
 fn float(value: &Json) -> Result<f64, Refusal> {
     match value.as_f64() {
-        Some(number) => Ok(number),
+        Some(number) => Ok(as_catboost_reads(number)),
         None => refuse!("`{value}` is no number"),
     }
 }
 
+/// The double that CatBoost makes of the text of this one.
+///
+/// The file has every number with 17 digits, which tell doubles apart, but the library reads them by multiplying or
+/// dividing their digits by a power of ten once: every tenth number ends up beside the one that was written.
+fn as_catboost_reads(number: f64) -> f64 {
+    let text = format!("{number:.16e}");
+    let Some((digits, exponent)) = text.split_once('e') else {
+        return number;
+    };
+    if number.fract() == 0.0 || !number.is_finite() {
+        return number;
+    }
+    let digits: Vec<u64> = digits
+        .bytes()
+        .filter(u8::is_ascii_digit)
+        .map(|digit| u64::from(digit - b'0'))
+        .collect();
+    let count = digits
+        .iter()
+        .rposition(|&digit| digit != 0)
+        .map_or(0, |last| last + 1);
+    let (mut whole, mut taken) = (0u64, 0);
+    while let Some(digit) = digits.get(..count).and_then(|digits| digits.get(taken))
+        && whole < 1 << 53
+    {
+        whole = whole * 10 + digit;
+        taken += 1;
+    }
+    let rest = digits.get(taken..count).unwrap_or_default();
+    let read = rest
+        .iter()
+        .fold(whole as f64, |read, &digit| read * 10.0 + digit as f64);
+    let power = exponent.parse::<i32>().unwrap_or(0) - count as i32 + 1;
+    let scaled = |number: f64, power: i32| match power {
+        0.. => number * power_of_ten(power),
+        -308..0 => number / power_of_ten(-power),
+        _ => 0.0,
+    };
+    let read = if power < -308 {
+        scaled(scaled(read, -308), power + 308)
+    } else {
+        scaled(read, power)
+    };
+    read.copysign(number)
+}
+
+/// Up to 308, exactly rounded, which products of tens would not be.
+fn power_of_ten(power: i32) -> f64 {
+    format!("1e{power}").parse().unwrap_or(f64::INFINITY)
+}
+
 fn single(object: &Json, key: &str) -> Result<f32, Refusal> {
     match object.get(key).and_then(Json::as_f64) {
-        Some(number) => Ok(number as f32),
+        Some(number) => Ok(as_catboost_reads(number) as f32),
         None => refuse!("`{key}` is no number"),
     }
 }
@@ -352,4 +403,29 @@ fn table(counter: &Json, described: &Json, known_by: &Indices) -> Result<Table, 
         rows,
         denominator,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_like_catboost_reads_them() {
+        // Written, and read back by catboost 1.2.10.
+        for (written, wanted) in [
+            (-0.013987942107332885, -0.013987942107332884),
+            (-0.013987942107332885, -0.013987942107332884),
+            (0.013987942107332885, 0.013987942107332884),
+            (-0.014072248950166137, -0.014072248950166136),
+            (-0.07349798972740718, -0.07349798972740716),
+            (0.0, 0.0),
+            (0.0, 0.0),
+            (0.0, 0.0),
+        ] {
+            assert_eq!(as_catboost_reads(written), wanted);
+        }
+        for exact in [0.0, -0.5, 1.0, 12.25, -1e16, 3e300] {
+            assert_eq!(as_catboost_reads(exact), exact);
+        }
+    }
 }

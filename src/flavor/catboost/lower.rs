@@ -9,14 +9,13 @@ use crate::flavor::forest::step::Trees as TreesStep;
 use crate::flavor::forest::{CategoryRule, Forest, ForestSpec, Test, Tree, TreeNode};
 use crate::flavor::plan::builder::Builder;
 use crate::flavor::plan::steps::labels::{Above, ArgMax, Label, Labels};
-use crate::flavor::plan::steps::link::Link;
 use crate::flavor::plan::{Axes, Empty, Plan, Register};
 use crate::flavor::refusal::{Refusal, refuse};
 
 use super::columns::{Categories, Layout, Numbers};
 use super::counters::Counters;
-use super::model::{Model, Node, Trees};
-use super::output::{ScaleBias, Variance};
+use super::model::{Model, Node, Place, Trees};
+use super::output::{Exponential, Raised, ScaleBias};
 
 /// The class of the Python library whose `predict` answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,9 +159,9 @@ fn features(builder: &mut Builder, model: &mut Model) -> Result<(Register, Split
         .map(|feature| feature.place.position)
         .collect();
     positions.sort_unstable();
-    let mut known: Vec<usize> = kept.iter().map(|(place, _)| place.position).collect();
-    known.extend(categories.iter().map(|place| place.position));
-    known.sort_unstable();
+    let mut known: Vec<Place> = kept.iter().map(|(place, _)| place.clone()).collect();
+    known.extend(categories.iter().cloned());
+    known.sort_unstable_by_key(|place| place.position);
     let layout = Arc::new(Layout {
         categories: positions,
     });
@@ -234,34 +233,32 @@ fn answer(
     match wrapper {
         Wrapper::Plain => Ok((sums, axes)),
         Wrapper::Regressor if loss.starts_with("Poisson") || loss.starts_with("Tweedie") => {
-            Ok((builder.push(Link::Exp, &[sums])?, axes))
+            Ok((builder.push(Exponential::new(Raised::All), &[sums])?, axes))
         }
-        Wrapper::Regressor if loss == "RMSEWithUncertainty" => Ok((builder.push(Variance, &[sums])?, axes)),
+        Wrapper::Regressor if loss == "RMSEWithUncertainty" => {
+            Ok((builder.push(Exponential::new(Raised::Variance), &[sums])?, axes))
+        }
         Wrapper::Regressor => Ok((sums, axes)),
         Wrapper::Classifier => {
+            let above = Above {
+                bound: bound(model.about.threshold.as_deref())?,
+                inclusive: false,
+            };
+            // Of several labels at once, each is there or not.
+            if loss.starts_with("MultiLogloss") || loss.starts_with("MultiCrossEntropy") {
+                return Ok((builder.push(above, &[sums])?, axes));
+            }
             let labels = labels(&model.about.classes)?;
-            let each_own = loss.starts_with("MultiLogloss") || loss.starts_with("MultiCrossEntropy");
-            let classes = if model.outputs == 1 || each_own {
-                if labels.len() != 2 {
-                    refuse!("the model has {} classes for one output", labels.len());
-                }
-                let bound = bound(model.about.threshold.as_deref())?;
-                builder.push(
-                    Above {
-                        bound,
-                        inclusive: false,
-                    },
-                    &[sums],
-                )?
-            } else {
-                if labels.len() != model.outputs {
-                    refuse!(
-                        "the model has {} classes for {} outputs",
-                        labels.len(),
-                        model.outputs
-                    );
-                }
-                builder.push(ArgMax, &[sums])?
+            if labels.len() != model.outputs.max(2) {
+                refuse!(
+                    "the model has {} classes for {} outputs",
+                    labels.len(),
+                    model.outputs
+                );
+            }
+            let classes = match model.outputs {
+                1 => builder.push(above, &[sums])?,
+                _ => builder.push(ArgMax, &[sums])?,
             };
             Ok((builder.push(Label(labels), &[classes])?, axes))
         }

@@ -64,3 +64,6 @@ fn read(bytes: &[u8]) -> Result<model::Model, Refusal> {
         "the file is neither in CatBoost's binary format nor in its JSON; save the model with format `cbm`"
     );
 }
+
+#[cfg(test)]
+mod tests;
