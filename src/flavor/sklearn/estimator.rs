@@ -9,7 +9,10 @@ use crate::flavor::plan::builder::Builder;
 use crate::flavor::refusal::{Refusal, refuse};
 
 use super::rows::{Declared, Picked};
-use super::{column_transformer, encoders, impute, linear, pipeline, scale};
+use super::{
+    cluster, column_transformer, decomposition, discriminant, dummy, encoders, function, impute, linear,
+    naive_bayes, neighbors, neural, pipeline, polynomial, scale, select, svm,
+};
 
 /// Which method of an estimator is lowered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,17 @@ const FAMILIES: &[(&[&str], Lower)] = &[
     (impute::CLASSES, impute::lower),
     (encoders::CLASSES, encoders::lower),
     (linear::CLASSES, linear::lower),
+    (function::CLASSES, function::lower),
+    (decomposition::CLASSES, decomposition::lower),
+    (polynomial::CLASSES, polynomial::lower),
+    (select::CLASSES, select::lower),
+    (svm::CLASSES, svm::lower),
+    (neighbors::CLASSES, neighbors::lower),
+    (naive_bayes::CLASSES, naive_bayes::lower),
+    (discriminant::CLASSES, discriminant::lower),
+    (neural::CLASSES, neural::lower),
+    (cluster::CLASSES, cluster::lower),
+    (dummy::CLASSES, dummy::lower),
 ];
 
 /// Estimators within estimators; real ones have some six levels.

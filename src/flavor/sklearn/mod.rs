@@ -5,18 +5,30 @@
 //! scikit-learn 1.0 to 1.9; where versions differ, the state's own `_sklearn_version` decides.
 
 mod categories;
+mod cluster;
 mod column_transformer;
+mod decomposition;
 mod dense;
+mod discriminant;
+mod dummy;
 mod encoders;
 mod estimator;
+mod function;
 mod impute;
+mod kernel;
 mod labels;
 mod linear;
+mod naive_bayes;
+mod neighbors;
+mod neural;
 mod numbers;
 mod pipeline;
+mod polynomial;
 mod probability;
 mod rows;
 mod scale;
+mod select;
+mod svm;
 
 use std::num::NonZeroUsize;
 use std::path::{Component, Path};
