@@ -10,9 +10,10 @@ use crate::flavor::refusal::{Refusal, refuse};
 
 use super::rows::{Declared, Picked};
 use super::{
-    ada_boost, calibrated, gradient_boosting, hist_gradient_boosting, isolation_forest, search, stacking,
+    ada_boost, bagging, calibrated, gradient_boosting, hist_gradient_boosting, isolation_forest, multi, search,
+    stacking,
 };
-use super::{column_transformer, encoders, impute, linear, pipeline, scale, trees, voting};
+use super::{column_transformer, encoders, impute, linear, pipeline, scale, target, trees, voting};
 
 /// Which method of an estimator is lowered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +65,9 @@ const FAMILIES: &[(&[&str], Lower)] = &[
     (voting::CLASSES, voting::lower),
     (stacking::CLASSES, stacking::lower),
     (calibrated::CLASSES, calibrated::lower),
+    (bagging::CLASSES, bagging::lower),
+    (multi::CLASSES, multi::lower),
+    (target::CLASSES, target::lower),
     (search::CLASSES, search::lower),
 ];
 

@@ -5,6 +5,7 @@
 //! scikit-learn 1.0 to 1.9; where versions differ, the state's own `_sklearn_version` decides.
 
 mod ada_boost;
+mod bagging;
 mod calibrated;
 mod categories;
 mod column_transformer;
@@ -20,6 +21,8 @@ mod indices;
 mod isolation_forest;
 mod labels;
 mod linear;
+mod methods;
+mod multi;
 mod numbers;
 mod pipeline;
 mod probability;
@@ -27,6 +30,7 @@ mod rows;
 mod scale;
 mod search;
 mod stacking;
+mod target;
 mod trees;
 mod voting;
 
