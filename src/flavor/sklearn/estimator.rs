@@ -10,9 +10,10 @@ use crate::flavor::refusal::{Refusal, refuse};
 
 use super::rows::{Declared, Picked};
 use super::{
-    ada_boost, calibrated, cluster, column_transformer, decomposition, discriminant, dummy, encoders,
-    function, gradient_boosting, hist_gradient_boosting, impute, isolation_forest, linear, naive_bayes,
-    neighbors, neural, pipeline, polynomial, scale, search, select, stacking, svm, trees, voting,
+    ada_boost, bagging, calibrated, cluster, column_transformer, decomposition, discriminant, dummy,
+    encoders, function, gradient_boosting, hist_gradient_boosting, impute, isolation_forest, linear, multi,
+    naive_bayes, neighbors, neural, pipeline, polynomial, scale, search, select, stacking, svm, target,
+    trees, voting,
 };
 
 /// Which method of an estimator is lowered.
@@ -65,6 +66,9 @@ const FAMILIES: &[(&[&str], Lower)] = &[
     (voting::CLASSES, voting::lower),
     (stacking::CLASSES, stacking::lower),
     (calibrated::CLASSES, calibrated::lower),
+    (bagging::CLASSES, bagging::lower),
+    (multi::CLASSES, multi::lower),
+    (target::CLASSES, target::lower),
     (search::CLASSES, search::lower),
     (function::CLASSES, function::lower),
     (decomposition::CLASSES, decomposition::lower),

@@ -5,6 +5,7 @@
 //! scikit-learn 1.0 to 1.9; where versions differ, the state's own `_sklearn_version` decides.
 
 mod ada_boost;
+mod bagging;
 mod calibrated;
 mod categories;
 mod cluster;
@@ -26,6 +27,8 @@ mod isolation_forest;
 mod kernel;
 mod labels;
 mod linear;
+mod methods;
+mod multi;
 mod naive_bayes;
 mod neighbors;
 mod neural;
@@ -39,6 +42,7 @@ mod search;
 mod select;
 mod stacking;
 mod svm;
+mod target;
 mod trees;
 mod voting;
 
