@@ -3,7 +3,7 @@
 //! A [`Loader`] turns a directory into [`Predictor`]s. Each kind of artifact is one folder here; nobody outside names
 //! one: [`loaders`] builds them all and [`load`] picks the one that accepts the model.
 
-mod estimator;
+pub mod estimator;
 mod file;
 pub mod forest;
 pub mod formats;
