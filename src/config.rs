@@ -29,7 +29,7 @@ mod stores;
 mod units;
 
 pub use admin::{AdminArgs, AdminConfig};
-pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs};
+pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs, VerifyArgs};
 pub use bench::{BenchArgs, BenchConfig, BodySource};
 pub use follow::{FollowArgs, FollowConfig, SlotConfig};
 pub use registry_command::RegistryCommand;
@@ -57,6 +57,8 @@ pub enum Command {
     Predict(Box<PredictArgs>),
     /// Show what a model is: signature, flavors, engine, inputs and outputs, size, digest
     Inspect(Box<InspectArgs>),
+    /// Ask a model recorded requests, and show how its answers differ from the original library's
+    Verify(Box<VerifyArgs>),
     /// Measure a server: how many requests a second it answers, and how long each takes
     Bench(Box<BenchArgs>),
     /// Pin a model of a running server to a version, whatever its URI comes to mean

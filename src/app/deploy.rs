@@ -24,6 +24,7 @@ fn installer(config: &OfflineConfig) -> anyhow::Result<Arc<Installer>> {
         predictors: NonZeroUsize::MIN,
         batching: Default::default(),
         load_timeout: LOAD_TIMEOUT,
+        parity_tolerance: None,
     };
     Ok(Arc::new(Installer::new(
         registry.into(),

@@ -4,6 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::text::{bytes, plain, table};
 use crate::artifact::{ArtifactDir, ArtifactError};
+use crate::deploy::parity::Parity;
 use crate::deploy::prove::Trial;
 use crate::flavor::{Port, Report};
 use crate::model::mlmodel::MlModel;
@@ -43,6 +44,8 @@ pub struct Inspection {
     pub loaded: Result<Report, String>,
     /// How the engines did; empty when they were not tried.
     pub trials: Vec<Trial>,
+    /// How answers compare with those recorded beside the model, or why that cannot be said; `None` without any.
+    pub parity: Option<Result<Parity, String>>,
 }
 
 impl Inspection {
@@ -96,6 +99,7 @@ impl Inspection {
             mlmodel: artifact.mlmodel().clone(),
             loaded,
             trials: Vec::new(),
+            parity: None,
         })
     }
 
@@ -138,6 +142,11 @@ impl Inspection {
                 page.many("graph outputs", report.outputs.iter().map(port_text));
                 page.many("steps", report.steps.iter().cloned());
                 page.many("notes", report.notes.iter().cloned());
+                match &self.parity {
+                    Some(Ok(parity)) => page.one("parity", &parity.to_string()),
+                    Some(Err(problem)) => page.one("parity", problem),
+                    None => {}
+                }
                 page.many("tune", self.trials.iter().map(trial_text));
             }
             Err(problem) => page.one("engine", &format!("cannot load the model: {problem}")),
@@ -205,6 +214,7 @@ impl Inspection {
             "graph_outputs": report.map(|report| ports(&report.outputs)),
             "steps": report.map(|report| &report.steps),
             "notes": report.map(|report| &report.notes),
+            "parity": self.parity.as_ref().map(parity_json),
             "tune": self.trials.iter().map(trial_json).collect::<Vec<_>>(),
             "load_error": self.loaded.as_ref().err(),
             "files": files.collect::<Vec<_>>(),
@@ -254,6 +264,19 @@ fn trial_text(trial: &Trial) -> String {
         "{engine}: {}{used} ({because})",
         times.iter().map(|time| format!("{time}, ")).collect::<String>()
     )
+}
+
+fn parity_json(parity: &Result<Parity, String>) -> Json {
+    match parity {
+        Ok(parity) => json!({
+            "cases": parity.cases,
+            "equal": parity.equal,
+            "refused_otherwise": parity.refused_otherwise,
+            "largest_difference": parity.largest_difference,
+            "worst": parity.worst,
+        }),
+        Err(problem) => json!({ "problem": problem }),
+    }
 }
 
 fn trial_json(trial: &Trial) -> Json {

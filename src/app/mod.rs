@@ -6,6 +6,7 @@ mod pin;
 mod predict;
 mod serve;
 mod text;
+mod verify;
 
 pub mod inspect;
 pub mod registry;
@@ -23,9 +24,11 @@ use crate::config::{
     AdminConfig, Args, BenchConfig, Command, Env, InspectArgs, LogConfig, OfflineConfig, Problems,
     RegistryCommand, ServeConfig,
 };
+use crate::deploy::parity::{self, Answer, Wire};
 use crate::deploy::prove::tune;
 use crate::deploy::sample::{ReadBody, Samples};
 use crate::protocol::{Codecs, Limits, Media};
+use crate::serve::error::Error;
 use crate::telemetry::log;
 
 /// Does what the command line says.
@@ -67,6 +70,12 @@ pub fn run(args: Args, env: &dyn Env) -> anyhow::Result<()> {
             install_log(&config.log)?;
             print_inspection(&config, &args)
         }
+        Command::Verify(args) => {
+            let uri = Some(args.model_uri.as_str());
+            let config = OfflineConfig::new(uri, args.registry.as_deref(), &args.engine, &args.log, env)?;
+            install_log(&config.log)?;
+            verify::run(&config, args.cases.as_deref(), args.tolerance)
+        }
         Command::Bench(args) => {
             let config = BenchConfig::new(&args, env)?;
             install_log(&config.log)?;
@@ -80,15 +89,25 @@ pub fn run(args: Args, env: &dyn Env) -> anyhow::Result<()> {
     }
 }
 
-/// Reads an input example as the server reads a request.
-fn read_body(disable_schema_details: bool, limits: Limits) -> ReadBody {
+/// Reads input examples, and answers recorded cases, as the server does requests.
+fn wire(disable_schema_details: bool, limits: Limits) -> Wire {
     let codecs = Codecs::new(disable_schema_details);
-    Arc::new(move |body, signature| {
+    let words = |error: Error| error.message().to_owned();
+    let read: ReadBody = Arc::new(move |body, signature| {
         let decoded = codecs.of(Media::Json).decode(body, signature, limits);
-        decoded
-            .map(|decoded| decoded.batch)
-            .map_err(|error| error.message().to_owned())
-    })
+        decoded.map(|decoded| decoded.batch).map_err(words)
+    });
+    let answer: Answer = Arc::new(move |predictor, body, signature| {
+        let codec = codecs.of(Media::Json);
+        let decoded = codec.decode(body, signature, limits).map_err(words)?;
+        let output = predictor
+            .predict(&decoded.batch)
+            .map_err(|error| error.to_string())?;
+        let mut text = Vec::new();
+        codec.encode(&output, decoded.reply, &mut text).map_err(words)?;
+        Ok(text)
+    });
+    Wire { read, answer }
 }
 
 fn install_log(config: &LogConfig) -> anyhow::Result<()> {
@@ -120,15 +139,29 @@ fn print_inspection(config: &OfflineConfig, args: &InspectArgs) -> anyhow::Resul
     // A model that cannot be loaded is the one that people look at most closely.
     let inspection = match crate::flavor::load(&loaders, source, NonZeroUsize::MIN) {
         Ok(mut loaded) => {
+            let wire = wire(false, Limits::default());
             let trials = if args.tune {
-                let read = read_body(false, Limits::default());
-                let samples = Samples::gather(dir, Vec::new(), &read).map_err(anyhow::Error::msg)?;
+                let samples = Samples::gather(dir, Vec::new(), &wire.read).map_err(anyhow::Error::msg)?;
                 tune(&mut loaded, &samples, batching::Config::default().max_rows, true)
             } else {
                 Vec::new()
             };
+            let parity = match (parity::recorded(dir), loaded.predictors.first_mut()) {
+                (Ok(Some(cases)), Some(predictor)) => {
+                    let signature = &dir.mlmodel().signature;
+                    Some(Ok(parity::check(
+                        predictor.as_mut(),
+                        signature,
+                        &cases,
+                        &wire.answer,
+                    )))
+                }
+                (Err(problem), _) => Some(Err(problem)),
+                _ => None,
+            };
             inspect::Inspection {
                 trials,
+                parity,
                 ..inspect::Inspection::new(&config.model, &resolved, dir, &loaded.report)?
             }
         }

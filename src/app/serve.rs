@@ -77,15 +77,16 @@ async fn follow_and_answer(
         predictors: config.predictors,
         batching: config.batching.clone(),
         load_timeout: follow.load_timeout,
+        parity_tolerance: follow.parity_tolerance,
     };
     // The reconciler tries again, and serves what served last meanwhile.
     let artifacts = Artifacts::new(artifact::Config {
         tried_again: true,
         ..config.artifacts.clone()
     });
-    let read = super::read_body(config.disable_schema_details, config.http.limits);
+    let wire = super::wire(config.disable_schema_details, config.http.limits);
     let starter = Starter::start().context("cannot start a thread")?;
-    let installer = Installer::new(registry, artifacts, install, Some(read)).with_starter(starter);
+    let installer = Installer::new(registry, artifacts, install, Some(wire)).with_starter(starter);
     let installer = Arc::new(installer);
     let slots = follow.slots.iter();
     let slots = slots.map(|slot| Arc::new(Slot::new(Arc::clone(&slot.name), slot.uri.clone())));

@@ -136,6 +136,37 @@ pub struct PredictArgs {
     pub log: LogArgs,
 }
 
+/// Flags of `modelsd verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// Model to verify, as for `modelsd serve`
+    #[arg(value_name = "URI")]
+    pub model_uri: String,
+    /// File with recorded requests and answers, one JSON object a line, as scripts/capture_cases.py writes it [default:
+    /// cases.jsonl in the model's directory]
+    #[arg(long, value_name = "FILE")]
+    pub cases: Option<PathBuf>,
+    /// How far a number may differ, relative to the larger of 1 and the recorded one [default: 1e-6 for onnx and xgboost,
+    /// which compute in single, else 1e-12]
+    #[arg(long, value_name = "SHARE")]
+    pub tolerance: Option<f64>,
+    /// Registry that knows the model: the address of an MLflow server (http://HOST:5000), or the folder of an embedded
+    /// registry [default: ./models; also MLFLOW_REGISTRY_URI, MLFLOW_TRACKING_URI]
+    #[arg(
+        long,
+        env = "MODELSD_REGISTRY",
+        hide_env_values = true,
+        value_name = "URL|DIR"
+    )]
+    pub registry: Option<String>,
+    /// Engine.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Log.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
 /// Flags of `modelsd inspect`.
 #[derive(Debug, Clone, Args)]
 pub struct InspectArgs {

@@ -29,6 +29,10 @@ pub struct FollowArgs {
     /// Seconds that loading and proving a version may take [default: 300]
     #[arg(long, env = "MODELSD_LOAD_TIMEOUT", value_name = "SECONDS")]
     pub load_timeout: Option<String>,
+    /// How far answers may differ from those in cases.jsonl beside a model, relative to the larger of 1 and the recorded
+    /// one; a version beyond it is not served [default: 1e-6 for onnx and xgboost, which compute in single, else 1e-12]
+    #[arg(long, env = "MODELSD_PARITY_TOLERANCE", value_name = "SHARE")]
+    pub parity_tolerance: Option<String>,
     /// Bytes that all models may take together; where a new version does not fit beside the old one, the old one goes
     /// first [default: no limit]
     #[arg(long, env = "MODELSD_MEMORY_BUDGET", value_name = "BYTES")]
@@ -67,6 +71,8 @@ pub struct FollowConfig {
     pub reconcile: reconcile::Config,
     /// Time that loading and proving a version may take.
     pub load_timeout: Duration,
+    /// How far recorded answers may be missed; `None` is what the flavor is known for.
+    pub parity_tolerance: Option<f64>,
     /// Secret of the registry's webhooks.
     pub webhook_secret: Option<String>,
     /// Token of the admin API.
@@ -106,6 +112,15 @@ impl Check<'_> {
                 all_models,
             },
             load_timeout: self.parsed("--load-timeout", &args.load_timeout, &[], "300", units::seconds),
+            parity_tolerance: args.parity_tolerance.is_some().then(|| {
+                self.parsed(
+                    "--parity-tolerance",
+                    &args.parity_tolerance,
+                    &[],
+                    "",
+                    units::share,
+                )
+            }),
             webhook_secret: self.secret(
                 "--webhook-secret-file",
                 args.webhook_secret_file.as_ref(),

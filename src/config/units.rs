@@ -29,6 +29,14 @@ pub(super) fn seconds(text: &str) -> Reading<Duration> {
     }
 }
 
+/// A share: a number from 0 on, `inf` allowed.
+pub(super) fn share(text: &str) -> Reading<f64> {
+    match text.trim().parse::<f64>() {
+        Ok(share) if share >= 0.0 => Ok(share),
+        _ => Err((0.0, "use a number from 0 on, such as 1e-6, or inf".into())),
+    }
+}
+
 /// Seconds between two questions; a hundredth at least, so that a slip does not become an attack.
 pub(super) fn interval(text: &str) -> Reading<Duration> {
     match duration(text) {

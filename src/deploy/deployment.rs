@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::meters::Meters;
+use super::parity::Parity;
 use super::prove::{Joins, Proof};
 use super::recent::Recent;
 use crate::artifact::Artifact;
@@ -61,6 +62,7 @@ pub struct Deployment {
     meters: Meters,
     labels: (Bytes, Bytes),
     joins: Joins,
+    parity: Option<Parity>,
 }
 
 impl Deployment {
@@ -77,6 +79,9 @@ impl Deployment {
         let id = &wanted.id;
         let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
         let meters = Meters::new(id);
+        if let Some(parity) = &proof.parity {
+            meters.parity(parity.largest_difference);
+        }
         let setup = Setup {
             name: &id.name,
             config: batching,
@@ -86,6 +91,7 @@ impl Deployment {
         };
         Deployment {
             joins: proof.joins.clone(),
+            parity: proof.parity.clone(),
             labels: (bytes(&id.name), bytes(id.version_label())),
             pool: Pool::new(loaded.predictors, setup),
             meters,
@@ -135,6 +141,11 @@ impl Deployment {
     /// How its calls may be put together.
     pub fn joins(&self) -> &Joins {
         &self.joins
+    }
+
+    /// How its answers compare with recorded ones, if any lie beside it.
+    pub fn parity(&self) -> Option<&Parity> {
+        self.parity.as_ref()
     }
 
     /// Where requests that were answered well are kept for the next version.

@@ -14,9 +14,10 @@ use tokio::time::timeout;
 
 use super::budget::resident_bytes;
 use super::deployment::Deployment;
+use super::parity::{self, Parity, Wire};
 use super::prove::{Proof, ProofError, prove, tune};
 use super::recent::Recent;
-use super::sample::{ReadBody, Samples};
+use super::sample::Samples;
 use super::starter::Starter;
 use super::status::Step;
 use super::stuck::Stuck;
@@ -43,6 +44,8 @@ pub struct Config {
     pub batching: batching::Config,
     /// Time that loading and proving may take together.
     pub load_timeout: Duration,
+    /// How far recorded answers may be missed; `None` is what the flavor is known for.
+    pub parity_tolerance: Option<f64>,
 }
 
 /// Installs versions.
@@ -50,7 +53,7 @@ pub struct Installer {
     registry: Arc<dyn Registry>,
     artifacts: Artifacts,
     config: Config,
-    read: Option<ReadBody>,
+    wire: Option<Wire>,
     /// Starts the threads of predictors; without it, the caller does.
     starter: Option<Starter>,
     loaders: OnceLock<Vec<Box<dyn Loader>>>,
@@ -113,19 +116,19 @@ struct Made {
 }
 
 impl Installer {
-    /// With `read`, versions are proved on their input example, on recent requests and on rows made from their signature;
-    /// without, they are only loaded.
+    /// With `wire`, versions are proved on their recorded cases, on their input example, on recent requests and on rows
+    /// made from their signature; without, they are only loaded.
     pub fn new(
         registry: Arc<dyn Registry>,
         artifacts: Artifacts,
         config: Config,
-        read: Option<ReadBody>,
+        wire: Option<Wire>,
     ) -> Installer {
         Installer {
             registry,
             artifacts,
             config,
-            read,
+            wire,
             starter: None,
             loaders: OnceLock::new(),
             turn: Semaphore::new(1),
@@ -288,6 +291,33 @@ impl Installer {
         }
     }
 
+    /// Asks the cases that lie beside a model, if any.
+    fn parity(
+        &self,
+        artifact: &Artifact,
+        loaded: &mut Loaded,
+        wire: &Wire,
+    ) -> Result<Option<Parity>, ProofError> {
+        let cases = parity::recorded(&artifact.dir).map_err(ProofError::Cases)?;
+        let (Some(cases), Some(predictor)) = (cases, loaded.predictors.first_mut()) else {
+            return Ok(None);
+        };
+        let signature = &artifact.dir.mlmodel().signature;
+        let checked = catch_unwind(AssertUnwindSafe(|| {
+            parity::check(predictor.as_mut(), signature, &cases, &wire.answer)
+        }));
+        let parity = checked.map_err(|payload| ProofError::Panicked(panic_text(payload.as_ref())))?;
+        let tolerance = self
+            .config
+            .parity_tolerance
+            .unwrap_or_else(|| flavor::tolerance(&loaded.report.flavor));
+        if parity.largest_difference > tolerance {
+            return Err(ProofError::Parity { parity, tolerance });
+        }
+        tracing::info!(model = %artifact.dir.path().display(), %parity, "recorded cases asked");
+        Ok(Some(parity))
+    }
+
     /// The work of the loading thread.
     fn make(&self, artifact: Artifact, recent: Vec<Batch>) -> Result<Made, LoadEnd> {
         let loaders = self.loaders.get_or_init(|| flavor::loaders(&self.config.flavor));
@@ -300,12 +330,17 @@ impl Installer {
             flavor::load(loaders, source, self.config.predictors)
         }));
         let mut loaded = loaded.map_err(|payload| LoadEnd::Panicked(panic_text(payload.as_ref())))??;
-        let proof = match &self.read {
-            Some(read) => {
-                let samples = Samples::gather(&artifact.dir, recent, read).map_err(ProofError::Signature)?;
+        let proof = match &self.wire {
+            Some(wire) => {
+                let samples =
+                    Samples::gather(&artifact.dir, recent, &wire.read).map_err(ProofError::Signature)?;
                 let trials = tune(&mut loaded, &samples, self.config.batching.max_rows, false);
                 tracing::debug!(?trials, "engines compared");
-                prove(&mut loaded.predictors, &samples)?
+                let parity = self.parity(&artifact, &mut loaded, wire)?;
+                Proof {
+                    parity,
+                    ..prove(&mut loaded.predictors, &samples)?
+                }
             }
             None => Proof::nothing(),
         };

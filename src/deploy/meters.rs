@@ -55,6 +55,15 @@ impl Meters {
         }
     }
 
+    /// Notes how far recorded answers are missed.
+    pub(super) fn parity(&self, largest_difference: f64) {
+        let labels = vec![
+            metrics::Label::new(names::MODEL, self.model.clone()),
+            metrics::Label::new(names::VERSION, self.version.clone()),
+        ];
+        metrics::gauge!(names::PARITY_DIFFERENCE, labels).set(largest_difference);
+    }
+
     /// Records one request; `failure` is the outcome of one that was not answered with predictions.
     pub fn record(
         &self,

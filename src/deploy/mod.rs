@@ -11,6 +11,7 @@ pub mod fleet;
 pub mod install;
 pub mod journal;
 pub mod meters;
+pub mod parity;
 pub mod prove;
 pub mod recent;
 pub mod reconcile;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 pub use self::rows::Joins;
 pub use self::tune::{Trial, tune};
+use super::parity::{self, Parity};
 use super::sample::Samples;
 use crate::batching::pool::panic_text;
 use crate::flavor::{PredictError, Predictor};
@@ -30,13 +31,24 @@ pub enum ProofError {
     /// It panicked.
     #[error("it panicked while it was tried: {0}")]
     Panicked(String),
+    /// Its answers are not those of the library it was made with.
+    #[error("its answers differ from the recorded ones by more than {tolerance:e}: {parity}")]
+    Parity {
+        /// How they compare.
+        parity: Parity,
+        /// What is tolerated.
+        tolerance: f64,
+    },
+    /// Its recorded cases cannot be read.
+    #[error("`{}` beside it: {_0}", parity::FILE)]
+    Cases(String),
     /// Its example does not satisfy its signature.
     #[error("{0}")]
     Signature(String),
 }
 
 /// What the proof showed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Proof {
     /// Samples answered.
     pub answered: usize,
@@ -46,6 +58,8 @@ pub struct Proof {
     pub times: Vec<(usize, Duration)>,
     /// How calls may be put together.
     pub joins: Joins,
+    /// How its answers compare with recorded ones, if any lie beside it.
+    pub parity: Option<Parity>,
 }
 
 /// Proves and warms up. Blocking; runs the model.
@@ -87,6 +101,7 @@ impl Proof {
             failed: 0,
             times: Vec::new(),
             joins: Joins::never("it was not tried"),
+            parity: None,
         }
     }
 }

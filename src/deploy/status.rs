@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::parity::Parity;
 use super::prove::Joins;
 use crate::artifact::Progress;
 use crate::model::version::VersionId;
@@ -83,6 +84,8 @@ pub struct Serving {
     pub engine: String,
     /// How requests may share calls of the model.
     pub joins: Joins,
+    /// How its answers compare with recorded ones, if any lie beside it.
+    pub parity: Option<Parity>,
 }
 
 /// A version on its way.

@@ -62,6 +62,8 @@ mod tests {
                 "{name}"
             );
         }
+        std::os::unix::fs::symlink("/etc/hostname", dir.path().join("link")).unwrap();
+        assert!(matches!(read(dir.path(), "link"), Err(LoadError::Refused(_))));
         assert!(matches!(read(dir.path(), "missing"), Err(LoadError::Read { .. })));
     }
 }

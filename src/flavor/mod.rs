@@ -3,6 +3,7 @@
 //! A [`Loader`] turns a directory into [`Predictor`]s. Each kind of artifact is one folder here; nobody outside names
 //! one: [`loaders`] builds them all and [`load`] picks the one that accepts the model.
 
+pub mod catboost;
 pub mod estimator;
 mod file;
 pub mod forest;
@@ -11,6 +12,7 @@ pub mod lightgbm;
 pub mod onnx;
 pub mod plan;
 pub mod refusal;
+pub mod sklearn;
 pub mod xgboost;
 
 use std::num::NonZeroUsize;
@@ -63,6 +65,10 @@ pub struct Loaded {
 pub struct Rival {
     /// Its name.
     pub engine: &'static str,
+    /// How far its answers may differ from those of the first engine, relative to the larger; 0 is not at all.
+    pub within: f64,
+    /// It is not tried on a model whose row takes the first engine less: it could not save enough.
+    pub worth: std::time::Duration,
     /// Loads the same model into it, with as many predictors as asked for.
     pub load: LoadRival,
 }
@@ -169,10 +175,22 @@ pub enum PredictError {
     Engine(String),
 }
 
+/// How far answers of this flavor may differ from the original library's, relative to the larger of 1 and the original:
+/// libraries that compute in single round differently with each width of their vectors, those in double with each order of
+/// a sum.
+pub fn tolerance(flavor: &str) -> f64 {
+    match flavor {
+        "onnx" | "xgboost" => 1e-6,
+        _ => 1e-12,
+    }
+}
+
 /// The loaders of every flavor compiled in.
 pub fn loaders(config: &Config) -> Vec<Box<dyn Loader>> {
     vec![
+        Box::new(catboost::CatboostLoader),
         Box::new(onnx::OnnxLoader::new(config)),
+        Box::new(sklearn::SklearnLoader),
         Box::new(xgboost::XgboostLoader),
         Box::new(lightgbm::LightgbmLoader::default()),
     ]

@@ -83,6 +83,18 @@ fn serving_json(serving: &Serving) -> Json {
         members.insert("resident_bytes".into(), json!(serving.resident_bytes));
         members.insert("engine".into(), json!(serving.engine));
         members.insert("batched_from_rows".into(), json!(serving.joins.from_rows));
+        members.insert(
+            "parity".into(),
+            match &serving.parity {
+                Some(parity) => json!({
+                    "cases": parity.cases,
+                    "equal": parity.equal,
+                    "refused_otherwise": parity.refused_otherwise,
+                    "largest_difference": parity.largest_difference,
+                }),
+                None => Json::Null,
+            },
+        );
         members.insert("not_batched_because".into(), json!(serving.joins.because));
     }
     json

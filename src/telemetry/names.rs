@@ -29,6 +29,9 @@ pub const REGISTRY_POLLS_TOTAL: &str = "modelsd_registry_polls_total";
 pub const RELOADS_TOTAL: &str = "modelsd_reloads_total";
 /// Histogram, seconds: loading and proving a version. Label [`MODEL`].
 pub const LOAD_SECONDS: &str = "modelsd_load_seconds";
+/// Gauge: largest difference between a version's answers and those recorded beside it, relative to the larger of 1 and
+/// the recorded one. Labels [`MODEL`], [`VERSION`].
+pub const PARITY_DIFFERENCE: &str = "modelsd_parity_difference";
 /// Gauge, always 1. Label [`VERSION`]: modelsd's own.
 pub const BUILD_INFO: &str = "modelsd_build_info";
 

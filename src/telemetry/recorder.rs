@@ -108,6 +108,10 @@ fn describe() {
     describe_gauge!(names::IN_FLIGHT, "Requests being worked on");
     describe_gauge!(names::SERVING_VERSION, "1 for the version that answers");
     describe_gauge!(
+        names::PARITY_DIFFERENCE,
+        "Largest difference between a version's answers and those recorded beside it"
+    );
+    describe_gauge!(
         names::REGISTRY_CONFIRMED_SECONDS,
         Unit::Seconds,
         "When the registry last said what a slot should serve, in seconds since the epoch"

@@ -186,6 +186,7 @@ impl Reconciler {
             resident_bytes: deployment.resident_bytes(),
             engine: deployment.report().engine.clone(),
             joins: deployment.joins().clone(),
+            parity: deployment.parity().cloned(),
         };
         let (engine, joins) = (serving.engine.clone(), serving.joins.clone());
         let old = tracked.slot.publish(Some(deployment));

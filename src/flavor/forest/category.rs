@@ -15,7 +15,7 @@ pub struct CategorySet {
 }
 
 impl CategorySet {
-    /// The set of these categories; `None` when one is beyond [`MAX_CATEGORY`].
+    /// The set of these categories; `None` when one is 2²⁴ or more.
     pub fn of(categories: impl IntoIterator<Item = u32>) -> Option<CategorySet> {
         let mut members = Vec::new();
         for category in categories {
@@ -45,8 +45,8 @@ pub enum CategoryRule {
     /// Cut to an integer of 32 bits, what does not fit counting as negative. Negative: right. Else left if it is in the
     /// set, right if not.
     Lightgbm,
-    /// Negative: where missing values go. Else cut to eight bits: left if it is in the set, right if it is known, else
-    /// where missing values go.
+    /// Negative: where missing values go. Else cut to eight bits, 0 for what does not fit 32: left if it is in the set,
+    /// right if it is known, else where missing values go.
     Hist,
 }
 
@@ -67,7 +67,8 @@ impl CategoryRule {
                 if value < 0.0 {
                     return missing_left;
                 }
-                let category = (value as u64 & 255) as u32;
+                let fits = value < 2_147_483_648.0;
+                let category = if fits { value as u32 & 255 } else { 0 };
                 contains(&set.members, category) || (missing_left && !contains(&set.known, category))
             }
         }

@@ -15,8 +15,6 @@ use crate::flavor::refusal::{Refusal, refuse};
 pub(super) struct Root {
     /// Its first node.
     pub(super) node: u32,
-    /// Number of nodes.
-    pub(super) nodes: u32,
     /// Steps to the deepest leaf.
     pub(super) depth: u32,
     /// The first output that its leaves add to.
@@ -199,7 +197,6 @@ impl<T: Number> Layout<T> {
         }
         self.roots.push(Root {
             node: root as u32,
-            nodes: (placed.len() - root) as u32,
             depth: depth as u32,
             group: group as u32,
         });

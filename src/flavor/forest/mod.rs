@@ -13,6 +13,7 @@ mod category;
 mod compile;
 mod layout;
 mod number;
+pub mod oblivious;
 mod run;
 pub mod step;
 

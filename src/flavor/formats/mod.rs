@@ -4,6 +4,7 @@
 //! resolves a name or calls anything. Lengths are checked against what is there before anything is allocated.
 
 pub mod document;
+pub mod flatbuffer;
 pub mod json;
 pub mod object;
 pub mod ubjson;
@@ -37,3 +38,6 @@ pub fn load(bytes: &[u8]) -> Result<Objects, Refusal> {
         _ => pickle::load(bytes).map_err(|refusal| refusal.within("pickle")),
     }
 }
+
+#[cfg(test)]
+mod tests;

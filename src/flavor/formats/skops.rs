@@ -95,10 +95,7 @@ impl Reader<'_> {
             | "OperatorFuncNode"
             | "SparseMatrixNode"
             | "MaskedArrayNode"
-            | "CachedNode"
-            | "BunchNode"
-            | "QuantileForestNode"
-            | "SGDNode" => {
+            | "QuantileForestNode" => {
                 let class = global(node)?;
                 self.arena.opaque(format!("{}.{}", class.module, class.name))
             }

@@ -22,6 +22,7 @@ pub mod walk;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Config, EngineChoice, LoadError, Loaded, Loader, Rival, Source};
 
@@ -123,6 +124,9 @@ fn with_tract(_file: &ModelFile, _session: &SessionOptions, _n: NonZeroUsize) ->
     Err(LoadError::NoEngine(format!("{message}; {WAY_OUT}")))
 }
 
+/// A request costs more than this by itself, and loading a model twice costs the requests that go on meanwhile.
+const WORTH: Duration = Duration::from_micros(20);
+
 /// Models beyond this are not loaded twice to compare engines.
 const MAX_RIVAL_BYTES: usize = 16 << 20;
 
@@ -135,6 +139,8 @@ fn rival(file: &Arc<ModelFile>, session: &SessionOptions) -> Option<Rival> {
     let (file, session) = (Arc::clone(file), session.clone());
     Some(Rival {
         engine: "tract",
+        within: 0.0,
+        worth: WORTH,
         load: Box::new(move |predictors| with_tract(&file, &session, predictors)),
     })
 }

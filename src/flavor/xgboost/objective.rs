@@ -190,7 +190,8 @@ mod tests {
     #[test]
     fn a_base_score_becomes_the_margin_whose_value_it_is() {
         assert_eq!(Objective::Logistic.margin(0.5), 0.0);
-        assert_eq!(Objective::Logistic.margin(0.0), -13.815_509);
+        // Not folded by the compiler, whose logarithm is another one than the C library's.
+        assert_eq!(Objective::Logistic.margin(std::hint::black_box(0.0)), -13.815_51);
         assert_eq!(Objective::Exp.margin(1.0), 0.0);
         assert_eq!(Objective::Softprob.margin(0.5), 0.5);
     }

@@ -8,6 +8,7 @@ use crate::flavor::refusal::{Refusal, refuse};
 
 use super::super::arena::Arena;
 use super::super::object::{Global, Id, Instance, Object, Objects};
+use super::read::unescaped;
 
 /// What the machines of one file share: joblib puts pickles inside of pickles.
 pub(super) struct Shared<'b> {
@@ -49,13 +50,14 @@ impl<'b> Shared<'b> {
 /// A machine that reads one pickle.
 pub(super) struct Machine<'s, 'b> {
     pub(super) shared: &'s mut Shared<'b>,
-    at: usize,
+    /// Where it is in the file.
+    pub(super) at: usize,
     protocol: u8,
-    stack: Vec<Id>,
+    pub(super) stack: Vec<Id>,
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
     /// Whether it reads an object array inside of a joblib file; such arrays hold no others.
-    nested: bool,
+    pub(super) nested: bool,
 }
 
 impl<'s, 'b> Machine<'s, 'b> {
@@ -179,7 +181,7 @@ impl<'s, 'b> Machine<'s, 'b> {
             }
             // Text and bytes
             b'V' => {
-                let text = unescaped(self.line()?)?;
+                let text = unescaped(self.raw_line()?)?;
                 let id = self.shared.arena.text(&text)?;
                 self.stack.push(id);
             }
@@ -279,7 +281,7 @@ impl<'s, 'b> Machine<'s, 'b> {
 
     // Stack and memo
 
-    fn push(&mut self, object: Object) -> Result<(), Refusal> {
+    pub(super) fn push(&mut self, object: Object) -> Result<(), Refusal> {
         let id = self.shared.arena.add(object)?;
         self.stack.push(id);
         Ok(())
@@ -318,127 +320,6 @@ impl<'s, 'b> Machine<'s, 'b> {
             Some(id) => self.stack.push(*id),
             None => refuse!("memo {number} is not set"),
         }
-        Ok(())
-    }
-
-    // Reading
-
-    /// Where the machine is in the file.
-    pub(super) fn at(&self) -> usize {
-        self.at
-    }
-
-    /// Goes on elsewhere in the file.
-    pub(super) fn go_to(&mut self, at: usize) {
-        self.at = at;
-    }
-
-    pub(super) fn is_nested(&self) -> bool {
-        self.nested
-    }
-
-    /// The place of the next so many bytes, which are passed.
-    pub(super) fn place(&mut self, length: usize) -> Result<Range<usize>, Refusal> {
-        let end = self
-            .at
-            .checked_add(length)
-            .filter(|end| *end <= self.shared.bytes.len());
-        let Some(end) = end else {
-            refuse!(
-                "{length} bytes announced, {} are left",
-                self.shared.bytes.len() - self.at
-            );
-        };
-        let place = self.at..end;
-        self.at = end;
-        Ok(place)
-    }
-
-    fn take(&mut self, length: usize) -> Result<&'b [u8], Refusal> {
-        let place = self.place(length)?;
-        Ok(self.shared.bytes.get(place).unwrap_or_default())
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Refusal> {
-        match self.take(N)?.first_chunk() {
-            Some(bytes) => Ok(*bytes),
-            None => refuse!("the file is cut"),
-        }
-    }
-
-    pub(super) fn byte(&mut self) -> Result<u8, Refusal> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    /// A length of so many bytes, the least significant first.
-    fn length(&mut self, bytes: usize) -> Result<usize, Refusal> {
-        let length = self
-            .take(bytes)?
-            .iter()
-            .rev()
-            .fold(0u64, |length, &byte| length << 8 | u64::from(byte));
-        match usize::try_from(length) {
-            Ok(length) => Ok(length),
-            Err(_) => refuse!("{length} bytes announced"),
-        }
-    }
-
-    fn line(&mut self) -> Result<&'b str, Refusal> {
-        let rest = self.shared.bytes.get(self.at..).unwrap_or_default();
-        let Some(end) = memchr::memchr(b'\n', rest) else {
-            refuse!("the file is cut");
-        };
-        self.at += end + 1;
-        match std::str::from_utf8(rest.get(..end).unwrap_or_default()) {
-            Ok(line) => Ok(line),
-            Err(_) => refuse!("a line that is no text"),
-        }
-    }
-
-    fn number_line(&mut self) -> Result<u32, Refusal> {
-        match self.line()?.parse() {
-            Ok(number) => Ok(number),
-            Err(_) => refuse!("a memo number that is none"),
-        }
-    }
-
-    fn whole(&mut self, digits: &str) -> Result<(), Refusal> {
-        let unsigned = digits.strip_prefix('-').unwrap_or(digits);
-        if unsigned.is_empty() || !unsigned.bytes().all(|digit| digit.is_ascii_digit()) {
-            refuse!("an integer that is none");
-        }
-        self.push(digits.parse().map_or(Object::BigInt, Object::Int))
-    }
-
-    fn long(&mut self, length: usize) -> Result<(), Refusal> {
-        let bytes = self.take(length)?;
-        let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
-        let object = if bytes.len() <= 8 {
-            let filled = bytes.iter().rev();
-            let start = if negative { -1i64 } else { 0 };
-            Object::Int(filled.fold(start, |whole, &byte| whole << 8 | i64::from(byte)))
-        } else {
-            Object::BigInt
-        };
-        self.push(object)
-    }
-
-    fn text(&mut self, length: usize) -> Result<(), Refusal> {
-        let length = self.length(length)?;
-        let Ok(text) = std::str::from_utf8(self.take(length)?) else {
-            refuse!("text that is no UTF-8");
-        };
-        let id = self.shared.arena.text(text)?;
-        self.stack.push(id);
-        Ok(())
-    }
-
-    fn bytes(&mut self, length: usize) -> Result<(), Refusal> {
-        let length = self.length(length)?;
-        let place = self.place(length)?;
-        let id = self.shared.arena.add(Object::Bytes(Arc::from([])))?;
-        self.shared.places.insert(id, place);
-        self.stack.push(id);
         Ok(())
     }
 
@@ -512,33 +393,4 @@ fn pairs(members: &[Id]) -> Vec<(Id, Id)> {
             _ => None,
         })
         .collect()
-}
-
-/// Text of protocol 0, in which what is no Latin letter is `\uXXXX`.
-fn unescaped(line: &str) -> Result<String, Refusal> {
-    let mut text = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some((before, after)) = rest.split_once("\\") {
-        text.push_str(before);
-        let length = match after.as_bytes().first() {
-            Some(b'u') => 5,
-            Some(b'U') => 9,
-            _ => {
-                text.push('\\');
-                rest = after;
-                continue;
-            }
-        };
-        let letter = after
-            .get(1..length)
-            .and_then(|digits| u32::from_str_radix(digits, 16).ok())
-            .and_then(char::from_u32);
-        let Some(letter) = letter else {
-            refuse!("text with a broken escape");
-        };
-        text.push(letter);
-        rest = after.get(length..).unwrap_or_default();
-    }
-    text.push_str(rest);
-    Ok(text)
 }

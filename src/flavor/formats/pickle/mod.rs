@@ -6,6 +6,7 @@
 
 mod machine;
 mod numpy;
+mod read;
 mod reduce;
 
 use crate::flavor::refusal::Refusal;

@@ -114,7 +114,7 @@ impl<'b> Machine<'_, 'b> {
             return Ok(None);
         };
         match (&*instance.class.module, &*instance.class.name) {
-            ("joblib.numpy_pickle", "NumpyArrayWrapper") if !self.is_nested() => {}
+            ("joblib.numpy_pickle", "NumpyArrayWrapper") if !self.nested => {}
             ("joblib.numpy_pickle_compat", _) => refuse!("a file of a joblib before 0.10: dump it anew"),
             _ => return Ok(None),
         }
@@ -139,8 +139,8 @@ impl<'b> Machine<'_, 'b> {
             refuse!("joblib wrote an array of a dtype that is not read");
         };
         if dtype == Dtype::Object {
-            let (array, end) = Machine::new(self.shared, self.at()).run()?;
-            self.go_to(end);
+            let (array, end) = Machine::new(self.shared, self.at).run()?;
+            self.at = end;
             return Ok(Some(array));
         }
         if padded {
