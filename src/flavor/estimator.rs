@@ -6,7 +6,7 @@ use crate::flavor::refusal::{Refusal, refuse};
 
 /// What an estimator is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Method {
+pub enum Method {
     /// `predict`
     Predict,
     /// `predict_proba`
@@ -17,7 +17,7 @@ pub(crate) enum Method {
 ///
 /// # Errors
 /// When it is none, or holds labels of several types.
-pub(crate) fn labels(classes: View<'_>) -> Result<Labels, Refusal> {
+pub fn labels(classes: View<'_>) -> Result<Labels, Refusal> {
     Ok(match classes.array().map(|array| &array.elements) {
         Some(ArrayElements::Int(labels)) => Labels::Int(labels.clone()),
         Some(ArrayElements::Float(labels)) => Labels::Float(labels.clone()),

@@ -4,7 +4,7 @@
 //! one: [`loaders`] builds them all and [`load`] picks the one that accepts the model.
 
 pub mod catboost;
-mod estimator;
+pub mod estimator;
 mod file;
 pub mod forest;
 pub mod formats;

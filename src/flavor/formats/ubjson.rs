@@ -162,9 +162,8 @@ impl<'a> Reader<'a> {
 
     fn member(&mut self, listing: &mut Listing, marker: u8, depth: usize) -> Result<(), Refusal> {
         let value = self.value(marker, depth + 1)?;
-        if !matches!(value, Document::Int(_) | Document::Float(_) | Document::Bool(_)) {
-            self.budget.spend(1)?;
-        } else if matches!(listing, Listing::Values(_)) {
+        let number = matches!(value, Document::Int(_) | Document::Float(_) | Document::Bool(_));
+        if !number || matches!(listing, Listing::Values(_)) {
             self.budget.spend(1)?;
         }
         listing.push(value, &mut self.budget)

@@ -25,7 +25,7 @@ use crate::flavor::{LoadError, Loaded, Loader, Source, file, formats};
 
 use self::lower::Options;
 
-pub(crate) use self::pickled::lower_estimator;
+pub use self::pickled::lower_estimator;
 
 /// Loads models that `mlflow.lightgbm` saved.
 #[derive(Debug, Clone, Copy, Default)]

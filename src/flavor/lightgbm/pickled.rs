@@ -17,7 +17,7 @@ use super::lower::{self, Options};
 ///
 /// # Errors
 /// When it is none, not fitted, or needs what is not covered.
-pub(crate) fn lower_estimator(
+pub fn lower_estimator(
     estimator: View<'_>,
     method: Method,
     coded: bool,

@@ -27,6 +27,8 @@ pub(super) struct Columns {
     pub(super) route: Route,
     /// A value that stands for a missing one, besides NaN.
     pub(super) missing: Option<f32>,
+    /// Whether the rows go to trees, and not to weights.
+    pub(super) trees: bool,
 }
 
 impl Step for Columns {
@@ -192,6 +194,13 @@ impl Columns {
             }
         }
         if rows.width < self.features {
+            // XGBoost 3.2 takes such rows for whole ones, and its trees send them elsewhere than those of versions before.
+            if self.trees && rows.rows > 1 && rows.data.iter().all(|value| !value.is_nan()) {
+                return Err(PredictError::Input(format!(
+                    "{} columns for {} features: send the others too, as null where they are missing",
+                    rows.width, self.features
+                )));
+            }
             let mut data = Vec::with_capacity(rows.rows * self.features);
             for row in 0..rows.rows {
                 let from = row * rows.width;

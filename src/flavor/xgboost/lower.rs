@@ -94,6 +94,7 @@ impl Lowering<'_> {
             names: model.names.take(),
             route,
             missing: self.missing,
+            trees: !linear,
         };
         let rows = self.builder.push(columns, &[self.input])?;
         let margins = match &mut model.booster {

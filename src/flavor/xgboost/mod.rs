@@ -27,7 +27,7 @@ use crate::model::signature::Signature;
 
 use self::lower::{Estimator, Lowering};
 
-pub(crate) use self::pickled::lower_pickled;
+pub use self::pickled::lower_pickled;
 
 /// Loads models that `mlflow.xgboost` saved.
 pub struct XgboostLoader;

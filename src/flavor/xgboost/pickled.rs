@@ -15,7 +15,7 @@ use super::lower::{Estimator, Lowering};
 ///
 /// # Errors
 /// When it is none, not fitted, or needs what is not covered.
-pub(crate) fn lower_pickled(
+pub fn lower_pickled(
     estimator: View<'_>,
     method: Method,
     builder: &mut Builder,

@@ -54,13 +54,10 @@ pub(super) fn forest(
     };
     let mut grown = Vec::with_capacity(end);
     for (number, (document, &group)) in trees.trees.into_iter().zip(&trees.groups).take(end).enumerate() {
-        let dropout = match &trees.weights {
-            Some(weights) => Some(Dropout {
-                weight: weights.get(number).copied().unwrap_or(1.0),
-                in_place: model.margins.get(group).copied().filter(|_| in_place),
-            }),
-            None => None,
-        };
+        let dropout = trees.weights.as_ref().map(|weights| Dropout {
+            weight: weights.get(number).copied().unwrap_or(1.0),
+            in_place: model.margins.get(group).copied().filter(|_| in_place),
+        });
         let nodes = grower
             .grow(&document, dropout)
             .map_err(|refusal| refusal.within(format_args!("tree {number}")))?;
