@@ -43,13 +43,17 @@ const VERSIONS: std::ops::RangeInclusive<i64> = 7..=26;
 /// The same for `ai.onnx.ml`.
 const ML_VERSIONS: std::ops::RangeInclusive<i64> = 1..=5;
 
-/// Loads a checked model file.
+/// Lowers the graph of a checked model file.
 ///
 /// # Errors
 /// When an operator of the graph is not covered, or is used in a way that is not.
-pub(super) fn load(file: &ModelFile, predictors: NonZeroUsize) -> Result<Loaded, Refusal> {
+pub(super) fn open(file: &ModelFile) -> Result<Arc<Graph>, Refusal> {
     let model = proto::decode(&file.bytes)?;
-    let graph = Arc::new(lower(&model)?);
+    lower(&model).map(Arc::new)
+}
+
+/// Predictors of a graph that is lowered.
+pub(super) fn loaded(graph: &Arc<Graph>, predictors: NonZeroUsize) -> Loaded {
     let report = Report {
         flavor: "onnx".into(),
         engine: ENGINE.into(),
@@ -62,20 +66,20 @@ pub(super) fn load(file: &ModelFile, predictors: NonZeroUsize) -> Result<Loaded,
         .map(|_| {
             let scratch = Scratch::new(&graph.inputs);
             Box::new(NativePredictor {
-                graph: Arc::clone(&graph),
+                graph: Arc::clone(graph),
                 scratch,
             }) as Box<dyn Predictor>
         })
         .collect();
-    Ok(Loaded {
+    Loaded {
         predictors,
         report,
         rival: None,
-    })
+    }
 }
 
 /// A graph that is lowered.
-struct Graph {
+pub(super) struct Graph {
     inputs: Vec<Input>,
     plan: Plan,
     outputs: Vec<Output>,
