@@ -67,6 +67,7 @@ async fn endpoint(model: &str) -> Endpoint {
         predictors: NonZeroUsize::MIN,
         batching: Default::default(),
         load_timeout: Duration::from_secs(60),
+        parity_tolerance: None,
     };
     let read: modelsd::deploy::sample::ReadBody = Arc::new(|body, signature| {
         let decoded = Codecs::new(false)

@@ -3,12 +3,17 @@
 //! A [`Loader`] turns a directory into [`Predictor`]s. Each kind of artifact is one folder here; nobody outside names
 //! one: [`loaders`] builds them all and [`load`] picks the one that accepts the model.
 
+pub mod catboost;
+pub mod estimator;
+mod file;
 pub mod forest;
 pub mod formats;
+pub mod lightgbm;
 pub mod onnx;
 pub mod plan;
 pub mod refusal;
 pub mod sklearn;
+pub mod xgboost;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -28,13 +33,15 @@ pub struct Config {
 /// `--engine`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EngineChoice {
-    /// ONNX Runtime where it is at hand, else tract.
+    /// ONNX Runtime where it is at hand, else native where it can, else tract.
     #[default]
     Auto,
     /// ONNX Runtime or nothing.
     Ort,
     /// tract or nothing.
     Tract,
+    /// Operators lowered to plans, or nothing.
+    Native,
 }
 
 /// A model on disk: its directory and what its `MLmodel` says.
@@ -60,6 +67,10 @@ pub struct Loaded {
 pub struct Rival {
     /// Its name.
     pub engine: &'static str,
+    /// How far its answers may differ from those of the first engine, relative to the larger; 0 is not at all.
+    pub within: f64,
+    /// It is not tried on a model whose row takes the first engine less: it could not save enough.
+    pub worth: std::time::Duration,
     /// Loads the same model into it, with as many predictors as asked for.
     pub load: LoadRival,
 }
@@ -179,8 +190,11 @@ pub fn tolerance(flavor: &str) -> f64 {
 /// The loaders of every flavor compiled in.
 pub fn loaders(config: &Config) -> Vec<Box<dyn Loader>> {
     vec![
+        Box::new(catboost::CatboostLoader),
         Box::new(onnx::OnnxLoader::new(config)),
         Box::new(sklearn::SklearnLoader),
+        Box::new(xgboost::XgboostLoader),
+        Box::new(lightgbm::LightgbmLoader::default()),
     ]
 }
 

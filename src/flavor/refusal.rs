@@ -32,10 +32,25 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 impl From<Refusal> for LoadError {
+    /// Names in a file may be of any length and of any characters; what is told of them is not.
     fn from(refusal: Refusal) -> LoadError {
-        LoadError::Refused(refusal.0)
+        let mut told = String::new();
+        for character in refusal.0.chars() {
+            if told.len() > LONGEST {
+                told.push('…');
+                break;
+            }
+            match character.is_control() {
+                true => told.extend(character.escape_default()),
+                false => told.push(character),
+            }
+        }
+        LoadError::Refused(told)
     }
 }
+
+/// Bytes of a refusal that are told.
+const LONGEST: usize = 1000;
 
 /// Ends the function with a [`Refusal`] in the words of `format!`.
 macro_rules! refuse {
@@ -44,3 +59,16 @@ macro_rules! refuse {
     };
 }
 pub(crate) use refuse;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_short_and_on_one_line() {
+        let refusal = Refusal::new(format!("class `a\nb\u{1b}`: {}", "x".repeat(5000))).within("tree 3");
+        let told = LoadError::from(refusal).to_string();
+        assert!(told.starts_with("tree 3: class `a\\nb\\u{1b}`: xxx"), "{told}");
+        assert!(told.len() < 1100);
+    }
+}

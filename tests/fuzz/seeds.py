@@ -121,6 +121,15 @@ def model_uris():
         yield text.encode()
 
 
+def native(*names):
+    """Artifacts of small models, and of hostile ones, each as every entry of MLmodel that its target knows."""
+    for name in names:
+        for path in sorted((GOLDEN / "native").glob(f"**/{name}")):
+            if path.stat().st_size < 60_000:
+                for choice in range(3):
+                    yield bytes([choice]) + path.read_bytes()
+
+
 save("decode_json", (body(line) for line in lines(GOLDEN / "json.jsonl")))
 save("decode_csv", (body(line) for line in lines(GOLDEN / "csv.jsonl")))
 save("decode_parquet", (body(line) for line in lines(GOLDEN / "parquet.jsonl")))
@@ -131,3 +140,7 @@ save("onnx_walk", (path.read_bytes() for path in sorted(GOLDEN.glob("engines/*.o
 save("registry_answers", registry_answers())
 save("artifact_listing", artifact_listing())
 save("registry_yaml", (path.read_bytes() for path in sorted(MODELS.glob("*/registry.yaml"))))
+save("native_xgboost", native("model.ubj", "model.json", "model.xgb"))
+save("native_lightgbm", native("model.lgb", "model.skops"))
+save("native_catboost", native("model.cb"))
+save("native_sklearn", native("model.pkl", "model.skops"))

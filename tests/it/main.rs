@@ -20,6 +20,8 @@ mod http;
 mod http2;
 mod live;
 mod mlmodel;
+mod native;
+mod parity;
 mod registry;
 mod registry_writers;
 mod support;

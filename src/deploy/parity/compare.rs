@@ -53,9 +53,11 @@ pub(super) fn difference(got: &Json, wanted: &Json) -> f64 {
         (Json::Array(x), Json::Array(y)) if x.len() == y.len() => {
             largest(x.iter().zip(y).map(|(x, y)| difference(x, y)))
         }
-        (Json::Object(x), Json::Object(y)) if x.keys().eq(y.keys()) => {
-            largest(x.values().zip(y.values()).map(|(x, y)| difference(x, y)))
-        }
+        (Json::Object(x), Json::Object(y)) => match x.keys().eq(y.keys()) {
+            true => largest(x.values().zip(y.values()).map(|(x, y)| difference(x, y))),
+            // Equality of maps does not ask for the order.
+            false => f64::INFINITY,
+        },
         _ if got == wanted => 0.0,
         _ => f64::INFINITY,
     }

@@ -1,7 +1,7 @@
 //! Which of several engines runs a model: the faster one, if both say the same.
 //!
-//! An engine is taken in place of the first only if its answers are the same to the last bit and it is faster both on one
-//! row and on a full batch: what a model answers must not depend on which engine was the faster on the day.
+//! An engine is taken in place of the first only if it is faster both on one row and on a full batch, and its answers are
+//! the same: to the last bit, or within what its flavor says that two engines may differ.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -12,13 +12,10 @@ use crate::batching::join;
 use crate::deploy::sample::Samples;
 use crate::flavor::{Loaded, Predictor};
 use crate::model::batch::Batch;
-use crate::model::identical::identical;
+use crate::model::identical::close;
 
 /// Calls of one row, and of a batch.
 const CALLS: [u32; 2] = [5, 2];
-/// A model that takes less for one row is not tried on another engine: a request costs more than that by itself, and
-/// loading a model twice costs the requests that go on meanwhile.
-const WORTH: Duration = Duration::from_micros(20);
 /// Rows whose answers are compared. Two engines that add up in another order agree on a few by chance, not on all.
 const VARIATIONS: usize = 128;
 
@@ -58,9 +55,9 @@ pub fn tune(loaded: &mut Loaded, samples: &Samples, max_rows: usize, all: bool) 
     let Some(own) = loaded.predictors.first_mut() else {
         return vec![first];
     };
-    let (own_answers, own_times) = answers(own.as_mut(), &cases, |_, took| all || took >= WORTH);
+    let (own_answers, own_times) = answers(own.as_mut(), &cases, |_, took| all || took >= rival.worth);
     first.times = own_times;
-    if !all && first.times.first().is_none_or(|(_, took)| *took < WORTH) {
+    if !all && first.times.first().is_none_or(|(_, took)| *took < rival.worth) {
         first.because = "another engine could not save enough".into();
         return vec![first];
     }
@@ -82,12 +79,16 @@ pub fn tune(loaded: &mut Loaded, samples: &Samples, max_rows: usize, all: bool) 
                 let same = own_answers
                     .iter()
                     .zip(&other_answers)
-                    .all(|(own, other)| identical(own, other))
-                    && (other_answers.len() < cases.len() || agree(own.as_mut(), predictor.as_mut(), &tried));
+                    .all(|(own, other)| close(own, other, rival.within))
+                    && (other_answers.len() < cases.len()
+                        || agree(own.as_mut(), predictor.as_mut(), &tried, rival.within));
                 second.because = if other_answers.is_empty() {
                     "it fails on the rows that were tried".into()
                 } else if !same {
-                    "its answers are not the same to the last bit".into()
+                    match rival.within {
+                        0.0 => "its answers are not the same to the last bit".into(),
+                        within => format!("its answers differ by more than {within:e}"),
+                    }
                 } else if second
                     .times
                     .iter()
@@ -124,10 +125,10 @@ pub fn tune(loaded: &mut Loaded, samples: &Samples, max_rows: usize, all: bool) 
 }
 
 /// Whether two engines say the same of each row.
-fn agree(one: &mut dyn Predictor, other: &mut dyn Predictor, rows: &[Batch]) -> bool {
+fn agree(one: &mut dyn Predictor, other: &mut dyn Predictor, rows: &[Batch], within: f64) -> bool {
     rows.iter()
         .all(|row| match (run(one, row, 1), run(other, row, 1)) {
-            (Ok(Ok((one, _))), Ok(Ok((other, _)))) => identical(&one, &other),
+            (Ok(Ok((one, _))), Ok(Ok((other, _)))) => close(&one, &other, within),
             (Ok(Err(_)), Ok(Err(_))) => true,
             _ => false,
         })
@@ -209,6 +210,8 @@ mod tests {
         let mut both = loaded("own", 1.0, own, 3);
         both.rival = Some(Rival {
             engine: "rival",
+            within: 0.0,
+            worth: Duration::from_micros(20),
             load: Box::new(rival),
         });
         let samples = Samples {
@@ -249,6 +252,8 @@ mod tests {
         let mut one = loaded("own", 1.0, NOTHING, 1);
         one.rival = Some(Rival {
             engine: "rival",
+            within: 0.0,
+            worth: Duration::from_micros(20),
             load: Box::new(|_| Err(LoadError::Refused("it was loaded".into()))),
         });
         let samples = Samples {

@@ -3,7 +3,7 @@
 use super::Number;
 
 /// Categories are small whole numbers; a set may hold ones up to here.
-const MAX_CATEGORY: u32 = 1 << 24;
+pub const MAX_CATEGORY: u32 = 1 << 24;
 
 /// A set of categories as words of 32 bits, lowest category first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

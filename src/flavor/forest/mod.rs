@@ -13,12 +13,13 @@ mod category;
 mod compile;
 mod layout;
 mod number;
+pub mod oblivious;
 mod run;
 pub mod step;
 
 use crate::flavor::refusal::{Refusal, refuse};
 
-pub use self::category::{CategoryRule, CategorySet};
+pub use self::category::{CategoryRule, CategorySet, MAX_CATEGORY};
 pub use self::number::{Number, round_down};
 
 /// A path from a root to a leaf may be this long.

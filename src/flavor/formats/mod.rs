@@ -3,7 +3,11 @@
 //! Every reader takes untrusted bytes and gives data or a [`Refusal`](super::refusal::Refusal); none follows a path,
 //! resolves a name or calls anything. Lengths are checked against what is there before anything is allocated.
 
+pub mod document;
+pub mod flatbuffer;
+pub mod json;
 pub mod object;
+pub mod ubjson;
 
 mod arena;
 mod dtype;

@@ -10,10 +10,11 @@ use crate::flavor::refusal::{Refusal, refuse};
 
 use super::rows::{Declared, Picked};
 use super::{
-    ada_boost, bagging, calibrated, gradient_boosting, hist_gradient_boosting, isolation_forest, multi, search,
-    stacking,
+    ada_boost, bagging, calibrated, cluster, column_transformer, decomposition, discriminant, dummy,
+    encoders, function, gradient_boosting, hist_gradient_boosting, impute, isolation_forest, linear, multi,
+    naive_bayes, neighbors, neural, pipeline, polynomial, scale, search, select, stacking, svm, target,
+    trees, voting,
 };
-use super::{column_transformer, encoders, impute, linear, pipeline, scale, target, trees, voting};
 
 /// Which method of an estimator is lowered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,17 @@ const FAMILIES: &[(&[&str], Lower)] = &[
     (multi::CLASSES, multi::lower),
     (target::CLASSES, target::lower),
     (search::CLASSES, search::lower),
+    (function::CLASSES, function::lower),
+    (decomposition::CLASSES, decomposition::lower),
+    (polynomial::CLASSES, polynomial::lower),
+    (select::CLASSES, select::lower),
+    (svm::CLASSES, svm::lower),
+    (neighbors::CLASSES, neighbors::lower),
+    (naive_bayes::CLASSES, naive_bayes::lower),
+    (discriminant::CLASSES, discriminant::lower),
+    (neural::CLASSES, neural::lower),
+    (cluster::CLASSES, cluster::lower),
+    (dummy::CLASSES, dummy::lower),
 ];
 
 /// Estimators within estimators; real ones have some six levels.

@@ -314,3 +314,8 @@ pub(super) fn lower(
         }
     }
 }
+
+/// 1 where a double is above a bound, else 0.
+pub(super) fn binarize(context: &mut Context<'_>, bound: f64, x: Register) -> Result<Register, Refusal> {
+    context.plan.push(Binarize(bound), &[x])
+}

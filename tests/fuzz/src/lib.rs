@@ -3,8 +3,14 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
+use modelsd::flavor::{Config, Source, load, loaders};
+use modelsd::model::batch::{Batch, Body, Columns, Frame, Name};
+use modelsd::model::mlmodel::MlModel;
+use modelsd::model::tensor::{Elements, Tensor};
+use modelsd::model::value::Value;
 use tempfile::TempDir;
 
 /// Stands between two answers of one input.
@@ -98,6 +104,53 @@ pub fn folder() -> TempDir {
         tempfile::tempdir()
     };
     made.expect("a folder")
+}
+
+/// Loads bytes as the artifact of a flavor and, where that works, asks it rows of every kind: an answer or an error, never
+/// a panic. The first byte says which entry of `MLmodel`, and with it which file name, is taken.
+pub fn native(flavor: &str, entries: &[(&str, &str)], bytes: &[u8]) {
+    let Some((&choice, bytes)) = bytes.split_first() else {
+        return;
+    };
+    let (file, entry) = entries[usize::from(choice) % entries.len()];
+    let folder = folder();
+    std::fs::write(folder.path().join(file), bytes).expect("room");
+    let mlmodel = MlModel {
+        flavors: vec![(flavor.to_owned(), serde_json::from_str(entry).expect("JSON"))],
+        ..MlModel::default()
+    };
+    let source = Source {
+        dir: folder.path(),
+        mlmodel: &mlmodel,
+    };
+    let mut loaded = match load(&loaders(&Config::default()), source, NonZeroUsize::MIN) {
+        Ok(loaded) => loaded,
+        Err(error) => return check_error(&error, "\u{0}"),
+    };
+    let Some(predictor) = loaded.predictors.first_mut() else {
+        return;
+    };
+    for width in (1..8).chain([13, 30]) {
+        let values = [0.0, -1.0, 1e30, f64::NAN, f64::INFINITY, 3.0, 0.5];
+        for rows in [0, 1, 20] {
+            let doubles = (0..rows * width).map(|at| values[at % values.len()]).collect();
+            let matrix = Tensor::new(&[rows, width][..], Elements::F64(doubles)).expect("it fits");
+            let names: Arc<[Name]> = (0..width).map(|at| Name::from(&*format!("x{at}"))).collect();
+            let texts = (0..width).map(|at| match at % 2 {
+                0 => Tensor::vector(Elements::Str(vec!["a".into(); rows])),
+                _ => Tensor::vector(Elements::Object(vec![Value::Null; rows])),
+            });
+            let frames = [
+                Columns::Matrix(matrix.clone()),
+                Columns::Separate(texts.collect()),
+            ];
+            for columns in frames {
+                let frame = Frame::new(rows, Arc::clone(&names), columns).expect("it fits");
+                let _ = predictor.predict(&Batch::new(Body::Frame(frame)));
+            }
+            let _ = predictor.predict(&Batch::new(Body::Array(matrix)));
+        }
+    }
 }
 
 /// Checks what an error says of a server's words: on one line, of a bounded length, and never the password.

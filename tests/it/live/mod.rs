@@ -7,6 +7,7 @@ mod artifacts;
 mod client;
 mod clouds;
 mod follow;
+mod native;
 mod proxy;
 mod registry;
 mod server;

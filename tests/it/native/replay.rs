@@ -45,14 +45,22 @@ impl Tolerance {
                 i64::from(i32::MIN),
             ),
             Tolerance::Double => apart(got.to_bits() as i64, wanted.to_bits() as i64, i64::MIN),
-            Tolerance::Relative(share) => (got - wanted).abs() <= share * got.abs().max(wanted.abs()).max(1.0),
+            Tolerance::Relative(share) => {
+                (got - wanted).abs() <= share * got.abs().max(wanted.abs()).max(1.0)
+            }
         }
     }
 }
 
 /// Whether two floats, given as the integers with their bits, are at most two steps apart.
 fn apart(got: i64, wanted: i64, lowest: i64) -> bool {
-    let ordered = |bits: i64| if bits >= 0 { i128::from(bits) } else { i128::from(lowest) - i128::from(bits) };
+    let ordered = |bits: i64| {
+        if bits >= 0 {
+            i128::from(bits)
+        } else {
+            i128::from(lowest) - i128::from(bits)
+        }
+    };
     (ordered(got) - ordered(wanted)).abs() <= 2
 }
 
@@ -95,7 +103,10 @@ impl Model {
     /// Loads a directory.
     pub fn open(dir: &Path, config: &Config) -> Result<Model, String> {
         let mlmodel = MlModel::parse(&std::fs::read_to_string(dir.join("MLmodel")).unwrap()).unwrap();
-        let source = Source { dir, mlmodel: &mlmodel };
+        let source = Source {
+            dir,
+            mlmodel: &mlmodel,
+        };
         let mut loaded =
             load(&loaders(config), source, NonZeroUsize::MIN).map_err(|error| error.to_string())?;
         Ok(Model {
@@ -111,9 +122,14 @@ impl Model {
         let decoded = codec
             .decode(request.as_bytes(), &self.signature, Limits::default())
             .map_err(|error| error.to_string())?;
-        let output = self.predictor.predict(&decoded.batch).map_err(|error| error.to_string())?;
+        let output = self
+            .predictor
+            .predict(&decoded.batch)
+            .map_err(|error| error.to_string())?;
         let mut text = Vec::new();
-        codec.encode(&output, decoded.reply, &mut text).map_err(|error| error.to_string())?;
+        codec
+            .encode(&output, decoded.reply, &mut text)
+            .map_err(|error| error.to_string())?;
         Ok(String::from_utf8(text).unwrap())
     }
 
@@ -135,7 +151,10 @@ impl Model {
 /// JSON with Python's `NaN` and infinities, as texts that no answer has.
 fn json(text: &str) -> Json {
     serde_json::from_str(text).unwrap_or_else(|_| {
-        let quoted = text.replace("-Infinity", "\"-inf\"").replace("Infinity", "\"inf\"").replace("NaN", "\"nan\"");
+        let quoted = text
+            .replace("-Infinity", "\"-inf\"")
+            .replace("Infinity", "\"inf\"")
+            .replace("NaN", "\"nan\"");
         serde_json::from_str(&quoted).unwrap_or_else(|error| panic!("{error} in {text}"))
     })
 }
