@@ -10,8 +10,8 @@ use crate::flavor::refusal::{Refusal, refuse};
 
 use super::rows::{Declared, Picked};
 use super::{
-    cluster, column_transformer, decomposition, discriminant, dummy, encoders, function, impute, linear,
-    naive_bayes, neighbors, neural, pipeline, polynomial, scale, select, svm,
+    cluster, column_transformer, decomposition, discriminant, distribution, dummy, encoders, function,
+    impute, linear, naive_bayes, neighbors, neural, pipeline, polynomial, scale, select, svm, target_encoder,
 };
 
 /// Which method of an estimator is lowered.
@@ -67,6 +67,8 @@ const FAMILIES: &[(&[&str], Lower)] = &[
     (neural::CLASSES, neural::lower),
     (cluster::CLASSES, cluster::lower),
     (dummy::CLASSES, dummy::lower),
+    (distribution::CLASSES, distribution::lower),
+    (target_encoder::CLASSES, target_encoder::lower),
 ];
 
 /// Estimators within estimators; real ones have some six levels.
