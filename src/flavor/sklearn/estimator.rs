@@ -8,7 +8,7 @@ use crate::flavor::plan::Register;
 use crate::flavor::plan::builder::Builder;
 use crate::flavor::refusal::{Refusal, refuse};
 
-use super::rows::{Declared, Picked};
+use super::request::{Declared, Picked};
 use super::{
     cluster, column_transformer, decomposition, discriminant, distribution, dummy, encoders, function,
     impute, linear, naive_bayes, neighbors, neural, pipeline, polynomial, scale, select, svm, target_encoder,

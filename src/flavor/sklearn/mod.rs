@@ -27,6 +27,8 @@ mod numbers;
 mod pipeline;
 mod polynomial;
 mod probability;
+mod reading;
+mod request;
 mod rows;
 mod scale;
 mod select;
@@ -47,7 +49,7 @@ use crate::flavor::{LoadError, Loaded, Loader, Source};
 use crate::model::mlmodel::MlModel;
 
 use self::estimator::{Ask, Context};
-use self::rows::Declared;
+use self::request::Declared;
 
 /// Files beyond this are not read.
 const MAX_FILE_BYTES: u64 = 1 << 30;
