@@ -13,6 +13,7 @@ mod column_transformer;
 mod decomposition;
 mod dense;
 mod discriminant;
+mod distribution;
 mod dummy;
 mod elementwise;
 mod encoders;
@@ -32,10 +33,13 @@ mod multi;
 mod naive_bayes;
 mod neighbors;
 mod neural;
+mod normal;
 mod numbers;
 mod pipeline;
 mod polynomial;
 mod probability;
+mod reading;
+mod request;
 mod rows;
 mod scale;
 mod search;
@@ -43,6 +47,7 @@ mod select;
 mod stacking;
 mod svm;
 mod target;
+mod target_encoder;
 mod trees;
 mod voting;
 
@@ -60,7 +65,7 @@ use crate::flavor::{LoadError, Loaded, Loader, Source};
 use crate::model::mlmodel::MlModel;
 
 use self::estimator::{Ask, Context};
-use self::rows::Declared;
+use self::request::Declared;
 
 /// Files beyond this are not read.
 const MAX_FILE_BYTES: u64 = 1 << 30;
