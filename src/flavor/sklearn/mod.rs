@@ -5,6 +5,7 @@
 //! scikit-learn 1.0 to 1.9; where versions differ, the state's own `_sklearn_version` decides.
 
 mod ada_boost;
+mod boosters;
 mod calibrated;
 mod categories;
 mod cluster;
