@@ -84,7 +84,8 @@ pub struct ServeArgs {
 /// Flags that choose an engine.
 #[derive(Debug, Clone, Args)]
 pub struct EngineArgs {
-    /// Engine of ONNX models: ort (ONNX Runtime), tract, or auto (ort where it is at hand, else tract)
+    /// Engine of ONNX models: ort (ONNX Runtime), native (modelsd's own, for graphs of classical models), tract, or auto
+    /// (the fastest of those that give the same answers)
     #[arg(long, env = "MODELSD_ENGINE", default_value = "auto", value_name = "ENGINE")]
     pub engine: String,
     /// The ONNX Runtime library; unset, it is looked for beside the program, in ./.onnxruntime, then in the system

@@ -33,13 +33,15 @@ pub struct Config {
 /// `--engine`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EngineChoice {
-    /// ONNX Runtime where it is at hand, else tract.
+    /// ONNX Runtime where it is at hand, else native where it can, else tract.
     #[default]
     Auto,
     /// ONNX Runtime or nothing.
     Ort,
     /// tract or nothing.
     Tract,
+    /// Operators lowered to plans, or nothing.
+    Native,
 }
 
 /// A model on disk: its directory and what its `MLmodel` says.

@@ -1,7 +1,7 @@
 //! Which of several engines runs a model: the faster one, if both say the same.
 //!
-//! An engine is taken in place of the first only if it is faster both on one row and on a full batch, and its answers are
-//! the same: to the last bit, or within what its flavor says that two engines may differ.
+//! An engine is taken in place of the first only if it is faster on one row, takes at most a quarter longer for a full batch,
+//! and its answers are the same: to the last bit, or within what its flavor says that two engines may differ.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -16,6 +16,9 @@ use crate::model::identical::close;
 
 /// Calls of one row, and of a batch.
 const CALLS: [u32; 2] = [5, 2];
+/// How much longer an engine that is faster on one row may take for a batch: two that are as fast there are told apart by
+/// noise alone.
+const BATCH_MARGIN: f64 = 1.25;
 /// Rows whose answers are compared. Two engines that add up in another order agree on a few by chance, not on all.
 const VARIATIONS: usize = 128;
 
@@ -71,7 +74,13 @@ pub fn tune(loaded: &mut Loaded, samples: &Samples, max_rows: usize, all: bool) 
         Err(error) => second.because = format!("it cannot run the model: {error}"),
         Ok(mut other) => {
             second.engine = other.report.engine.clone();
-            let slower = |at: usize, took: Duration| first.times.get(at).is_none_or(|(_, own)| took >= *own);
+            let slower = |at: usize, took: Duration| {
+                let own = first.times.get(at).map(|(_, own)| *own);
+                own.is_none_or(|own| match at {
+                    0 => took >= own,
+                    _ => took > own.mul_f64(BATCH_MARGIN),
+                })
+            };
             if let Some(predictor) = other.predictors.first_mut() {
                 let go_on = |at: usize, took: Duration| all || !slower(at, took);
                 let (other_answers, times) = answers(predictor.as_mut(), &cases, go_on);

@@ -25,6 +25,18 @@ pub(super) struct Feed<'a> {
     pub(super) elements: &'a Elements,
 }
 
+impl Feed<'_> {
+    /// Extent of axis 0; one for a scalar.
+    pub(super) fn rows(&self) -> usize {
+        self.shape.first().copied().unwrap_or(1)
+    }
+
+    /// Elements a row.
+    pub(super) fn width(&self) -> usize {
+        self.shape.get(1..).map_or(1, element_count)
+    }
+}
+
 /// Feeds in the order of the graph's inputs.
 pub(super) type Feeds<'a> = SmallVec<[Feed<'a>; 4]>;
 

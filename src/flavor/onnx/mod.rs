@@ -1,14 +1,15 @@
-//! The `onnx` flavor: ONNX graphs in ONNX Runtime or tract.
+//! The `onnx` flavor: ONNX graphs in ONNX Runtime, in tract, or lowered to plans.
 //!
-//! Both engines share how a batch is fed (`feed`) and how outputs are shaped (`shape_output`), so that the choice
+//! All engines share how a batch is fed (`feed`) and how outputs are shaped (`shape_output`), so that the choice
 //! of engine changes speed and the operators at hand, nothing else.
 
-#![cfg_attr(not(any(feature = "ort", feature = "tract")), allow(dead_code))] // why: what engines share, without one
+#![cfg_attr(not(all(feature = "ort", feature = "tract")), allow(dead_code))] // why: what engines share, without one
 
 mod convert;
 mod element;
 mod feed;
 mod files;
+mod native;
 mod options;
 #[cfg(feature = "ort")]
 mod ort;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::refusal::Refusal;
 use super::{Config, EngineChoice, LoadError, Loaded, Loader, Rival, Source};
 
 use self::files::ModelFile;
@@ -55,6 +57,8 @@ impl OnnxLoader {
                 .with_ort(file, session, predictors)?
                 .map_err(LoadError::NoEngine),
             EngineChoice::Tract => with_tract(file, session, predictors),
+            EngineChoice::Native => with_native(file, session, predictors)
+                .map_err(|refusal| LoadError::Refused(refusal.within(file.name()).to_string())),
             EngineChoice::Auto => match self.with_ort(file, session, predictors)? {
                 Ok(loaded) => Ok(Loaded {
                     rival: rival(file, session),
@@ -62,7 +66,7 @@ impl OnnxLoader {
                 }),
                 Err(why) => {
                     warn_once(&why);
-                    with_tract(file, session, predictors)
+                    without_ort(file, session, predictors)
                 }
             },
         }
@@ -102,6 +106,36 @@ impl OnnxLoader {
 const WAY_OUT: &str =
     "run scripts/fetch-onnxruntime.sh, or set ORT_DYLIB_PATH to a libonnxruntime.so of version 1.31";
 
+/// Lowers the graph to a plan, or says why it cannot be.
+fn with_native(
+    file: &ModelFile,
+    session: &SessionOptions,
+    predictors: NonZeroUsize,
+) -> Result<Loaded, Refusal> {
+    let mut loaded = native::loaded(&native::open(file)?, predictors);
+    if *session != SessionOptions::default() {
+        loaded
+            .report
+            .notes
+            .push("session options are for ONNX Runtime; plans have none of them".into());
+    }
+    Ok(loaded)
+}
+
+/// Graphs of classical models are lowered; others, or those that cannot be, are for tract.
+fn without_ort(
+    file: &ModelFile,
+    session: &SessionOptions,
+    predictors: NonZeroUsize,
+) -> Result<Loaded, LoadError> {
+    let refusal = match with_native(file, session, predictors) {
+        Ok(loaded) => return Ok(loaded),
+        Err(refusal) => refusal,
+    };
+    tracing::debug!(%refusal, "the graph is not computed natively");
+    with_tract(file, session, predictors)
+}
+
 #[cfg(feature = "tract")]
 fn with_tract(
     file: &ModelFile,
@@ -127,17 +161,29 @@ fn with_tract(_file: &ModelFile, _session: &SessionOptions, _n: NonZeroUsize) ->
 /// A request costs more than this by itself, and loading a model twice costs the requests that go on meanwhile.
 const WORTH: Duration = Duration::from_micros(20);
 
+/// How far two engines may be apart that both compute in single: ONNX Runtime itself adds in an order that depends on the
+/// processor and on the number of its threads.
+const ROUNDED: f64 = 1e-6;
+
 /// Models beyond this are not loaded twice to compare engines.
 const MAX_RIVAL_BYTES: usize = 16 << 20;
 
-/// tract beside ONNX Runtime, for models of which it computes exactly what is asked for.
+/// What may run a graph beside ONNX Runtime: a plan if it can be lowered, else tract.
 fn rival(file: &Arc<ModelFile>, session: &SessionOptions) -> Option<Rival> {
     let small = file.bytes.len() <= MAX_RIVAL_BYTES && *session == SessionOptions::default();
-    if !small || cfg!(not(feature = "tract")) {
+    if !small {
         return None;
     }
+    if let Ok(graph) = native::open(file) {
+        return Some(Rival {
+            engine: "native",
+            within: ROUNDED,
+            worth: Duration::ZERO,
+            load: Box::new(move |predictors| Ok(native::loaded(&graph, predictors))),
+        });
+    }
     let (file, session) = (Arc::clone(file), session.clone());
-    Some(Rival {
+    cfg!(feature = "tract").then(|| Rival {
         engine: "tract",
         within: 0.0,
         worth: WORTH,
@@ -145,10 +191,15 @@ fn rival(file: &Arc<ModelFile>, session: &SessionOptions) -> Option<Rival> {
     })
 }
 
-/// Says once a process that tract serves instead.
+/// Says once a process that others serve instead.
 fn warn_once(why: &str) {
     static SAID: std::sync::Once = std::sync::Once::new();
-    SAID.call_once(|| tracing::warn!(why, "ONNX Runtime is not at hand, tract serves what it can"));
+    SAID.call_once(|| {
+        tracing::warn!(
+            why,
+            "ONNX Runtime is not at hand, what can be served without it is"
+        )
+    });
 }
 
 impl Loader for OnnxLoader {

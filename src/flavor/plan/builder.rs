@@ -16,22 +16,35 @@ pub const MAX_WIDTH: usize = 1 << 22;
 /// A plan that is being built.
 pub struct Builder {
     nodes: Vec<Node>,
+    /// Of each register, those of the inputs first.
     forms: Vec<Form>,
+    inputs: usize,
 }
 
 impl Default for Builder {
     fn default() -> Builder {
-        Builder {
-            nodes: Vec::new(),
-            forms: vec![Form {
-                kind: Kind::Input,
-                width: 0,
-            }],
-        }
+        Builder::with_inputs(vec![Form {
+            kind: Kind::Input,
+            width: 0,
+        }])
     }
 }
 
 impl Builder {
+    /// A plan of several inputs of these forms, which are its first registers.
+    pub fn with_inputs(forms: Vec<Form>) -> Builder {
+        Builder {
+            nodes: Vec::new(),
+            inputs: forms.len(),
+            forms,
+        }
+    }
+
+    /// The register of an input.
+    pub fn input(&self, position: usize) -> Option<Register> {
+        (position < self.inputs).then_some(Register(position))
+    }
+
     /// Adds a step that reads `inputs`, and gives the register of its result.
     ///
     /// # Errors
@@ -58,7 +71,7 @@ impl Builder {
                 .collect(),
         });
         self.forms.push(form);
-        Ok(Register(self.nodes.len()))
+        Ok(Register(self.forms.len() - 1))
     }
 
     /// What a register holds.
@@ -74,7 +87,7 @@ impl Builder {
     ///
     /// # Errors
     /// When the answer is the request itself, or a vector of several columns.
-    pub fn finish(mut self, answer: Register, axes: Axes, empty: Empty) -> Result<Plan, Refusal> {
+    pub fn finish(self, answer: Register, axes: Axes, empty: Empty) -> Result<Plan, Refusal> {
         let form = self.form(answer);
         if form.kind == Kind::Input {
             refuse!("the model computes nothing");
@@ -82,9 +95,20 @@ impl Builder {
         if axes == Axes::Vector && form.width != 1 {
             refuse!("the answer has {} columns instead of one", form.width);
         }
+        Ok(Plan {
+            axes,
+            empty,
+            ..self.finish_several(&[answer])
+        })
+    }
+
+    /// The plan with these answers, for [`Plan::compute`].
+    pub fn finish_several(mut self, answers: &[Register]) -> Plan {
         let mut read_later = vec![false; self.forms.len()];
-        if let Some(read) = read_later.get_mut(answer.0) {
-            *read = true;
+        for answer in answers {
+            if let Some(read) = read_later.get_mut(answer.0) {
+                *read = true;
+            }
         }
         for node in self.nodes.iter_mut().rev() {
             for at in (0..node.arguments.len()).rev() {
@@ -104,11 +128,12 @@ impl Builder {
                 }
             }
         }
-        Ok(Plan {
+        Plan {
             nodes: self.nodes,
-            answer,
-            axes,
-            empty,
-        })
+            inputs: self.inputs,
+            answers: answers.iter().copied().collect(),
+            axes: Axes::Matrix,
+            empty: Empty::Answered,
+        }
     }
 }

@@ -74,7 +74,8 @@ pub enum Axes {
 /// A compiled model; shared by all its predictors.
 pub struct Plan {
     nodes: Vec<Node>,
-    answer: Register,
+    inputs: usize,
+    answers: SmallVec<[Register; 1]>,
     axes: Axes,
     empty: Empty,
 }
@@ -106,8 +107,27 @@ impl Plan {
                 "Found array with 0 sample(s) while a minimum of 1 is required.".into(),
             ));
         }
-        let mut registers: SmallVec<[Option<Value<'_>>; 12]> = SmallVec::with_capacity(self.nodes.len() + 1);
-        registers.push(Some(Value::Input(input)));
+        let [value] = self
+            .compute([Value::Input(input)])?
+            .into_inner()
+            .map_err(|_| lost())?;
+        Ok(Batch::new(Body::Array(self.shaped(value)?)))
+    }
+
+    /// Computes the answers out of the inputs, both in the order in which the builder was given them; inputs have the
+    /// forms that it was told, and all as many rows.
+    ///
+    /// # Errors
+    /// When the input is not for this model.
+    pub fn compute<'a>(
+        &'a self,
+        inputs: impl IntoIterator<Item = Value<'a>>,
+    ) -> Result<SmallVec<[Value<'a>; 1]>, PredictError> {
+        let mut registers: SmallVec<[Option<Value<'_>>; 12]> = inputs.into_iter().map(Some).collect();
+        if registers.len() != self.inputs {
+            return Err(lost());
+        }
+        registers.reserve(self.nodes.len());
         for node in &self.nodes {
             let value = node.step.run(&mut Inputs {
                 registers: &mut registers,
@@ -115,11 +135,13 @@ impl Plan {
             })?;
             registers.push(Some(value));
         }
-        let value = registers
-            .get_mut(self.answer.0)
-            .and_then(Option::take)
-            .ok_or_else(lost)?;
-        Ok(Batch::new(Body::Array(self.shaped(value)?)))
+        let answer = |(at, answer): (usize, &Register)| {
+            let again = self.answers.get(at + 1..).unwrap_or_default().contains(answer);
+            let slot = registers.get_mut(answer.0)?;
+            if again { slot.clone() } else { slot.take() }
+        };
+        let answers: Option<_> = self.answers.iter().enumerate().map(answer).collect();
+        answers.ok_or_else(lost)
     }
 
     /// What each step does, in order.

@@ -12,33 +12,10 @@ use crate::flavor::refusal::{Refusal, refuse};
 use super::elementwise::{Each, Mean, Widen};
 use super::estimator::{self, Ask, Context, no_method};
 use super::labels;
+use super::methods::{answering, has_decision};
 use super::numbers;
-use super::search;
 
 pub(super) const CLASSES: &[&str] = &["CalibratedClassifierCV"];
-
-/// Classifiers without a `decision_function`, whose probabilities are calibrated.
-const WITHOUT_DECISION: &[&str] = &[
-    "DecisionTreeClassifier",
-    "ExtraTreeClassifier",
-    "RandomForestClassifier",
-    "ExtraTreesClassifier",
-    "GaussianNB",
-    "BernoulliNB",
-    "MultinomialNB",
-    "ComplementNB",
-    "CategoricalNB",
-    "KNeighborsClassifier",
-    "RadiusNeighborsClassifier",
-    "MLPClassifier",
-    "VotingClassifier",
-    "CalibratedClassifierCV",
-    "DummyClassifier",
-    "GaussianProcessClassifier",
-    "LGBMClassifier",
-    "XGBClassifier",
-    "XGBRFClassifier",
-];
 
 /// A curve from scores to probabilities.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,45 +123,6 @@ fn calibrated(
     }
     let classes = labels.len();
     context.plan.push(Calibrate { curves, classes }, &[scores])
-}
-
-/// Whether a classifier has a `decision_function`, which is preferred to probabilities.
-fn has_decision(classifier: View<'_>) -> Result<bool, Refusal> {
-    let last = answering(classifier)?;
-    Ok(!last
-        .class()
-        .is_some_and(|class| WITHOUT_DECISION.contains(&class)))
-}
-
-/// The estimator that decides which methods a chain of estimators has.
-fn answering(mut classifier: View<'_>) -> Result<View<'_>, Refusal> {
-    /// Estimators within estimators.
-    const MAX_DEPTH: usize = 64;
-    for _ in 0..MAX_DEPTH {
-        classifier = match classifier.class() {
-            Some("Pipeline") => {
-                let last = classifier
-                    .attribute("steps")?
-                    .members()
-                    .and_then(|steps| steps.last().copied());
-                match last.and_then(|step| step.members()?.get(1).copied()) {
-                    Some(last) => last,
-                    None => refuse!("a pipeline without steps"),
-                }
-            }
-            Some("StackingClassifier") => classifier.attribute("final_estimator_")?,
-            Some("OneVsRestClassifier" | "BaggingClassifier") => {
-                let members = classifier.attribute("estimators_")?.members();
-                match members.and_then(|members| members.first().copied()) {
-                    Some(first) => first,
-                    None => refuse!("there are no estimators"),
-                }
-            }
-            Some(class) if search::CLASSES.contains(&class) => search::inner(classifier)?,
-            _ => return Ok(classifier),
-        };
-    }
-    refuse!("more than {MAX_DEPTH} estimators within each other")
 }
 
 /// Which of `labels` the classes of a classifier are.

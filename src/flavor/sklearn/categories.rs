@@ -14,7 +14,8 @@ use crate::flavor::plan::value::{Cell, Form, Kind, Matrix, Value};
 use crate::flavor::refusal::{Refusal, refuse};
 
 use super::estimator::Context;
-use super::rows::{Reader, check_width};
+use super::request::Reader;
+use super::rows::check_width;
 
 /// A value as Python compares it: `2`, `2.0` and, for 1, `True` are one category.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -12,7 +12,8 @@ use crate::flavor::refusal::{Refusal, refuse};
 use super::estimator::{Ask, Context, lower as lower_estimator, no_method};
 use super::numbers;
 use super::pipeline::{passes, weighted};
-use super::rows::{self, Picked, Place};
+use super::request::{Picked, Place};
+use super::rows;
 
 /// Classes of this family.
 pub(super) const CLASSES: &[&str] = &["ColumnTransformer"];

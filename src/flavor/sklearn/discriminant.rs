@@ -10,7 +10,7 @@ use crate::flavor::plan::{Inputs, Register, Step};
 use crate::flavor::refusal::{Refusal, refuse};
 
 use super::dense::{Dense, dot};
-use super::estimator::{Ask, Context, no_method};
+use super::estimator::{Ask, Context, no_method, version};
 use super::labels::{classes, label};
 use super::linear::{Probability, classify};
 use super::numbers::{Table, count, expect, table, vector, word};
@@ -252,6 +252,11 @@ pub(super) fn lower(
         (Ask::Decision, _) => Ok(scores),
         // `values - max`, exponentials, divided by their sum.
         (Ask::Proba, _) => context.plan.push(Link::Softmax, &[scores]),
+        // Until 1.5 the logarithm of the probability, which is infinite for small ones.
+        (Ask::LogProba, _) if version(object) < (1, 6) => {
+            let chances = context.plan.push(Link::Softmax, &[scores])?;
+            log(context, chances)
+        }
         _ => from_log_joint(ask, object, context, scores),
     }
 }

@@ -1,7 +1,7 @@
 //! `DummyClassifier` and `DummyRegressor`: the same answer for every row, which nothing checks.
 
 use crate::flavor::PredictError;
-use crate::flavor::formats::object::View;
+use crate::flavor::formats::object::{ArrayElements, View};
 use crate::flavor::plan::value::{Form, Matrix, Value};
 use crate::flavor::plan::{Inputs, Register, Step};
 use crate::flavor::refusal::{Refusal, refuse};
@@ -18,8 +18,8 @@ pub(super) const CLASSES: &[&str] = &["DummyClassifier", "DummyRegressor"];
 /// The same doubles for every row.
 struct Constant(Vec<f64>);
 
-/// The same class for every row.
-struct ConstantClass(i64);
+/// The same integer for every row.
+struct Integer(i64);
 
 impl Step for Constant {
     fn describe(&self) -> String {
@@ -43,9 +43,9 @@ impl Step for Constant {
     }
 }
 
-impl Step for ConstantClass {
+impl Step for Integer {
     fn describe(&self) -> String {
-        format!("always class {}", self.0)
+        format!("always {}", self.0)
     }
 
     fn form(&self, _inputs: &[Form]) -> Result<Form, String> {
@@ -90,7 +90,7 @@ fn classify(ask: Ask, object: View<'_>, context: &mut Context<'_>, x: Register) 
     };
     match ask {
         Ask::Predict => {
-            let indices = context.plan.push(ConstantClass(class as i64), &[x])?;
+            let indices = context.plan.push(Integer(class as i64), &[x])?;
             label(context, labels, indices)
         }
         Ask::Proba | Ask::LogProba => {
@@ -119,6 +119,13 @@ pub(super) fn lower(
     match (object.class(), ask) {
         (Some("DummyClassifier"), _) => classify(ask, object, context, x),
         (_, Ask::Predict) => {
+            // A constant that was given as an integer stays one.
+            if let Some(ArrayElements::Int(constant)) =
+                object.attribute("constant_")?.array().map(|a| &a.elements)
+                && let [whole] = **constant
+            {
+                return context.plan.push(Integer(whole), &[x]);
+            }
             let (_, constant) = numbers(object, "constant_")?;
             if constant.is_empty() {
                 refuse!("`constant_` is empty");

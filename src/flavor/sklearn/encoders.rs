@@ -51,7 +51,7 @@ fn code<T: Copy>(column: &Encoded<T>, cell: &Cell<'_>, index: usize) -> Result<T
 }
 
 /// Refuses infinities where scikit-learn sees floats.
-fn check(cell: &Cell<'_>, floats: bool) -> Result<(), PredictError> {
+pub(super) fn check_floats(cell: &Cell<'_>, floats: bool) -> Result<(), PredictError> {
     match cell {
         Cell::Float(float) if floats && float.is_infinite() => Err(PredictError::Input(
             "Input contains infinity or a value too large for dtype('float64').".into(),
@@ -78,7 +78,7 @@ impl Step for OneHot {
             let floats = grid.floats(index);
             for row in 0..rows {
                 let cell = grid.cell(row, index)?;
-                check(&cell, floats)?;
+                check_floats(&cell, floats)?;
                 if let Some(place) = code(column, &cell, index)?
                     && let Some(place) = data.get_mut(row * width + place)
                 {
@@ -109,7 +109,7 @@ impl Step for Ordinal {
         for row in 0..rows {
             for (index, column) in self.columns.iter().enumerate() {
                 let cell = grid.cell(row, index)?;
-                check(&cell, grid.floats(index))?;
+                check_floats(&cell, grid.floats(index))?;
                 data.push(code(column, &cell, index)?);
             }
         }
@@ -125,7 +125,11 @@ struct Grouping {
 }
 
 /// The grouping of every column; each category for itself where there is none.
-fn groupings(object: View<'_>, columns: &[Categories]) -> Result<Vec<Grouping>, Refusal> {
+fn groupings(
+    object: View<'_>,
+    columns: &[Categories],
+    missing: &[Option<usize>],
+) -> Result<Vec<Grouping>, Refusal> {
     let enabled = switch(object, "_infrequent_enabled", false)?;
     let lists = |name: &str| -> Result<Vec<View<'_>>, Refusal> {
         let members = object.attribute(name)?.members().unwrap_or_default();
@@ -164,10 +168,16 @@ fn groupings(object: View<'_>, columns: &[Categories]) -> Result<Vec<Grouping>, 
     let mut groupings = Vec::with_capacity(columns.len());
     for (index, categories) in columns.iter().enumerate() {
         let count = categories.len();
-        let mapping = match mappings.get(index) {
+        let mut mapping = match mappings.get(index) {
             Some(&mapping) => whole(mapping, count)?,
             None => None,
         };
+        // A last category that stands for what is missing is not counted.
+        if missing.get(index).copied().flatten() == count.checked_sub(1)
+            && let Some(mapping) = mapping.as_mut().filter(|mapping| mapping.len() + 1 == count)
+        {
+            mapping.push(count - 1);
+        }
         if mapping.as_ref().is_some_and(|mapping| mapping.len() != count) {
             refuse!("column {index}: infrequent categories for another number than {count}");
         }
@@ -183,7 +193,8 @@ fn groupings(object: View<'_>, columns: &[Categories]) -> Result<Vec<Grouping>, 
     Ok(groupings)
 }
 
-fn categories(object: View<'_>, width: usize) -> Result<Vec<Categories>, Refusal> {
+/// The categories of every column.
+pub(super) fn categories(object: View<'_>, width: usize) -> Result<Vec<Categories>, Refusal> {
     let members = object.attribute("categories_")?.members().unwrap_or_default();
     if members.len() != width {
         refuse!("categories of {} columns for {width} columns", members.len());
@@ -226,7 +237,7 @@ fn dropped(object: View<'_>, width: usize) -> Result<Vec<Option<usize>>, Refusal
 
 fn one_hot(object: View<'_>, source: Source) -> Result<OneHot, Refusal> {
     let categories = categories(object, source.width())?;
-    let groupings = groupings(object, &categories)?;
+    let groupings = groupings(object, &categories, &[])?;
     let dropped = dropped(object, categories.len())?;
     let handle = word(object, "handle_unknown", "error")?;
     let (mut columns, mut width) = (Vec::new(), 0usize);
@@ -271,7 +282,6 @@ fn one_hot(object: View<'_>, source: Source) -> Result<OneHot, Refusal> {
 
 fn ordinal(object: View<'_>, source: Source) -> Result<Ordinal, Refusal> {
     let categories = categories(object, source.width())?;
-    let groupings = groupings(object, &categories)?;
     let handle = word(object, "handle_unknown", "error")?;
     let value = |name: &str| {
         let value = object.get(name).filter(|value| !value.is_none());
@@ -303,6 +313,7 @@ fn ordinal(object: View<'_>, source: Source) -> Result<Ordinal, Refusal> {
             _ => refuse!("`_missing_indices` names no column and category"),
         }
     }
+    let groupings = groupings(object, &categories, &missing_of)?;
     let columns = categories.into_iter().zip(groupings).zip(missing_of);
     let columns = columns.map(|((categories, grouping), missing)| Encoded {
         codes: grouping

@@ -8,12 +8,12 @@ use crate::flavor::plan::Register;
 use crate::flavor::plan::builder::Builder;
 use crate::flavor::refusal::{Refusal, refuse};
 
-use super::rows::{Declared, Picked};
+use super::request::{Declared, Picked};
 use super::{
-    ada_boost, boosters, calibrated, cluster, column_transformer, decomposition, discriminant, dummy,
-    encoders, function, gradient_boosting, hist_gradient_boosting, impute, isolation_forest, linear,
-    naive_bayes, neighbors, neural, pipeline, polynomial, scale, search, select, stacking, svm, trees,
-    voting,
+    ada_boost, bagging, boosters, calibrated, cluster, column_transformer, decomposition, discriminant,
+    distribution, dummy, encoders, function, gradient_boosting, hist_gradient_boosting, impute,
+    isolation_forest, linear, multi, naive_bayes, neighbors, neural, pipeline, polynomial, scale, search,
+    select, stacking, svm, target, target_encoder, trees, voting,
 };
 
 /// Which method of an estimator is lowered.
@@ -66,6 +66,9 @@ const FAMILIES: &[(&[&str], Lower)] = &[
     (voting::CLASSES, voting::lower),
     (stacking::CLASSES, stacking::lower),
     (calibrated::CLASSES, calibrated::lower),
+    (bagging::CLASSES, bagging::lower),
+    (multi::CLASSES, multi::lower),
+    (target::CLASSES, target::lower),
     (search::CLASSES, search::lower),
     (function::CLASSES, function::lower),
     (decomposition::CLASSES, decomposition::lower),
@@ -78,6 +81,8 @@ const FAMILIES: &[(&[&str], Lower)] = &[
     (neural::CLASSES, neural::lower),
     (cluster::CLASSES, cluster::lower),
     (dummy::CLASSES, dummy::lower),
+    (distribution::CLASSES, distribution::lower),
+    (target_encoder::CLASSES, target_encoder::lower),
 ];
 
 /// Estimators within estimators; real ones have some six levels.

@@ -5,6 +5,7 @@
 //! scikit-learn 1.0 to 1.9; where versions differ, the state's own `_sklearn_version` decides.
 
 mod ada_boost;
+mod bagging;
 mod boosters;
 mod calibrated;
 mod categories;
@@ -13,6 +14,7 @@ mod column_transformer;
 mod decomposition;
 mod dense;
 mod discriminant;
+mod distribution;
 mod dummy;
 mod elementwise;
 mod encoders;
@@ -27,19 +29,26 @@ mod isolation_forest;
 mod kernel;
 mod labels;
 mod linear;
+mod methods;
+mod multi;
 mod naive_bayes;
 mod neighbors;
 mod neural;
+mod normal;
 mod numbers;
 mod pipeline;
 mod polynomial;
 mod probability;
+mod reading;
+mod request;
 mod rows;
 mod scale;
 mod search;
 mod select;
 mod stacking;
 mod svm;
+mod target;
+mod target_encoder;
 mod trees;
 mod voting;
 
@@ -57,7 +66,7 @@ use crate::flavor::{LoadError, Loaded, Loader, Source};
 use crate::model::mlmodel::MlModel;
 
 use self::estimator::{Ask, Context};
-use self::rows::Declared;
+use self::request::Declared;
 
 /// Files beyond this are not read.
 const MAX_FILE_BYTES: u64 = 1 << 30;

@@ -71,6 +71,8 @@ struct Neighbors {
     metric: Metric,
     /// Nearer ones weigh more: 1 over the distance.
     by_distance: bool,
+    /// Rows all of whose neighbours weigh nothing are refused.
+    refuses_none: bool,
 }
 
 impl Neighbors {
@@ -140,7 +142,16 @@ impl Step for Neighbors {
                     }
                 }
             }
-            let total = if total == 0.0 { 1.0 } else { total };
+            if total == 0.0 && matches!(self.targets, Targets::Classes(..)) {
+                if self.refuses_none {
+                    return Err(PredictError::Input(
+                        "All neighbors of some sample is getting zero weights. Please modify 'weights' to avoid this \
+                         case."
+                            .into(),
+                    ));
+                }
+                total = 1.0;
+            }
             result.iter_mut().for_each(|x| *x /= total);
         }
         Ok(Value::F64(Matrix {
@@ -209,6 +220,7 @@ fn neighbors(object: View<'_>, targets: Targets) -> Result<Neighbors, Refusal> {
         neighbors,
         metric: metric(object)?,
         by_distance,
+        refuses_none: version(object) >= (1, 3),
     })
 }
 

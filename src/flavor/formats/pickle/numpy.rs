@@ -94,7 +94,7 @@ impl<'b> Machine<'_, 'b> {
     }
 
     /// `_frombuffer(bytes, dtype, shape, order)` of protocol 5.
-    pub(super) fn from_buffer(&mut self, members: &[Id]) -> Result<Option<Object>, Refusal> {
+    pub(super) fn buffer_array(&mut self, members: &[Id]) -> Result<Option<Object>, Refusal> {
         let [content, dtype, shape, order, ..] = members else {
             return Ok(None);
         };

@@ -50,7 +50,7 @@ impl Machine<'_, '_> {
         let made = match (&*function.module, &*function.name) {
             (_, "_reconstruct") if numpy => self.array_shell(&members)?,
             (_, "scalar") if numpy => self.numpy_scalar(&members)?,
-            (_, "_frombuffer") if numpy => self.from_buffer(&members)?,
+            (_, "_frombuffer") if numpy => self.buffer_array(&members)?,
             (_, "_ufunc_reconstruct") if numpy => self.named(&members),
             ("numpy", "dtype") => return self.instance_of(function, args),
             ("sklearn.tree._tree", "Tree") | ("functools", "partial") => {

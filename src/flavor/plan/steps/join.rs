@@ -4,7 +4,7 @@ use crate::flavor::PredictError;
 use crate::flavor::plan::value::{Cell, Form, Kind, Matrix, Value};
 use crate::flavor::plan::{Inputs, Step};
 
-/// Columns of all inputs side by side: cells if any is cells, `float32` if all are, else `float64`.
+/// Columns of all inputs side by side: cells if any is cells, `float32` or `int64` if all are, else `float64`.
 pub struct Join;
 
 /// Some columns of a matrix, in this order.
@@ -24,8 +24,11 @@ impl Step for Join {
             width = width.saturating_add(form.width);
         }
         let any = |kind: Kind| inputs.iter().any(|form| form.kind == kind);
+        let all = |kind: Kind| !inputs.is_empty() && inputs.iter().all(|form| form.kind == kind);
         let kind = if any(Kind::Cells) {
             Kind::Cells
+        } else if all(Kind::I64) {
+            Kind::I64
         } else if any(Kind::F64) || any(Kind::I64) || inputs.is_empty() {
             Kind::F64
         } else {
@@ -35,7 +38,7 @@ impl Step for Join {
     }
 
     fn run<'a>(&'a self, inputs: &mut Inputs<'_, 'a>) -> Result<Value<'a>, PredictError> {
-        let (mut rows, mut width, mut cells, mut doubles) = (0, 0, false, false);
+        let (mut rows, mut width, mut cells, mut doubles, mut whole) = (0, 0, false, false, true);
         for position in 0..inputs.count() {
             let value = inputs.get(position)?;
             rows = value.rows();
@@ -47,6 +50,7 @@ impl Step for Join {
             };
             cells |= matches!(value, Value::Cells(_));
             doubles |= matches!(value, Value::F64(_) | Value::I64(_));
+            whole &= matches!(value, Value::I64(_));
         }
         let mut from = 0;
         if cells {
@@ -62,6 +66,13 @@ impl Step for Join {
                 };
             }
             return Ok(Value::Cells(Matrix { rows, width, data }));
+        }
+        if whole && inputs.count() > 0 {
+            let mut data = vec![0; rows * width];
+            for position in 0..inputs.count() {
+                from += place(inputs.get(position)?.i64()?, &mut data, from, width, |&x| x);
+            }
+            return Ok(Value::I64(Matrix { rows, width, data }));
         }
         if !doubles && inputs.count() > 0 {
             let mut data = vec![0.0; rows * width];
