@@ -6,6 +6,7 @@
 
 mod ada_boost;
 mod bagging;
+mod boosters;
 mod calibrated;
 mod categories;
 mod cluster;
