@@ -218,3 +218,9 @@ pub(super) fn check_version(object: View<'_>) -> Result<Vec<String>, Refusal> {
         _ => Ok(Vec::new()),
     }
 }
+
+/// Every class of every family.
+#[cfg(test)]
+pub(super) fn classes_of_families() -> impl Iterator<Item = &'static str> {
+    FAMILIES.iter().flat_map(|(classes, _)| classes.iter().copied())
+}
