@@ -194,7 +194,9 @@ pub fn loaders(config: &Config) -> Vec<Box<dyn Loader>> {
         Box::new(onnx::OnnxLoader::new(config)),
         Box::new(sklearn::SklearnLoader),
         Box::new(xgboost::XgboostLoader),
-        Box::new(lightgbm::LightgbmLoader::default()),
+        Box::new(lightgbm::LightgbmLoader {
+            pandas_categories: true,
+        }),
     ]
 }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use modelsd::flavor::Config;
 use serde_json::Value as Json;
 
-use self::replay::{Model, Tolerance, cases};
+use self::replay::{Case, Model, Tolerance, cases};
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/native")
@@ -46,6 +46,10 @@ fn entries(index: &str) -> Vec<Entry> {
         .collect()
 }
 
+/// Models that are served although MLflow's own server refuses every table for them: it knows no pandas categories.
+/// `pandas_categories_are_served` asks them.
+const SERVED: &[&str] = &["lgb_booster_pandas_cat"];
+
 /// What is wrong with the answers of the models of an index; empty when nothing is.
 fn misses(index: &str) -> Vec<String> {
     let mut misses = Vec::new();
@@ -60,9 +64,11 @@ fn misses(index: &str) -> Vec<String> {
         let tolerance = Tolerance::parse(&entry.tolerance);
         let cases = cases(&entry.dir.join("cases.jsonl"));
         assert!(!cases.is_empty(), "{}", entry.name);
+        let refused = |case: &&Case| case.status == 400 && SERVED.contains(&&*entry.name);
         misses.extend(
             cases
                 .iter()
+                .filter(|case| !refused(case))
                 .filter_map(|case| model.miss(case, tolerance))
                 .map(|miss| format!("{}: {miss}", entry.name)),
         );
