@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use modelsd::flavor::Config;
 use serde_json::Value as Json;
 
-use self::replay::{Case, Model, Tolerance, cases};
+use self::replay::{Model, Tolerance, cases};
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/native")
@@ -46,10 +46,6 @@ fn entries(index: &str) -> Vec<Entry> {
         .collect()
 }
 
-/// Models that are served although MLflow's own server refuses every table for them: it knows no pandas categories.
-/// `pandas_categories_are_served` asks them.
-const SERVED: &[&str] = &["lgb_booster_pandas_cat"];
-
 /// What is wrong with the answers of the models of an index; empty when nothing is.
 fn misses(index: &str) -> Vec<String> {
     let mut misses = Vec::new();
@@ -64,11 +60,9 @@ fn misses(index: &str) -> Vec<String> {
         let tolerance = Tolerance::parse(&entry.tolerance);
         let cases = cases(&entry.dir.join("cases.jsonl"));
         assert!(!cases.is_empty(), "{}", entry.name);
-        let refused = |case: &&Case| case.status == 400 && SERVED.contains(&&*entry.name);
         misses.extend(
             cases
                 .iter()
-                .filter(|case| !refused(case))
                 .filter_map(|case| model.miss(case, tolerance))
                 .map(|miss| format!("{}: {miss}", entry.name)),
         );
@@ -96,14 +90,18 @@ fn models_of_older_xgboost_answer_as_they_did() {
 
 /// Columns of pandas categories, which MLflow's own server cannot serve.
 #[test]
-fn pandas_categories_are_served() {
+fn pandas_categories_are_served_when_asked_for() {
+    let config = Config {
+        pandas_categories: true,
+        ..Config::default()
+    };
     let mut asked = 0;
     for entry in entries("index.json") {
         let file = entry.dir.join("cases_ext.jsonl");
         if !file.is_file() {
             continue;
         }
-        let mut model = Model::open(&entry.dir, &Config::default()).unwrap();
+        let mut model = Model::open(&entry.dir, &config).unwrap();
         for case in cases(&file) {
             asked += 1;
             assert_eq!(
