@@ -10,10 +10,10 @@ use crate::flavor::refusal::{Refusal, refuse};
 
 use super::request::{Declared, Picked};
 use super::{
-    ada_boost, bagging, calibrated, cluster, column_transformer, decomposition, discriminant, distribution,
-    dummy, encoders, function, gradient_boosting, hist_gradient_boosting, impute, isolation_forest, linear,
-    multi, naive_bayes, neighbors, neural, pipeline, polynomial, scale, search, select, stacking, svm,
-    target, target_encoder, trees, voting,
+    ada_boost, bagging, boosters, calibrated, cluster, column_transformer, decomposition, discriminant,
+    distribution, dummy, encoders, function, gradient_boosting, hist_gradient_boosting, impute,
+    isolation_forest, linear, multi, naive_bayes, neighbors, neural, pipeline, polynomial, scale, search,
+    select, select_from_model, stacking, svm, target, target_encoder, trees, voting,
 };
 
 /// Which method of an estimator is lowered.
@@ -74,6 +74,7 @@ const FAMILIES: &[(&[&str], Lower)] = &[
     (decomposition::CLASSES, decomposition::lower),
     (polynomial::CLASSES, polynomial::lower),
     (select::CLASSES, select::lower),
+    (select_from_model::CLASSES, select_from_model::lower),
     (svm::CLASSES, svm::lower),
     (neighbors::CLASSES, neighbors::lower),
     (naive_bayes::CLASSES, naive_bayes::lower),
@@ -146,7 +147,8 @@ pub(super) fn lower(
     let known = FAMILIES
         .iter()
         .find(|(classes, _)| package == "sklearn" && classes.contains(&class));
-    let Some((_, family)) = known else {
+    let known = known.map(|(_, family)| *family);
+    let Some(family) = known.or_else(|| boosters::of_package(package)) else {
         refuse!("`{module}.{class}` is not covered; export the model to ONNX");
     };
     if context.depth >= MAX_DEPTH {

@@ -6,6 +6,7 @@
 
 mod ada_boost;
 mod bagging;
+mod boosters;
 mod calibrated;
 mod categories;
 mod cluster;
@@ -44,6 +45,7 @@ mod rows;
 mod scale;
 mod search;
 mod select;
+mod select_from_model;
 mod stacking;
 mod svm;
 mod target;

@@ -1,0 +1,45 @@
+//! Estimators of XGBoost and LightGBM within those of scikit-learn.
+
+use crate::flavor::estimator::Method;
+use crate::flavor::formats::object::View;
+use crate::flavor::plan::value::Kind;
+use crate::flavor::plan::{Axes, Register};
+use crate::flavor::refusal::Refusal;
+use crate::flavor::{lightgbm, xgboost};
+
+use super::estimator::{Ask, Context, Lower, no_method};
+use super::rows;
+
+/// Who lowers the estimators of a package beside scikit-learn.
+pub(super) fn of_package(package: &str) -> Option<Lower> {
+    match package {
+        "xgboost" | "lightgbm" => Some(lower),
+        _ => None,
+    }
+}
+
+fn lower(ask: Ask, object: View<'_>, context: &mut Context<'_>, x: Register) -> Result<Register, Refusal> {
+    let method = match ask {
+        Ask::Predict => Method::Predict,
+        Ask::Proba => Method::PredictProba,
+        _ => return no_method(ask, object),
+    };
+    // Their own steps would read all of a request of which only some columns are meant.
+    let x = match context.picked.contains_key(&x) {
+        true => rows::plain(context, x)?,
+        false => x,
+    };
+    let x = match context.plan.form(x).kind {
+        Kind::Cells => rows::widened(context, x)?,
+        _ => x,
+    };
+    let module = object.instance().map(|instance| &*instance.class.module);
+    let (answer, axes) = match module.and_then(|module| module.split('.').next()) {
+        Some("xgboost") => xgboost::lower_pickled(object, method, context.plan, x)?,
+        _ => lightgbm::lower_estimator(object, method, false, context.plan, x)?,
+    };
+    if axes == Axes::Matrix {
+        context.mark_matrix(answer);
+    }
+    Ok(answer)
+}
