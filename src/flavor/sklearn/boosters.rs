@@ -1,39 +1,46 @@
-//! XGBoost's and LightGBM's estimators as parts of scikit-learn's.
+//! Estimators of XGBoost and LightGBM within those of scikit-learn.
 
 use crate::flavor::estimator::Method;
 use crate::flavor::formats::object::View;
 use crate::flavor::plan::value::Kind;
 use crate::flavor::plan::{Axes, Register};
-use crate::flavor::refusal::{Refusal, refuse};
+use crate::flavor::refusal::Refusal;
 use crate::flavor::{lightgbm, xgboost};
 
-use super::estimator::{Ask, Context, no_method};
+use super::estimator::{Ask, Context, Lower, no_method};
+use super::rows;
 
-/// Lowers one of them. XGBoost answers in single: what scikit-learn goes on to compute with that is not covered, for its
-/// steps take doubles.
-pub(super) fn lower(
-    ask: Ask,
-    object: View<'_>,
-    context: &mut Context<'_>,
-    x: Register,
-) -> Result<Register, Refusal> {
+/// Who lowers the estimators of a package beside scikit-learn.
+pub(super) fn of_package(package: &str) -> Option<Lower> {
+    match package {
+        "xgboost" | "lightgbm" => Some(lower),
+        _ => None,
+    }
+}
+
+fn lower(ask: Ask, object: View<'_>, context: &mut Context<'_>, x: Register) -> Result<Register, Refusal> {
     let method = match ask {
         Ask::Predict => Method::Predict,
         Ask::Proba => Method::PredictProba,
         _ => return no_method(ask, object),
     };
-    if x != Register::INPUT && context.plan.form(x).kind == Kind::Input {
-        refuse!("some columns of the request as they are: not covered before a booster");
-    }
+    let sparse = context.is_sparse(x);
+    // Their own steps would read all of a request of which only some columns are meant.
+    let x = match context.picked.contains_key(&x) {
+        true => rows::plain(context, x)?,
+        false => x,
+    };
+    let x = match context.plan.form(x).kind {
+        Kind::Cells => rows::widened(context, x)?,
+        _ => x,
+    };
     let module = object.instance().map(|instance| &*instance.class.module);
-    let (answer, axes) = if module.is_some_and(|module| module.starts_with("xgboost")) {
-        let rows = xgboost::Rows {
-            register: x,
-            sparse: context.is_sparse(x),
-        };
-        xgboost::lower_pickled(object, method, context.plan, rows)?
-    } else {
-        lightgbm::lower_estimator(object, method, false, context.plan, x)?
+    let (answer, axes) = match module.and_then(|module| module.split('.').next()) {
+        Some("xgboost") => {
+            let register = x;
+            xgboost::lower_pickled(object, method, context.plan, xgboost::Rows { register, sparse })?
+        }
+        _ => lightgbm::lower_estimator(object, method, false, context.plan, x)?,
     };
     if axes == Axes::Matrix {
         context.mark_matrix(answer);

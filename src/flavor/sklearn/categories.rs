@@ -29,8 +29,8 @@ enum Number {
 impl Number {
     fn of(double: f64) -> Number {
         // 2^63 itself is no `i64`.
-        let whole = double.fract() == 0.0
-            && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&double);
+        let range = i64::MIN as f64..-(i64::MIN as f64);
+        let whole = double.fract() == 0.0 && range.contains(&double);
         match whole {
             true => Number::Whole(double as i64),
             false => Number::Double(double.to_bits()),
@@ -167,7 +167,8 @@ pub(super) fn cell(value: View<'_>) -> Option<Cell<'_>> {
 /// How a step that takes cells of any type reads what it is given: the request, cells, or floats.
 pub(super) struct Source(Option<Reader>, usize);
 
-/// The cells of one call.
+/// The cells of one call. On the stack, so that a call of a row does not allocate for it.
+#[allow(clippy::large_enum_variant)]
 pub(super) enum Grid<'r, 'a> {
     /// Columns of the request.
     Columns(SmallVec<[Column<'a>; 8]>),

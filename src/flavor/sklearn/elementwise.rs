@@ -14,16 +14,6 @@ pub(super) enum Each {
     Multiply(f64),
     /// `ln(x)`
     Log,
-    /// `ln(1 + x)`
-    Log1p,
-    /// `exp(x) - 1`
-    ExpM1,
-    /// `exp(x)`
-    Exp,
-    /// `sqrt(x)`
-    Sqrt,
-    /// `x * x`
-    Square,
 }
 
 /// A function of each row of a `float64` matrix.
@@ -70,11 +60,6 @@ impl Step for Each {
                 Each::Divide(by) => *number / by,
                 Each::Multiply(by) => *number * by,
                 Each::Log => number.ln(),
-                Each::Log1p => number.ln_1p(),
-                Each::ExpM1 => number.exp_m1(),
-                Each::Exp => number.exp(),
-                Each::Sqrt => number.sqrt(),
-                Each::Square => *number * *number,
             };
         }
         Ok(Value::F64(numbers))

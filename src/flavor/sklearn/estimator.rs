@@ -13,7 +13,7 @@ use super::{
     ada_boost, bagging, boosters, calibrated, cluster, column_transformer, decomposition, discriminant,
     distribution, dummy, encoders, function, gradient_boosting, hist_gradient_boosting, impute,
     isolation_forest, linear, multi, naive_bayes, neighbors, neural, pipeline, polynomial, scale, search,
-    select, stacking, svm, target, target_encoder, trees, voting,
+    select, select_from_model, stacking, svm, target, target_encoder, trees, voting,
 };
 
 /// Which method of an estimator is lowered.
@@ -74,6 +74,7 @@ const FAMILIES: &[(&[&str], Lower)] = &[
     (decomposition::CLASSES, decomposition::lower),
     (polynomial::CLASSES, polynomial::lower),
     (select::CLASSES, select::lower),
+    (select_from_model::CLASSES, select_from_model::lower),
     (svm::CLASSES, svm::lower),
     (neighbors::CLASSES, neighbors::lower),
     (naive_bayes::CLASSES, naive_bayes::lower),
@@ -155,15 +156,11 @@ pub(super) fn lower(
     };
     let (module, class) = (&*instance.class.module, &*instance.class.name);
     let package = module.split('.').next().unwrap_or_default();
-    let family = match package {
-        "sklearn" => FAMILIES
-            .iter()
-            .find(|(classes, _)| classes.contains(&class))
-            .map(|(_, family)| *family),
-        "lightgbm" | "xgboost" => Some(boosters::lower as Lower),
-        _ => None,
-    };
-    let Some(family) = family else {
+    let known = FAMILIES
+        .iter()
+        .find(|(classes, _)| package == "sklearn" && classes.contains(&class));
+    let known = known.map(|(_, family)| *family);
+    let Some(family) = known.or_else(|| boosters::of_package(package)) else {
         refuse!("`{module}.{class}` is not covered; export the model to ONNX");
     };
     if context.depth >= MAX_DEPTH {

@@ -1,4 +1,4 @@
-//! `FunctionTransformer` with functions of NumPy, and `TransformedTargetRegressor`.
+//! `FunctionTransformer` with functions of NumPy.
 
 use crate::flavor::PredictError;
 use crate::flavor::formats::object::{Object, View};
@@ -6,13 +6,12 @@ use crate::flavor::plan::value::{Form, Kind, Value};
 use crate::flavor::plan::{Inputs, Register, Step};
 use crate::flavor::refusal::{Refusal, refuse};
 
-use super::estimator::{Ask, Context, lower as lower_estimator, no_method};
-use super::numbers::{count, switch};
+use super::estimator::{Ask, Context, no_method};
+use super::numbers::switch;
 use super::rows::{Finite, floats, is_single, plain, widened};
-use super::scale::{ByColumn, inverse};
 
 /// Classes of this family.
-pub(super) const CLASSES: &[&str] = &["FunctionTransformer", "TransformedTargetRegressor"];
+pub(super) const CLASSES: &[&str] = &["FunctionTransformer"];
 
 /// A function of NumPy, of each element.
 pub(super) struct Elementwise {
@@ -20,8 +19,11 @@ pub(super) struct Elementwise {
     function: fn(f64) -> f64,
 }
 
+/// A function and its name in NumPy.
+type Named = (&'static str, fn(f64) -> f64);
+
 /// Functions of NumPy by name.
-const FUNCTIONS: &[(&str, fn(f64) -> f64)] = &[
+const FUNCTIONS: &[Named] = &[
     ("abs", f64::abs),
     ("absolute", f64::abs),
     ("cbrt", f64::cbrt),
@@ -84,7 +86,7 @@ impl Step for Elementwise {
 }
 
 /// The function in an attribute; `None` for none.
-fn function(object: View<'_>, name: &str) -> Result<Option<Elementwise>, Refusal> {
+pub(super) fn function(object: View<'_>, name: &str) -> Result<Option<Elementwise>, Refusal> {
     let value = object.attribute(name)?;
     if value.is_none() {
         return Ok(None);
@@ -115,7 +117,7 @@ fn checks_only(value: View<'_>) -> bool {
 }
 
 /// Refuses arguments of a function.
-fn no_arguments(object: View<'_>, name: &str) -> Result<(), Refusal> {
+pub(super) fn no_arguments(object: View<'_>, name: &str) -> Result<(), Refusal> {
     match object.get(name) {
         Some(value) if !value.is_none() && value.entries().is_none_or(|entries| !entries.is_empty()) => {
             refuse!("`{name}` is not covered")
@@ -150,39 +152,7 @@ fn transformer(object: View<'_>, context: &mut Context<'_>, x: Register) -> Resu
     context.plan.push(function, &[x])
 }
 
-/// `TransformedTargetRegressor`: what the regressor says, turned back by the transformer of the target.
-fn target(object: View<'_>, context: &mut Context<'_>, x: Register) -> Result<Register, Refusal> {
-    let transformer = object.attribute("transformer_")?;
-    let predicted = lower_estimator(Ask::Predict, object.attribute("regressor_")?, context, x)?;
-    let width = context.plan.form(predicted).width;
-    let turned = match transformer.class() {
-        Some("FunctionTransformer") => {
-            no_arguments(transformer, "inv_kw_args")?;
-            match function(transformer, "inverse_func")? {
-                Some(function) => {
-                    let predicted = match context.plan.form(predicted).kind {
-                        Kind::F32 => predicted,
-                        _ => widened(context, predicted)?,
-                    };
-                    context.plan.push(function, &[predicted])?
-                }
-                None => predicted,
-            }
-        }
-        _ => {
-            let predicted = widened(context, predicted)?;
-            let operations = inverse(transformer, width)?;
-            context.plan.push(ByColumn(operations), &[predicted])?
-        }
-    };
-    // A target of one column that was given as a matrix stays one.
-    if context.is_matrix(predicted) || count(object, "_training_dim")? > 1 {
-        context.mark_matrix(turned);
-    }
-    Ok(turned)
-}
-
-/// Lowers one of them.
+/// Lowers it.
 pub(super) fn lower(
     ask: Ask,
     object: View<'_>,
@@ -191,7 +161,6 @@ pub(super) fn lower(
 ) -> Result<Register, Refusal> {
     match (ask, object.class()) {
         (Ask::Transform, Some("FunctionTransformer")) => transformer(object, context, x),
-        (Ask::Predict, Some("TransformedTargetRegressor")) => target(object, context, x),
         _ => no_method(ask, object),
     }
 }

@@ -45,6 +45,7 @@ mod rows;
 mod scale;
 mod search;
 mod select;
+mod select_from_model;
 mod stacking;
 mod svm;
 mod target;

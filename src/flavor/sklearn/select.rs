@@ -139,25 +139,26 @@ pub(super) fn lower(
     };
     let x = floats(context, object, x, finite)?;
     let mask = mask(object, context.plan.form(x).width)?;
-    if mask.len() != context.plan.form(x).width {
-        refuse!(
-            "{} choices for {} columns",
-            mask.len(),
-            context.plan.form(x).width
-        );
-    }
-    let kept = |(index, kept): (usize, &bool)| kept.then_some(index);
-    let selected = context
-        .plan
-        .push(Select(mask.iter().enumerate().filter_map(kept).collect()), &[x])?;
+    let selected = keep(context, &mask, x)?;
     match ask {
         Ask::Transform => Ok(selected),
         _ => lower_estimator(ask, object.attribute("estimator_")?, context, selected),
     }
 }
 
+/// The columns of `x` that a mask keeps.
+pub(super) fn keep(context: &mut Context<'_>, mask: &[bool], x: Register) -> Result<Register, Refusal> {
+    let width = context.plan.form(x).width;
+    if mask.len() != width {
+        refuse!("{} choices for {width} columns", mask.len());
+    }
+    let kept = |(index, kept): (usize, &bool)| kept.then_some(index);
+    let columns = mask.iter().enumerate().filter_map(kept).collect();
+    context.plan.push(Select(columns), &[x])
+}
+
 /// What the estimator lets through by which features were selected.
-fn as_estimator(object: View<'_>) -> Finite {
+pub(super) fn as_estimator(object: View<'_>) -> Finite {
     let class = object.get("estimator").and_then(View::class).unwrap_or_default();
     let takes_nan = class.starts_with("HistGradientBoosting")
         || class.starts_with("XGB")

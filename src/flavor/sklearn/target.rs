@@ -1,25 +1,17 @@
 //! `TransformedTargetRegressor`: a regressor whose answers are transformed back.
 
-use crate::flavor::PredictError;
-use crate::flavor::formats::object::{Object, View};
-use crate::flavor::plan::value::{Form, Kind, Value};
-use crate::flavor::plan::{Inputs, Register, Step};
-use crate::flavor::refusal::{Refusal, refuse};
+use crate::flavor::formats::object::View;
+use crate::flavor::plan::Register;
+use crate::flavor::refusal::Refusal;
 
-use super::elementwise::{Each, Widen};
+use super::elementwise::Widen;
 use super::estimator::{self, Ask, Context, no_method};
+use super::function;
 use super::numbers;
 use super::rows::{self, Finite};
+use super::scale::{ByColumn, inverse};
 
 pub(super) const CLASSES: &[&str] = &["TransformedTargetRegressor"];
-
-/// `(x - subtract) / divide * multiply + add`, column by column; parts that are missing are left out.
-struct Back {
-    subtract: Option<Vec<f64>>,
-    divide: Option<Vec<f64>>,
-    multiply: Option<Vec<f64>>,
-    add: Option<Vec<f64>>,
-}
 
 pub(super) fn lower(
     ask: Ask,
@@ -49,113 +41,18 @@ fn back(
     x: Register,
     width: usize,
 ) -> Result<Register, Refusal> {
-    let part = |name: &str, switch: &str| -> Result<Option<Vec<f64>>, Refusal> {
-        if !switch.is_empty() && !numbers::switch(transformer, switch, true)? {
-            return Ok(None);
-        }
-        numbers::vector(transformer, name, width).map(Some)
-    };
-    let none = || Back {
-        subtract: None,
-        divide: None,
-        multiply: None,
-        add: None,
-    };
-    let step = match transformer.class() {
-        Some("StandardScaler") => Back {
-            multiply: part("scale_", "with_std")?,
-            add: part("mean_", "with_mean")?,
-            ..none()
-        },
-        Some("RobustScaler") => Back {
-            multiply: part("scale_", "with_scaling")?,
-            add: part("center_", "with_centering")?,
-            ..none()
-        },
-        Some("MaxAbsScaler") => Back {
-            multiply: part("scale_", "")?,
-            ..none()
-        },
-        Some("MinMaxScaler") => Back {
-            subtract: part("min_", "")?,
-            divide: part("scale_", "")?,
-            ..none()
-        },
-        Some("FunctionTransformer") => return function(transformer, context, x),
-        _ => refuse!("transforming back is not covered; export the model to ONNX"),
-    };
+    if transformer.class() == Some("FunctionTransformer") {
+        let x = match numbers::switch(transformer, "validate", false)? {
+            true => rows::doubles(context, transformer, x, Finite::All)?,
+            false => x,
+        };
+        function::no_arguments(transformer, "inv_kw_args")?;
+        return match function::function(transformer, "inverse_func")? {
+            Some(function) => context.plan.push(function, &[x]),
+            None => Ok(x),
+        };
+    }
+    let operations = inverse(transformer, width)?;
     let x = rows::doubles(context, transformer, x, Finite::NanAllowed)?;
-    context.plan.push(step, &[x])
-}
-
-/// The inverse function of a `FunctionTransformer`.
-fn function(transformer: View<'_>, context: &mut Context<'_>, x: Register) -> Result<Register, Refusal> {
-    let x = if numbers::switch(transformer, "validate", false)? {
-        rows::doubles(context, transformer, x, Finite::All)?
-    } else {
-        x
-    };
-    let kwargs = transformer.get("inv_kw_args").filter(|kwargs| !kwargs.is_none());
-    if kwargs.is_some_and(|kwargs| kwargs.entries().is_none_or(|entries| !entries.is_empty())) {
-        refuse!("an inverse function with arguments");
-    }
-    let function = transformer.attribute("inverse_func")?;
-    if function.is_none() {
-        return Ok(x);
-    }
-    let Object::Global(global) = function.object() else {
-        refuse!("an inverse function that is part of the file; export the model to ONNX");
-    };
-    if global.module.split('.').next() != Some("numpy") {
-        refuse!(
-            "the inverse function `{}.{}` is not covered",
-            global.module,
-            global.name
-        );
-    }
-    let step = match &*global.name {
-        "exp" => Each::Exp,
-        "expm1" => Each::ExpM1,
-        "log" => Each::Log,
-        "log1p" => Each::Log1p,
-        "sqrt" => Each::Sqrt,
-        "square" => Each::Square,
-        other => refuse!("the inverse function `{other}` is not covered; export the model to ONNX"),
-    };
-    context.plan.push(step, &[x])
-}
-
-impl Step for Back {
-    fn describe(&self) -> String {
-        "transform back".into()
-    }
-
-    fn form(&self, inputs: &[Form]) -> Result<Form, String> {
-        let parts = [&self.subtract, &self.divide, &self.multiply, &self.add];
-        match inputs {
-            [form]
-                if form.kind == Kind::F64
-                    && parts.into_iter().flatten().all(|part| part.len() == form.width) =>
-            {
-                Ok(*form)
-            }
-            _ => Err(format!("as many columns as were fitted expected, got {inputs:?}")),
-        }
-    }
-
-    fn run<'a>(&'a self, inputs: &mut Inputs<'_, 'a>) -> Result<Value<'a>, PredictError> {
-        let mut numbers = inputs.take(0)?.into_f64()?;
-        for row in numbers.each_row_mut() {
-            let each = |row: &mut [f64], part: &Option<Vec<f64>>, change: fn(&mut f64, f64)| {
-                for (number, by) in row.iter_mut().zip(part.iter().flatten()) {
-                    change(number, *by);
-                }
-            };
-            each(row, &self.subtract, |number, by| *number -= by);
-            each(row, &self.divide, |number, by| *number /= by);
-            each(row, &self.multiply, |number, by| *number *= by);
-            each(row, &self.add, |number, by| *number += by);
-        }
-        Ok(Value::F64(numbers))
-    }
+    context.plan.push(ByColumn(operations), &[x])
 }
