@@ -247,6 +247,9 @@ impl Step for Calibrate {
         };
         for (row, scores) in shares.each_row_mut().zip(scores.each_row()) {
             for ((curve, class), score) in self.curves.iter().zip(scores) {
+                if matches!(curve, Curve::Isotonic { .. }) && !score.is_finite() {
+                    return Err(PredictError::Input("Input contains NaN or infinity.".into()));
+                }
                 if let Some(share) = row.get_mut(*class) {
                     *share = curve.at(*score);
                 }

@@ -166,6 +166,9 @@ fn read(dir: &Path, name: &str) -> Result<Vec<u8>, LoadError> {
 }
 
 #[cfg(test)]
+mod ensemble_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
