@@ -47,6 +47,7 @@ fn native(criterion: &mut Criterion) {
     let config = Config {
         engine: EngineChoice::Ort,
         onnxruntime: vec![library.unwrap_or_else(|| root.join(".onnxruntime/libonnxruntime.so"))],
+        ..Default::default()
     };
     let mut cases: Vec<PathBuf> = std::fs::read_dir(&models)
         .expect("a folder")

@@ -53,6 +53,7 @@ fn predict(criterion: &mut Criterion) {
         let config = Config {
             engine: choice,
             onnxruntime: vec![library.clone()],
+            ..Default::default()
         };
         for (model, extents) in MODELS {
             let dir = root.join("models").join(model);

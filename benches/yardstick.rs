@@ -72,6 +72,7 @@ fn in_process(dir: &Path, body: &str, seconds: &str) {
     let config = Config {
         engine: EngineChoice::Ort,
         onnxruntime: vec![onnxruntime()],
+        ..Default::default()
     };
     let text = std::fs::read_to_string(dir.join("MLmodel")).expect("MLmodel");
     let mlmodel = MlModel::parse(&text).expect("MLmodel");

@@ -387,6 +387,7 @@ impl Check<'_> {
         flavor::Config {
             engine,
             onnxruntime: onnxruntime_places(args.onnxruntime.clone()),
+            pandas_categories: args.pandas_categories,
         }
     }
 

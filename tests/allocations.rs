@@ -63,6 +63,7 @@ async fn endpoint(model: &str) -> Endpoint {
         flavor: flavor::Config {
             engine: flavor::EngineChoice::Ort,
             onnxruntime: vec![library.unwrap_or_else(|| path(".onnxruntime/libonnxruntime.so"))],
+            ..Default::default()
         },
         predictors: NonZeroUsize::MIN,
         batching: Default::default(),

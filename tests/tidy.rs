@@ -64,10 +64,10 @@ fn kinds(sources: &[Source]) -> BTreeSet<(String, String)> {
 
 /// What all kinds of a folder stand on.
 const GROUND: &[(&str, &str)] = &[
+    ("flavor", "estimator"),
     ("flavor", "file"),
     ("flavor", "forest"),
     ("flavor", "formats"),
-    ("flavor", "method"),
     ("flavor", "plan"),
     ("flavor", "refusal"),
 ];

@@ -91,6 +91,10 @@ pub struct EngineArgs {
     /// The ONNX Runtime library; unset, it is looked for beside the program, in ./.onnxruntime, then in the system
     #[arg(long, env = "ORT_DYLIB_PATH", value_name = "FILE")]
     pub onnxruntime: Option<PathBuf>,
+    /// Serve LightGBM models that were trained on pandas categories, looking values up; without, their requests are
+    /// refused as MLflow's own server refuses them
+    #[arg(long, env = "MODELSD_PANDAS_CATEGORIES")]
+    pub pandas_categories: bool,
 }
 
 /// Flags of the log.

@@ -265,6 +265,7 @@ impl Check<'_> {
                 let engine = EngineArgs {
                     engine: "auto".into(),
                     onnxruntime: None,
+                    pandas_categories: false,
                 };
                 let offline =
                     OfflineConfig::new(Some(model), args.registry.as_deref(), &engine, &args.log, env);

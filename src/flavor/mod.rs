@@ -28,6 +28,8 @@ pub struct Config {
     pub engine: EngineChoice,
     /// Where `libonnxruntime` may be, best first.
     pub onnxruntime: Vec<PathBuf>,
+    /// Whether values of columns that were pandas categories are looked up, which MLflow's own server does not.
+    pub pandas_categories: bool,
 }
 
 /// `--engine`.
@@ -194,7 +196,9 @@ pub fn loaders(config: &Config) -> Vec<Box<dyn Loader>> {
         Box::new(onnx::OnnxLoader::new(config)),
         Box::new(sklearn::SklearnLoader),
         Box::new(xgboost::XgboostLoader),
-        Box::new(lightgbm::LightgbmLoader::default()),
+        Box::new(lightgbm::LightgbmLoader {
+            pandas_categories: config.pandas_categories,
+        }),
     ]
 }
 

@@ -10,6 +10,9 @@ const BEYOND_TRACT: &[(&str, &str)] = &[
     ("breast_cancer/1", "TreeEnsembleClassifier"),
 ];
 
+/// The bundled model that is no classical one.
+const NETWORK: &str = "digits/1";
+
 /// `name/version` of every bundled model.
 fn models() -> Vec<String> {
     let mut models = Vec::new();
@@ -31,7 +34,12 @@ fn check(engine: &str, tolerance: f64) {
     let mut problems = Vec::new();
     let mut judged = 0;
     for model in models() {
-        if engine == "tract" && BEYOND_TRACT.iter().any(|(beyond, _)| *beyond == model) {
+        let beyond = match engine {
+            "tract" => BEYOND_TRACT.iter().any(|(beyond, _)| *beyond == model),
+            "native" => model == NETWORK,
+            _ => false,
+        };
+        if beyond {
             continue;
         }
         let server = Server::start(&format!("models:/{model}"), &["--engine", engine]);
@@ -71,6 +79,11 @@ fn tract_answers_as_mlflow_does_within_its_rounding() {
 }
 
 #[test]
+fn plans_answer_as_mlflow_does() {
+    check("native", 1e-6);
+}
+
+#[test]
 fn what_tract_cannot_run_is_refused_by_name_with_the_way_out() {
     for (model, operator) in BEYOND_TRACT {
         let output = crate::support::modelsd()
@@ -94,24 +107,34 @@ fn what_tract_cannot_run_is_refused_by_name_with_the_way_out() {
 }
 
 #[test]
-fn without_onnx_runtime_tract_serves_with_one_warning() {
-    let mut command = crate::support::modelsd();
+fn without_onnx_runtime_every_bundled_model_is_served_with_one_warning() {
     // A copy beside no library, in a folder without one: the places that are looked at before the system.
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("modelsd");
-    std::fs::copy(command.get_program(), &program).unwrap();
-    command = std::process::Command::new(&program);
-    command.current_dir(folder.path()).env_remove("ORT_DYLIB_PATH");
-    let registry = repository("models");
-    let output = command
-        .args(["inspect", "models:/iris/1", "--json", "--registry"])
-        .arg(&registry)
-        .output()
-        .unwrap();
-    let log = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{log}");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("tract"), "{log}");
-    assert_eq!(log.matches("fetch-onnxruntime").count(), 1, "{log}");
+    std::fs::copy(crate::support::modelsd().get_program(), &program).unwrap();
+    for model in models() {
+        let mut command = std::process::Command::new(&program);
+        command.current_dir(folder.path()).env_remove("ORT_DYLIB_PATH");
+        let output = command
+            .args(["inspect", &format!("models:/{model}"), "--json", "--registry"])
+            .arg(repository("models"))
+            .output()
+            .unwrap();
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{log}");
+        let page: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let engine = page["engine"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{model}: {page}"));
+        let wanted = if model == NETWORK { "tract" } else { "native" };
+        assert!(engine.starts_with(wanted), "{model}: {engine}");
+        assert_eq!(
+            page["steps"].as_array().unwrap().is_empty(),
+            model == NETWORK,
+            "{model}"
+        );
+        assert_eq!(log.matches("fetch-onnxruntime").count(), 1, "{log}");
+    }
 }
 
 #[test]

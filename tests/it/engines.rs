@@ -36,6 +36,7 @@ fn config(engine: EngineChoice) -> Config {
     Config {
         engine,
         onnxruntime: vec![onnxruntime()],
+        ..Default::default()
     }
 }
 

@@ -90,14 +90,18 @@ fn models_of_older_xgboost_answer_as_they_did() {
 
 /// Columns of pandas categories, which MLflow's own server cannot serve.
 #[test]
-fn pandas_categories_are_served() {
+fn pandas_categories_are_served_when_asked_for() {
+    let config = Config {
+        pandas_categories: true,
+        ..Config::default()
+    };
     let mut asked = 0;
     for entry in entries("index.json") {
         let file = entry.dir.join("cases_ext.jsonl");
         if !file.is_file() {
             continue;
         }
-        let mut model = Model::open(&entry.dir, &Config::default()).unwrap();
+        let mut model = Model::open(&entry.dir, &config).unwrap();
         for case in cases(&file) {
             asked += 1;
             assert_eq!(

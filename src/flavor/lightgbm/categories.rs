@@ -99,7 +99,9 @@ impl Categories {
             Categories::None => return Ok(None),
             Categories::Refused => {
                 return Err(PredictError::Input(
-                    "train and valid dataset categorical_feature do not match.".into(),
+                    "train and valid dataset categorical_feature do not match. The model was trained on pandas categories, which \
+                     requests do not carry; modelsd looks them up with --pandas-categories."
+                        .into(),
                 ));
             }
             Categories::Coded(coded) => coded,

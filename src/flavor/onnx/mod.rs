@@ -132,8 +132,16 @@ fn without_ort(
         Ok(loaded) => return Ok(loaded),
         Err(refusal) => refusal,
     };
-    tracing::debug!(%refusal, "the graph is not computed natively");
-    with_tract(file, session, predictors)
+    let natively = format!("not computed natively: {refusal}");
+    match with_tract(file, session, predictors) {
+        Ok(mut loaded) => {
+            loaded.report.notes.push(natively);
+            Ok(loaded)
+        }
+        Err(LoadError::Refused(why)) => Err(LoadError::Refused(format!("{why} ({natively})"))),
+        Err(LoadError::NoEngine(why)) => Err(LoadError::NoEngine(format!("{why} ({natively})"))),
+        Err(other) => Err(other),
+    }
 }
 
 #[cfg(feature = "tract")]

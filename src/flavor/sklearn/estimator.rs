@@ -10,10 +10,10 @@ use crate::flavor::refusal::{Refusal, refuse};
 
 use super::request::{Declared, Picked};
 use super::{
-    ada_boost, bagging, calibrated, cluster, column_transformer, decomposition, discriminant, distribution,
-    dummy, encoders, function, gradient_boosting, hist_gradient_boosting, impute, isolation_forest, linear,
-    multi, naive_bayes, neighbors, neural, pipeline, polynomial, scale, search, select, stacking, svm,
-    target, target_encoder, trees, voting,
+    ada_boost, bagging, boosters, calibrated, cluster, column_transformer, decomposition, discriminant,
+    distribution, dummy, encoders, function, gradient_boosting, hist_gradient_boosting, impute,
+    isolation_forest, linear, multi, naive_bayes, neighbors, neural, pipeline, polynomial, scale, search,
+    select, stacking, svm, target, target_encoder, trees, voting,
 };
 
 /// Which method of an estimator is lowered.
@@ -100,6 +100,7 @@ pub(super) struct Context<'p> {
     /// What is picked of the request in the registers that hold it, but for the first, which holds all of it.
     pub(super) picked: HashMap<Register, Arc<Picked>>,
     matrices: HashSet<Register>,
+    sparse: HashSet<Register>,
     depth: usize,
     estimators: usize,
 }
@@ -112,6 +113,7 @@ impl<'p> Context<'p> {
             declared,
             picked: HashMap::new(),
             matrices: HashSet::new(),
+            sparse: HashSet::new(),
             depth: 0,
             estimators: 0,
         }
@@ -120,6 +122,16 @@ impl<'p> Context<'p> {
     /// Notes that the result in a register has two axes, though it may be one column wide.
     pub(super) fn mark_matrix(&mut self, register: Register) {
         self.matrices.insert(register);
+    }
+
+    /// Notes that scikit-learn has the result in a register as a sparse matrix.
+    pub(super) fn mark_sparse(&mut self, register: Register) {
+        self.sparse.insert(register);
+    }
+
+    /// Whether scikit-learn has the result in a register as a sparse matrix; here all are dense.
+    pub(super) fn is_sparse(&self, register: Register) -> bool {
+        self.sparse.contains(&register)
     }
 
     /// Whether the result in a register has two axes, however wide it is.
@@ -143,10 +155,15 @@ pub(super) fn lower(
     };
     let (module, class) = (&*instance.class.module, &*instance.class.name);
     let package = module.split('.').next().unwrap_or_default();
-    let known = FAMILIES
-        .iter()
-        .find(|(classes, _)| package == "sklearn" && classes.contains(&class));
-    let Some((_, family)) = known else {
+    let family = match package {
+        "sklearn" => FAMILIES
+            .iter()
+            .find(|(classes, _)| classes.contains(&class))
+            .map(|(_, family)| *family),
+        "lightgbm" | "xgboost" => Some(boosters::lower as Lower),
+        _ => None,
+    };
+    let Some(family) = family else {
         refuse!("`{module}.{class}` is not covered; export the model to ONNX");
     };
     if context.depth >= MAX_DEPTH {
@@ -159,6 +176,11 @@ pub(super) fn lower(
     context.depth += 1;
     let lowered = family(ask, object, context, x);
     context.depth -= 1;
+    if let (Ask::Transform, Ok(result)) = (ask, &lowered)
+        && boosters::gives_sparse(object, context.is_sparse(x))
+    {
+        context.mark_sparse(*result);
+    }
     lowered.map_err(|refusal| refusal.within(class))
 }
 
@@ -195,4 +217,10 @@ pub(super) fn check_version(object: View<'_>) -> Result<Vec<String>, Refusal> {
         )]),
         _ => Ok(Vec::new()),
     }
+}
+
+/// Every class of every family.
+#[cfg(test)]
+pub(super) fn classes_of_families() -> impl Iterator<Item = &'static str> {
+    FAMILIES.iter().flat_map(|(classes, _)| classes.iter().copied())
 }

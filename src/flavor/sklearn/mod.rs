@@ -6,6 +6,7 @@
 
 mod ada_boost;
 mod bagging;
+mod boosters;
 mod calibrated;
 mod categories;
 mod cluster;
@@ -17,6 +18,8 @@ mod distribution;
 mod dummy;
 mod elementwise;
 mod encoders;
+#[cfg(test)]
+mod ensemble_tests;
 mod estimator;
 mod function;
 mod gradient_boosting;
@@ -48,6 +51,10 @@ mod stacking;
 mod svm;
 mod target;
 mod target_encoder;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod trees;
 mod voting;
 
@@ -163,29 +170,4 @@ fn read(dir: &Path, name: &str) -> Result<Vec<u8>, LoadError> {
         )));
     }
     std::fs::read(&real).map_err(failed)
-}
-
-#[cfg(test)]
-mod ensemble_tests;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_that_leads_out_of_the_directory_is_refused() {
-        for name in ["../model.pkl", "/etc/passwd", ""] {
-            assert!(
-                matches!(read(Path::new("."), name), Err(LoadError::Refused(_))),
-                "{name}"
-            );
-        }
-    }
-
-    #[test]
-    fn score_is_refused_by_name() {
-        let text = "flavors:\n  python_function:\n    predict_fn: score\n";
-        let refusal = ask(&MlModel::parse(text).unwrap()).unwrap_err();
-        assert!(refusal.to_string().contains("`predict_fn: score`"), "{refusal}");
-    }
 }

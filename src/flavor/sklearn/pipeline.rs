@@ -76,6 +76,7 @@ fn union(ask: Ask, object: View<'_>, context: &mut Context<'_>, x: Register) -> 
         .get("transformer_weights")
         .filter(|weights| !weights.is_none());
     let mut parts = Vec::new();
+    let mut sparse = false;
     for (name, estimator) in named(object, "transformer_list")? {
         if estimator.text() == Some("drop") {
             continue;
@@ -87,19 +88,24 @@ fn union(ask: Ask, object: View<'_>, context: &mut Context<'_>, x: Register) -> 
         };
         let part = part.and_then(|part| rows::plain(context, part));
         let part = part.map_err(|refusal| refusal.within(format!("`{name}`")))?;
+        sparse |= context.is_sparse(part);
         parts.push(weighted(
             context,
             part,
             weights.and_then(|weights| weights.entry(name)),
         )?);
     }
-    if let [only] = *parts {
-        return Ok(only);
-    }
     if parts.is_empty() {
         refuse!("every transformer is dropped");
     }
-    context.plan.push(Join, &parts)
+    let joined = match *parts {
+        [only] => only,
+        _ => context.plan.push(Join, &parts)?,
+    };
+    if sparse {
+        context.mark_sparse(joined);
+    }
+    Ok(joined)
 }
 
 /// A part times its weight in `transformer_weights`, if it has one.

@@ -27,6 +27,8 @@ pub(super) struct Columns {
     pub(super) route: Route,
     /// A value that stands for a missing one, besides NaN.
     pub(super) missing: Option<f32>,
+    /// Whether the rows are dense where XGBoost has a sparse matrix, of which it takes zeros for missing.
+    pub(super) sparse: bool,
     /// Whether the rows go to trees, and not to weights.
     pub(super) trees: bool,
 }
@@ -47,7 +49,10 @@ impl Step for Columns {
 
     fn form(&self, inputs: &[Form]) -> Result<Form, String> {
         match inputs {
-            [form] if form.kind == Kind::Input => Ok(Form::f32(self.features)),
+            [form] if form.kind == Kind::Input && !self.sparse => Ok(Form::f32(self.features)),
+            [form] if self.sparse && form.kind != Kind::F64 => {
+                Err(format!("a sparse matrix of doubles expected, got {inputs:?}"))
+            }
             [form] if matches!(form.kind, Kind::F32 | Kind::F64 | Kind::I64) && self.fits(form.width) => {
                 Ok(Form::f32(self.features))
             }
@@ -62,6 +67,7 @@ impl Step for Columns {
                 singles(&input)?
             }
             Value::F32(rows) => rows,
+            Value::F64(rows) if self.sparse => cast(&rows, |x| if x == 0.0 { f32::NAN } else { x as f32 }),
             Value::F64(rows) => cast(&rows, |x| x as f32),
             other => cast(other.i64()?, |x| x as f32),
         };

@@ -69,6 +69,8 @@ pub(super) struct Lowering<'b> {
     pub(super) estimator: Estimator,
     /// What it is asked for.
     pub(super) method: Method,
+    /// Whether XGBoost has the rows as a sparse matrix.
+    pub(super) sparse: bool,
     /// A value that stands for a missing one, besides NaN.
     pub(super) missing: Option<f32>,
     /// Labels of the classes, where they are not their numbers.
@@ -94,6 +96,7 @@ impl Lowering<'_> {
             names: model.names.take(),
             route,
             missing: self.missing,
+            sparse: self.sparse,
             trees: !linear,
         };
         let rows = self.builder.push(columns, &[self.input])?;

@@ -27,7 +27,7 @@ use crate::model::signature::Signature;
 
 use self::lower::{Estimator, Lowering};
 
-pub use self::pickled::lower_pickled;
+pub use self::pickled::{Rows, lower_pickled};
 
 /// Loads models that `mlflow.xgboost` saved.
 pub struct XgboostLoader;
@@ -53,7 +53,7 @@ impl Loader for XgboostLoader {
         let estimator = Estimator::named(class)?;
         check_parameters(&source.mlmodel.signature, estimator)?;
         let bytes = file::read(source.dir, name)?;
-        let plan = plan(&bytes, estimator).map_err(|refusal| refusal.within(format_args!("`{name}`")))?;
+        let plan = plan(bytes, estimator).map_err(|refusal| refusal.within(format_args!("`{name}`")))?;
         Ok(native::loaded(self.flavor(), plan, predictors, Vec::new()))
     }
 }
@@ -92,8 +92,10 @@ fn check_parameters(signature: &Signature, estimator: Estimator) -> Result<(), R
     Ok(())
 }
 
-fn plan(bytes: &[u8], estimator: Estimator) -> Result<Plan, Refusal> {
-    let model = document::read(bytes)?;
+fn plan(bytes: Vec<u8>, estimator: Estimator) -> Result<Plan, Refusal> {
+    let model = document::read(&bytes)?;
+    // What is lowered has no use for the file, which may be as large.
+    drop(bytes);
     if let Some(said) = &model.estimator_type
         && let Some(wanted) = estimator.scikit_learn_type()
         && **said != *wanted
@@ -106,6 +108,7 @@ fn plan(bytes: &[u8], estimator: Estimator) -> Result<Plan, Refusal> {
         input: Register::INPUT,
         estimator,
         method: Method::Predict,
+        sparse: false,
         missing: None,
         labels: None,
         classes: None,

@@ -10,8 +10,16 @@ use crate::flavor::refusal::{Refusal, refuse};
 use super::document;
 use super::lower::{Estimator, Lowering};
 
-/// Pushes the steps of an `XGB…` estimator over `input`, which is the request or a matrix of numbers; gives the answer
-/// and its axes.
+/// What an estimator is given.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows {
+    /// The request, or a matrix of numbers.
+    pub register: Register,
+    /// Whether the library has the matrix, which is dense here, as a sparse one: of that, XGBoost takes zeros for missing.
+    pub sparse: bool,
+}
+
+/// Pushes the steps of an `XGB…` estimator over `input`; gives the answer and its axes.
 ///
 /// # Errors
 /// When it is none, not fitted, or needs what is not covered.
@@ -19,7 +27,7 @@ pub fn lower_pickled(
     estimator: View<'_>,
     method: Method,
     builder: &mut Builder,
-    input: Register,
+    input: Rows,
 ) -> Result<(Register, Axes), Refusal> {
     let Some(instance) = estimator.instance() else {
         refuse!("{} where an estimator of XGBoost is expected", estimator.kind());
@@ -33,7 +41,7 @@ fn lower(
     class: &str,
     method: Method,
     builder: &mut Builder,
-    input: Register,
+    input: Rows,
 ) -> Result<(Register, Axes), Refusal> {
     let class = Estimator::named(class)?;
     if class == Estimator::Booster {
@@ -47,7 +55,8 @@ fn lower(
     let model = document::read_handle(bytes).map_err(|refusal| refusal.within("Booster"))?;
     let lowering = Lowering {
         builder,
-        input,
+        input: input.register,
+        sparse: input.sparse,
         estimator: class,
         method,
         missing: missing(estimator)?,

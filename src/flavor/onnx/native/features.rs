@@ -372,7 +372,8 @@ pub(super) fn label_encoder<'m>(lowering: &mut Lowering<'m>, node: &Node<'m>) ->
     if !right || count == 0 {
         refuse!("{count} keys for {}", rows.element.onnx_name());
     }
-    // Floats are known by their bits, all NaN alike.
+    // Floats are known by their bits, all NaN alike, which older versions never find.
+    let finds_nan = lowering.ml_version >= 4;
     let bits = |x: f32| {
         if x.is_nan() {
             i64::from(f32::NAN.to_bits())
@@ -396,7 +397,13 @@ pub(super) fn label_encoder<'m>(lowering: &mut Lowering<'m>, node: &Node<'m>) ->
                     floats
                         .data
                         .iter()
-                        .map(|&x| known.get(&bits(x)).copied())
+                        .map(|&x| {
+                            if finds_nan || !x.is_nan() {
+                                known.get(&bits(x)).copied()
+                            } else {
+                                None
+                            }
+                        })
                         .collect()
                 }
                 _ => known.places(inputs)?,

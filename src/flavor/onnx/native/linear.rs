@@ -6,7 +6,7 @@ use smallvec::smallvec;
 use super::super::element::Element;
 use super::lowering::{Attributes, Constant, Data, Held, Lowering, Rows};
 use super::proto::Node;
-use super::scores::{Transform, logistic};
+use super::scores::Transform;
 use super::trees::{above, largest, two_classes};
 use crate::flavor::plan::value::{Matrix, Value};
 use crate::flavor::refusal::{Refusal, refuse};
@@ -120,15 +120,18 @@ pub(super) fn classifier<'m>(lowering: &mut Lowering<'m>, node: &Node<'m>) -> Re
         (1, 2) => {
             let label = above(lowering, &scores, 0.0, labels)?;
             let form = (Element::F32, smallvec![2]);
+            // Of one score, nothing but the logistic is a transform.
+            let logistic = transform == Transform::Logistic;
             let both = lowering.push("scores of two classes", &[&scores], form, move |inputs| {
-                two_classes(inputs.get(0)?.f32()?, |score| match transform {
-                    Transform::Logistic => [logistic(-score), logistic(score)],
-                    _ => [-score, score],
+                two_classes(inputs.get(0)?.f32()?, |score| {
+                    let second = if logistic {
+                        super::scores::logistic(score)
+                    } else {
+                        score
+                    };
+                    [1.0 - second, second]
                 })
             })?;
-            if !matches!(transform, Transform::None | Transform::Logistic) {
-                refuse!("`post_transform` of one score is {transform:?}");
-            }
             Ok(vec![Held::Rows(label), Held::Rows(both)])
         }
         (outputs, classes) if outputs == classes && outputs > 1 => {
@@ -187,7 +190,13 @@ fn product<'m>(
     if rows.element != Element::F32 || rows.tail.len() != 1 {
         refuse!("the left side is no matrix of float32");
     }
-    let (inputs, outputs, mut weights) = matrix(&*lowering.constant(node, 1)?, transposed)?;
+    let right = lowering.constant(node, 1)?;
+    // A vector on the right is a column that goes again.
+    let vector = right.shape.len() == 1 && node.operator == "MatMul";
+    let (inputs, outputs, mut weights) = match (&right.data, vector) {
+        (Data::F32(data), true) => (data.len(), 1, data.clone()),
+        _ => matrix(&right, transposed)?,
+    };
     if inputs != rows.width() {
         refuse!(
             "{inputs} rows of the right matrix for {} columns of the left",
@@ -208,4 +217,102 @@ fn product<'m>(
     Ok(vec![Held::Rows(
         Dense::new(inputs, weights, bias)?.push(lowering, &rows)?,
     )])
+}
+
+/// How two rows are compared by a support vector machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kernel {
+    Linear,
+    Poly,
+    Rbf,
+    Sigmoid,
+}
+
+/// `SVMRegressor`
+pub(super) fn svm_regressor<'m>(lowering: &mut Lowering<'m>, node: &Node<'m>) -> Result<Vec<Held>, Refusal> {
+    let known = [
+        "coefficients",
+        "kernel_params",
+        "kernel_type",
+        "n_supports",
+        "one_class",
+        "post_transform",
+        "rho",
+        "support_vectors",
+    ];
+    let attributes = Attributes::of(node, &known)?;
+    let rows = lowering.rows(node, 0)?;
+    if rows.element != Element::F32 {
+        refuse!("a support vector machine over {}", rows.element.onnx_name());
+    }
+    let width = rows.columns()?;
+    let kernel = match attributes.text("kernel_type", "LINEAR") {
+        "LINEAR" => Kernel::Linear,
+        "POLY" => Kernel::Poly,
+        "RBF" => Kernel::Rbf,
+        "SIGMOID" => Kernel::Sigmoid,
+        other => refuse!("`kernel_type` is `{other}`"),
+    };
+    let (gamma, coef0, degree) = match attributes.floats("kernel_params") {
+        [gamma, coef0, degree] => (f64::from(*gamma), f64::from(*coef0), f64::from(*degree)),
+        [] if kernel == Kernel::Linear => (0.0, 0.0, 0.0),
+        other => refuse!("{} parameters of the kernel", other.len()),
+    };
+    let coefficients = attributes.floats("coefficients").to_vec();
+    let vectors = attributes.floats("support_vectors").to_vec();
+    let [rho] = attributes.floats("rho") else {
+        refuse!("{} intercepts", attributes.floats("rho").len());
+    };
+    let rho = f64::from(*rho);
+    let count = usize::try_from(attributes.int("n_supports", 0)).unwrap_or(0);
+    let fits = count > 0
+        && width > 0
+        && coefficients.len() == count
+        && Some(vectors.len()) == count.checked_mul(width);
+    if !fits || attributes.text("post_transform", "NONE") != "NONE" {
+        refuse!("{count} support vectors, {} numbers in them", vectors.len());
+    }
+    let one_class = attributes.int("one_class", 0) != 0;
+    let what = format!("{count} support vectors, {kernel:?}");
+    let out = lowering.push(what, &[&rows], (Element::F32, smallvec![1]), move |inputs| {
+        let rows = inputs.get(0)?.f32()?;
+        let dot = |row: &[f32], vector: &[f32]| -> f64 {
+            row.iter()
+                .zip(vector)
+                .map(|(x, y)| f64::from(*x) * f64::from(*y))
+                .sum()
+        };
+        let data = rows.each_row().map(|row| {
+            let products = vectors
+                .chunks_exact(width)
+                .zip(&coefficients)
+                .map(|(vector, coefficient)| {
+                    let likeness = match kernel {
+                        Kernel::Linear => dot(row, vector),
+                        Kernel::Poly => (gamma * dot(row, vector) + coef0).powf(degree),
+                        Kernel::Sigmoid => (gamma * dot(row, vector) + coef0).tanh(),
+                        Kernel::Rbf => {
+                            let apart = row
+                                .iter()
+                                .zip(vector)
+                                .map(|(x, y)| (f64::from(*x) - f64::from(*y)).powi(2));
+                            (-gamma * apart.sum::<f64>()).exp()
+                        }
+                    };
+                    likeness * f64::from(*coefficient)
+                });
+            let sum = (products.sum::<f64>() + rho) as f32;
+            match one_class {
+                true if sum > 0.0 => 1.0,
+                true => -1.0,
+                false => sum,
+            }
+        });
+        Ok(Value::F32(Matrix {
+            rows: rows.rows,
+            width: 1,
+            data: data.collect(),
+        }))
+    })?;
+    Ok(vec![Held::Rows(out)])
 }

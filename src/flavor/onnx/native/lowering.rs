@@ -180,6 +180,8 @@ pub(super) struct Lowering<'m> {
     pub(super) held: HashMap<&'m str, Held>,
     /// Version of the operators of ONNX itself.
     pub(super) version: i64,
+    /// That of the operators of `ai.onnx.ml`.
+    pub(super) ml_version: i64,
 }
 
 impl<'m> Lowering<'m> {

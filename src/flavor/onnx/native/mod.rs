@@ -94,11 +94,11 @@ enum Output {
 }
 
 fn lower(model: &Model<'_>) -> Result<Graph, Refusal> {
-    let mut version = 1;
+    let (mut version, mut ml_version) = (1, 1);
     for &(domain, number) in &model.versions {
         match domain {
             "" | "ai.onnx" if VERSIONS.contains(&number) => version = number,
-            "ai.onnx.ml" if ML_VERSIONS.contains(&number) => {}
+            "ai.onnx.ml" if ML_VERSIONS.contains(&number) => ml_version = number,
             // Nothing of it may be used; if something is, that is refused by name.
             domain if !matches!(domain, "" | "ai.onnx" | "ai.onnx.ml") => {}
             _ => refuse!("version {number} of the operators of `{domain}` is not computed natively"),
@@ -116,6 +116,7 @@ fn lower(model: &Model<'_>) -> Result<Graph, Refusal> {
         builder,
         held,
         version,
+        ml_version,
     };
     for node in &model.nodes {
         let outputs = operator(&mut lowering, node).map_err(|refusal| refusal.within(node.operator))?;
@@ -242,6 +243,7 @@ fn operator<'m>(lowering: &mut Lowering<'m>, node: &Node<'m>) -> Result<Vec<Held
         ("ai.onnx.ml", "TreeEnsembleRegressor") => trees::regressor(lowering, node),
         ("ai.onnx.ml", "LinearClassifier") => linear::classifier(lowering, node),
         ("ai.onnx.ml", "LinearRegressor") => linear::regressor(lowering, node),
+        ("ai.onnx.ml", "SVMRegressor") => linear::svm_regressor(lowering, node),
         ("ai.onnx.ml", "Scaler") => features::scaler(lowering, node),
         ("ai.onnx.ml", "Normalizer") => features::normalizer(lowering, node),
         ("ai.onnx.ml", "Binarizer") => features::binarizer(lowering, node),
@@ -274,6 +276,10 @@ fn standard<'m>(lowering: &mut Lowering<'m>, node: &Node<'m>, operator: &str) ->
         "Sub" => math::binary(lowering, node, Binary::Sub),
         "Mul" => math::binary(lowering, node, Binary::Mul),
         "Div" => math::binary(lowering, node, Binary::Div),
+        "Pow" => math::binary(lowering, node, Binary::Pow),
+        "Sum" => math::sum(lowering, node),
+        "Clip" => math::clip(lowering, node),
+        "Where" => math::choose(lowering, node),
         "Equal" => math::binary(lowering, node, Binary::Equal),
         "Less" => math::binary(lowering, node, Binary::Less),
         "Greater" => math::binary(lowering, node, Binary::Greater),

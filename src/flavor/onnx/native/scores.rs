@@ -10,7 +10,6 @@ pub(super) enum Transform {
     Softmax,
     Logistic,
     SoftmaxZero,
-    Probit,
 }
 
 impl Transform {
@@ -20,7 +19,6 @@ impl Transform {
             "SOFTMAX" => Transform::Softmax,
             "LOGISTIC" => Transform::Logistic,
             "SOFTMAX_ZERO" => Transform::SoftmaxZero,
-            "PROBIT" => Transform::Probit,
             other => refuse!("`post_transform` is `{other}`"),
         })
     }
@@ -32,7 +30,6 @@ impl Transform {
             Transform::Softmax => softmax(scores),
             Transform::SoftmaxZero => softmax_zero(scores),
             Transform::Logistic => scores.iter_mut().for_each(|score| *score = logistic(*score)),
-            Transform::Probit => scores.iter_mut().for_each(|score| *score = probit(*score)),
         }
     }
 }
@@ -74,16 +71,4 @@ fn softmax_zero(scores: &mut [f32]) {
         }
     }
     scores.iter_mut().for_each(|score| *score /= sum);
-}
-
-fn probit(x: f32) -> f32 {
-    let x = 2.0 * x - 1.0;
-    let sign = if x < 0.0 { -1.0 } else { 1.0 };
-    let log = ((1.0 - x) * (1.0 + x)).ln();
-    // This is the pi of ONNX Runtime.
-    #[allow(clippy::approx_constant)]
-    let v = 2.0 / (3.14159 * 0.147) + 0.5 * log;
-    let v2 = 1.0 / 0.147 * log;
-    let v3 = -v + (v * v - v2).sqrt();
-    1.414_213_6 * (sign * v3.sqrt())
 }

@@ -63,9 +63,12 @@ pub(super) fn regressor<'m>(lowering: &mut Lowering<'m>, node: &Node<'m>) -> Res
         refuse!("{} base values for {targets} targets", base.len());
     }
     let transform = Transform::of(attributes.text("post_transform", "NONE"))?;
-    // One score has no softmax, and probit, which ONNX Runtime does not apply here to one score alone.
-    if targets == 1 && matches!(transform, Transform::Softmax | Transform::SoftmaxZero) {
-        refuse!("`post_transform` of one score is softmax");
+    // Of one score alone, ONNX Runtime computes no transform.
+    let transform = if targets == 1 { Transform::None } else { transform };
+    // An output that no leaf has added to stays zero in ONNX Runtime, whatever its base value.
+    let sure = leaves.every.iter().all(|every| *every == Some(true));
+    if !sure && !(base.is_empty() && matches!(transform, Transform::None | Transform::Logistic)) {
+        refuse!("some leaves are of a target that others of the same ensemble leave out");
     }
     let count = trees.len() as f32;
     let sums = match attributes.text("aggregate_function", "SUM") {
@@ -118,7 +121,8 @@ pub(super) fn classifier<'m>(lowering: &mut Lowering<'m>, node: &Node<'m>) -> Re
     }
     let outputs = if binary { 1 } else { classes };
     let (trees, leaves) = ensemble(&attributes, "class", outputs, binary)?;
-    if leaves.every.contains(&None) {
+    // A class that no leaf has added to is no candidate for the label.
+    if leaves.every.iter().any(|every| *every != Some(true)) {
         refuse!("some leaves are of a class that others of the same ensemble leave out");
     }
     let base = attributes.floats("base_values").to_vec();
@@ -135,14 +139,19 @@ pub(super) fn classifier<'m>(lowering: &mut Lowering<'m>, node: &Node<'m>) -> Re
             if binary { 1 } else { classes }
         );
     }
-    if binary && matches!(transform, Transform::Probit) {
-        refuse!("`post_transform` of one score is probit");
-    }
     let sums = sums(lowering, node, trees, leaves)?;
     let form = (Element::F32, smallvec![outputs]);
     let scores = lowering.push("base values", &[&sums], form, move |inputs| {
         let mut scores = inputs.take(0)?.into_f32()?;
-        if !base.is_empty() {
+        if let (false, 2, [_, second]) = (binary, outputs, base.as_slice()) {
+            // ONNX Runtime takes the first score, in this case alone, for that of the second class.
+            for row in scores.each_row_mut() {
+                if let [one, two] = row {
+                    *two = *second + *one;
+                    *one = -*two;
+                }
+            }
+        } else if !base.is_empty() {
             for row in scores.each_row_mut() {
                 row.iter_mut().zip(&base).for_each(|(score, base)| *score += base);
             }
@@ -163,7 +172,7 @@ pub(super) fn classifier<'m>(lowering: &mut Lowering<'m>, node: &Node<'m>) -> Re
         return Ok(vec![Held::Rows(label), Held::Rows(both)]);
     }
     let label = if classes == 2 {
-        // ONNX Runtime looks at the second score alone, and these labels are always 1 and 0 for integers.
+        // ONNX Runtime looks at the second score alone.
         let second = lowering.push(
             "score of the second class",
             &[&scores],
@@ -178,7 +187,7 @@ pub(super) fn classifier<'m>(lowering: &mut Lowering<'m>, node: &Node<'m>) -> Re
                 }))
             },
         )?;
-        above(lowering, &second, 0.0, labels)?
+        above(lowering, &second, 0.0, two_labels(labels))?
     } else {
         largest(lowering, &scores, labels)?
     };
@@ -188,6 +197,14 @@ pub(super) fn classifier<'m>(lowering: &mut Lowering<'m>, node: &Node<'m>) -> Re
         Ok(Value::F32(scores))
     })?;
     Ok(vec![Held::Rows(label), Held::Rows(scores)])
+}
+
+/// The labels of two classes of which every leaf knows both: integers are not those of the file.
+fn two_labels(labels: Labels) -> Labels {
+    match labels {
+        Labels::Int(_) => Labels::Int(vec![0, 1]),
+        other => other,
+    }
 }
 
 /// Two scores out of one.
