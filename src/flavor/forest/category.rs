@@ -10,7 +10,7 @@ pub const MAX_CATEGORY: u32 = 1 << 24;
 pub struct CategorySet {
     /// Categories that a row of which goes left ([`CategoryRule::Xgboost`]: right).
     pub members: Vec<u32>,
-    /// Categories that are known at all; only [`CategoryRule::Hist`] asks.
+    /// Categories that are known at all; only [`CategoryRule::Hist`] and its like ask.
     pub known: Vec<u32>,
 }
 
@@ -48,6 +48,8 @@ pub enum CategoryRule {
     /// Negative: where missing values go. Else cut to eight bits, 0 for what does not fit 32: left if it is in the set,
     /// right if it is known, else where missing values go.
     Hist,
+    /// Like [`CategoryRule::Hist`], but negative values are cut as well.
+    HistSigned,
 }
 
 impl CategoryRule {
@@ -63,12 +65,11 @@ impl CategoryRule {
                 // -0.5 is cut to 0, which is not negative.
                 (0.0..2_147_483_648.0).contains(&whole) && contains(&set.members, whole as u32)
             }
-            CategoryRule::Hist => {
-                if value < 0.0 {
-                    return missing_left;
-                }
-                let fits = value < 2_147_483_648.0;
-                let category = if fits { value as u32 & 255 } else { 0 };
+            CategoryRule::Hist if value < 0.0 => missing_left,
+            CategoryRule::Hist | CategoryRule::HistSigned => {
+                // What does not fit 32 bits becomes the lowest of them, as the processor has it.
+                let fits = -2_147_483_649.0 < value && value < 2_147_483_648.0;
+                let category = if fits { value as i32 as u32 & 255 } else { 0 };
                 contains(&set.members, category) || (missing_left && !contains(&set.known, category))
             }
         }

@@ -244,10 +244,15 @@ impl Vote {
             }
             Vote::Logs => {
                 let classes = probabilities.len() as f64;
-                let logs: Vec<f64> = probabilities
-                    .iter()
-                    .map(|share| share.max(f64::EPSILON).ln())
-                    .collect();
+                // What is NaN stays so.
+                let kept = |share: &f64| {
+                    if *share < f64::EPSILON {
+                        f64::EPSILON
+                    } else {
+                        *share
+                    }
+                };
+                let logs: Vec<f64> = probabilities.iter().map(|share| kept(share).ln()).collect();
                 let mean = 1.0 / classes * pairwise(&logs);
                 for (sum, log) in sums.iter_mut().zip(&logs) {
                     *sum += (classes - 1.0) * (log - mean);

@@ -253,6 +253,8 @@ impl Step for Calibrate {
                         true => "Input contains NaN.".into(),
                         false => "Input contains infinity or a value too large for dtype('float64').".into(),
                     }));
+                if matches!(curve, Curve::Isotonic { .. }) && !score.is_finite() {
+                    return Err(PredictError::Input("Input contains NaN or infinity.".into()));
                 }
                 if let Some(share) = row.get_mut(*class) {
                     *share = curve.at(*score);

@@ -207,6 +207,10 @@ pub(super) fn takes_missing(tree: View<'_>) -> Result<bool, Refusal> {
     };
     let split = match (version < (1, 6), extra) {
         (true, _) => splitter == "best",
+        // The tag of this one was not set by a slip of the pen.
+        (false, true) if version == (1, 6) && tree.class() == Some("ExtraTreeRegressor") => {
+            matches!(splitter, "best" | "random")
+        }
         (false, true) => splitter == "random",
         (false, false) => matches!(splitter, "best" | "random"),
     };

@@ -124,7 +124,11 @@ fn raw(object: View<'_>, context: &mut Context<'_>, x: Register) -> Result<Regis
         trees,
         leaves,
         leaf_width: 1,
-        categories: CategoryRule::Hist,
+        categories: if version(object) < (1, 2) {
+            CategoryRule::HistSigned
+        } else {
+            CategoryRule::Hist
+        },
     })?;
     context.plan.push(Trees(Arc::new(forest)), &[x])
 }

@@ -18,6 +18,7 @@ mod distribution;
 mod dummy;
 mod elementwise;
 mod encoders;
+mod ensemble_tests;
 mod estimator;
 mod function;
 mod gradient_boosting;
@@ -50,9 +51,7 @@ mod stacking;
 mod svm;
 mod target;
 mod target_encoder;
-#[cfg(test)]
 mod testing;
-#[cfg(test)]
 mod tests;
 mod trees;
 mod voting;
