@@ -108,12 +108,11 @@ struct Layout<T> {
     specials: Vec<Special<T>>,
 }
 
+/// All that is laid out, and the nodes.
+type Laid<T, L> = (Layout<T>, Vec<Node<T, L>>);
+
 impl<T: Number> Layout<T> {
-    fn all<L: Link>(
-        mut self,
-        trees: Vec<Tree<T>>,
-        total: usize,
-    ) -> Result<(Layout<T>, Vec<Node<T, L>>), Refusal> {
+    fn all<L: Link>(mut self, trees: Vec<Tree<T>>, total: usize) -> Result<Laid<T, L>, Refusal> {
         let mut nodes = Vec::with_capacity(total);
         for (number, tree) in trees.into_iter().enumerate() {
             self.add(tree, &mut nodes)

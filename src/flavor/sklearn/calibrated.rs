@@ -247,12 +247,6 @@ impl Step for Calibrate {
         };
         for (row, scores) in shares.each_row_mut().zip(scores.each_row()) {
             for ((curve, class), score) in self.curves.iter().zip(scores) {
-                // The one curve is a model of its own, which checks its input; the other takes anything.
-                if matches!(curve, Curve::Isotonic { .. }) && !score.is_finite() {
-                    return Err(PredictError::Input(match score.is_nan() {
-                        true => "Input contains NaN.".into(),
-                        false => "Input contains infinity or a value too large for dtype('float64').".into(),
-                    }));
                 if matches!(curve, Curve::Isotonic { .. }) && !score.is_finite() {
                     return Err(PredictError::Input("Input contains NaN or infinity.".into()));
                 }

@@ -10,8 +10,6 @@ use crate::flavor::plan::{Inputs, Step};
 pub(super) enum Each {
     /// `x / by`
     Divide(f64),
-    /// `x * by`
-    Multiply(f64),
     /// `ln(x)`
     Log,
 }
@@ -44,7 +42,6 @@ impl Step for Each {
     fn describe(&self) -> String {
         match self {
             Each::Divide(by) => format!("divide by {by}"),
-            Each::Multiply(by) => format!("multiply by {by}"),
             other => format!("{other:?}").to_lowercase(),
         }
     }
@@ -58,7 +55,6 @@ impl Step for Each {
         for number in &mut numbers.data {
             *number = match *self {
                 Each::Divide(by) => *number / by,
-                Each::Multiply(by) => *number * by,
                 Each::Log => number.ln(),
             };
         }

@@ -67,7 +67,8 @@ pub(super) fn regressor<'m>(lowering: &mut Lowering<'m>, node: &Node<'m>) -> Res
     let transform = if targets == 1 { Transform::None } else { transform };
     // An output that no leaf has added to stays zero in ONNX Runtime, whatever its base value.
     let sure = leaves.every.iter().all(|every| *every == Some(true));
-    if !sure && !(base.is_empty() && matches!(transform, Transform::None | Transform::Logistic)) {
+    let plain = base.is_empty() && matches!(transform, Transform::None | Transform::Logistic);
+    if !(sure || plain) {
         refuse!("some leaves are of a target that others of the same ensemble leave out");
     }
     let count = trees.len() as f32;
