@@ -368,9 +368,10 @@ impl Check<'_> {
             "auto" => EngineChoice::Auto,
             "ort" => EngineChoice::Ort,
             "tract" => EngineChoice::Tract,
+            "native" => EngineChoice::Native,
             other => {
                 self.problems
-                    .push(format!("--engine is `{other}`: use auto, ort or tract"));
+                    .push(format!("--engine is `{other}`: use auto, ort, native or tract"));
                 EngineChoice::Auto
             }
         };
