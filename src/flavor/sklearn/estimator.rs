@@ -10,10 +10,10 @@ use crate::flavor::refusal::{Refusal, refuse};
 
 use super::request::{Declared, Picked};
 use super::{
-    ada_boost, bagging, calibrated, cluster, column_transformer, decomposition, discriminant, distribution,
-    dummy, encoders, function, gradient_boosting, hist_gradient_boosting, impute, isolation_forest, linear,
-    multi, naive_bayes, neighbors, neural, pipeline, polynomial, scale, search, select, select_from_model,
-    stacking, svm, target, target_encoder, trees, voting,
+    ada_boost, bagging, boosters, calibrated, cluster, column_transformer, decomposition, discriminant,
+    distribution, dummy, encoders, function, gradient_boosting, hist_gradient_boosting, impute,
+    isolation_forest, linear, multi, naive_bayes, neighbors, neural, pipeline, polynomial, scale, search,
+    select, select_from_model, stacking, svm, target, target_encoder, trees, voting,
 };
 
 /// Which method of an estimator is lowered.

@@ -18,7 +18,6 @@ mod distribution;
 mod dummy;
 mod elementwise;
 mod encoders;
-mod ensemble_tests;
 mod estimator;
 mod function;
 mod gradient_boosting;
@@ -51,10 +50,15 @@ mod stacking;
 mod svm;
 mod target;
 mod target_encoder;
-mod testing;
-mod tests;
 mod trees;
 mod voting;
+
+#[cfg(test)]
+mod ensemble_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::num::NonZeroUsize;
 use std::path::{Component, Path};

@@ -4,11 +4,13 @@
 //! an operator each function. A graph with one operator that is not covered is refused as a whole, by name, and is for
 //! another engine. What is computed is what ONNX Runtime computes, in float32; trees to the last bit.
 
+mod ensemble;
 mod features;
 mod linear;
 mod lowering;
 mod math;
 mod proto;
+mod reduce;
 mod scores;
 mod shape;
 mod trees;
@@ -35,8 +37,9 @@ use crate::model::tensor::{Elements, Shape, Tensor};
 use crate::model::value::Value as Object;
 
 use self::lowering::{Constant, Held, Lowering, Rows};
-use self::math::{Binary, Reduction};
+use self::math::Binary;
 use self::proto::{Model, Node};
+use self::reduce::Reduction;
 
 /// Versions of ONNX's operators whose meaning is that of here.
 const VERSIONS: std::ops::RangeInclusive<i64> = 7..=26;
@@ -286,18 +289,18 @@ fn standard<'m>(lowering: &mut Lowering<'m>, node: &Node<'m>, operator: &str) ->
         "LessOrEqual" => math::binary(lowering, node, Binary::LessOrEqual),
         "GreaterOrEqual" => math::binary(lowering, node, Binary::GreaterOrEqual),
         "Not" => math::not(lowering, node),
-        "Softmax" => math::softmax(lowering, node),
-        "ArgMax" => math::arg(lowering, node, true),
-        "ArgMin" => math::arg(lowering, node, false),
-        "ReduceSum" => math::reduce(lowering, node, Reduction::Sum),
-        "ReduceMean" => math::reduce(lowering, node, Reduction::Mean),
-        "ReduceSumSquare" => math::reduce(lowering, node, Reduction::SumSquare),
-        "ReduceProd" => math::reduce(lowering, node, Reduction::Prod),
-        "ReduceLogSumExp" => math::reduce(lowering, node, Reduction::LogSumExp),
-        "ReduceMax" => math::reduce(lowering, node, Reduction::Max),
-        "ReduceMin" => math::reduce(lowering, node, Reduction::Min),
-        "ReduceL1" => math::reduce(lowering, node, Reduction::L1),
-        "ReduceL2" => math::reduce(lowering, node, Reduction::L2),
+        "Softmax" => reduce::softmax(lowering, node),
+        "ArgMax" => reduce::arg(lowering, node, true),
+        "ArgMin" => reduce::arg(lowering, node, false),
+        "ReduceSum" => reduce::reduce(lowering, node, Reduction::Sum),
+        "ReduceMean" => reduce::reduce(lowering, node, Reduction::Mean),
+        "ReduceSumSquare" => reduce::reduce(lowering, node, Reduction::SumSquare),
+        "ReduceProd" => reduce::reduce(lowering, node, Reduction::Prod),
+        "ReduceLogSumExp" => reduce::reduce(lowering, node, Reduction::LogSumExp),
+        "ReduceMax" => reduce::reduce(lowering, node, Reduction::Max),
+        "ReduceMin" => reduce::reduce(lowering, node, Reduction::Min),
+        "ReduceL1" => reduce::reduce(lowering, node, Reduction::L1),
+        "ReduceL2" => reduce::reduce(lowering, node, Reduction::L2),
         "Abs" => math::unary(lowering, node, f32::abs, f64::abs),
         "Neg" => math::unary(lowering, node, |x| -x, |x| -x),
         "Exp" => math::unary(lowering, node, f32::exp, f64::exp),
@@ -411,3 +414,6 @@ fn maps(scores: &Matrix<f32>, labels: &Labels) -> Result<Tensor, PredictError> {
     let maps: Vec<Object> = scores.each_row().map(map).collect();
     tensor(Shape::from_slice(&[scores.rows]), Elements::Object(maps))
 }
+
+#[cfg(test)]
+mod tests;
