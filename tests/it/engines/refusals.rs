@@ -203,6 +203,7 @@ fn a_runtime_that_is_missing_or_broken_is_no_panic() {
         let loaders = loaders(&Config {
             engine,
             onnxruntime: candidates,
+            ..Config::default()
         });
         load(
             &loaders,
