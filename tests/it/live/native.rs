@@ -84,7 +84,10 @@ impl Original {
                 .args(["-m", &uri, "-p", &port.to_string()])
                 .env("MLFLOW_TRACKING_URI", registry)
                 // The command looks for its server on the path.
-                .env("PATH", path_with(&python()))
+                .env(
+                    "PATH",
+                    format!("{}:/usr/bin:/bin", python().parent().unwrap().display()),
+                )
                 .stdin(Stdio::null())
                 .stdout(file.try_clone().unwrap())
                 .stderr(file),
@@ -118,11 +121,4 @@ impl Original {
             (answer.status().as_u16(), answer.text().await.unwrap())
         })
     }
-}
-
-fn path_with(python: &std::path::Path) -> std::ffi::OsString {
-    let mut path = python.parent().unwrap().as_os_str().to_owned();
-    path.push(":");
-    path.push(std::env::var_os("PATH").unwrap_or_default());
-    path
 }
