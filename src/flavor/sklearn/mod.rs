@@ -19,6 +19,7 @@ mod dummy;
 mod elementwise;
 mod encoders;
 mod estimator;
+mod expansion;
 mod function;
 mod gradient_boosting;
 mod grown;
@@ -116,6 +117,7 @@ fn plan(
     declared: Declared,
 ) -> Result<(crate::flavor::plan::Plan, Vec<String>), Refusal> {
     let root = objects.root();
+    expansion::check(objects)?;
     let notes = estimator::check_version(root)?;
     let mut builder = Builder::default();
     let mut context = Context::new(&mut builder, declared);
