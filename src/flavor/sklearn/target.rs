@@ -6,7 +6,7 @@ use crate::flavor::plan::value::{Form, Kind, Value};
 use crate::flavor::plan::{Inputs, Register, Step};
 use crate::flavor::refusal::{Refusal, refuse};
 
-use super::elementwise::{Each, Widen};
+use super::elementwise::{Each, together};
 use super::estimator::{self, Ask, Context, no_method};
 use super::numbers;
 use super::rows::{self, Finite};
@@ -31,7 +31,7 @@ pub(super) fn lower(
         return no_method(ask, object);
     }
     let predicted = estimator::lower(Ask::Predict, object.attribute("regressor_")?, context, x)?;
-    let predicted = context.plan.push(Widen, &[predicted])?;
+    let predicted = *together(context, &[predicted])?.first().unwrap_or(&predicted);
     let width = context.plan.form(predicted).width;
     let transformer = object.attribute("transformer_")?;
     let answer = back(transformer, context, predicted, width)
