@@ -69,8 +69,6 @@ pub struct Loaded {
 pub struct Rival {
     /// Its name.
     pub engine: &'static str,
-    /// How far its answers may differ from those of the first engine, relative to the larger; 0 is not at all.
-    pub within: f64,
     /// It is not tried on a model whose row takes the first engine less: it could not save enough.
     pub worth: std::time::Duration,
     /// Loads the same model into it, with as many predictors as asked for.

@@ -1,6 +1,6 @@
-//! Whether two outputs are the same, to the last bit or nearly.
+//! Whether two outputs are the same to the last bit.
 //!
-//! Equality of numbers is not the former: it tells a NaN from itself, and takes zero for minus zero.
+//! Equality of numbers is not that: it tells a NaN from itself, and takes zero for minus zero.
 
 use crate::model::batch::{Batch, Body, Columns};
 use crate::model::tensor::{Elements, Tensor};
@@ -8,89 +8,67 @@ use crate::model::value::Value;
 
 /// Whether two outputs are the same to the last bit; numbers that are not numbers are equal here.
 pub fn identical(one: &Batch, other: &Batch) -> bool {
-    close(one, other, 0.0)
-}
-
-/// Whether two outputs are the same but for their floats, which may differ by `within`, relative to the larger of the two
-/// and of `within` itself. With 0, floats must be the same to the last bit.
-pub fn close(one: &Batch, other: &Batch, within: f64) -> bool {
-    let tensors = |one: &Tensor, other: &Tensor| close_tensors(one, other, within);
     match (&one.body, &other.body) {
         (Body::Frame(one), Body::Frame(other)) => {
             one.names() == other.names()
                 && match (one.columns(), other.columns()) {
-                    (Columns::Matrix(one), Columns::Matrix(other)) => tensors(one, other),
+                    (Columns::Matrix(one), Columns::Matrix(other)) => same_tensor(one, other),
                     (Columns::Separate(one), Columns::Separate(other)) => {
-                        one.iter().zip(other).all(|(one, other)| tensors(one, other))
+                        one.iter().zip(other).all(|(one, other)| same_tensor(one, other))
                     }
                     _ => false,
                 }
         }
-        (Body::Array(one), Body::Array(other)) => tensors(one, other),
+        (Body::Array(one), Body::Array(other)) => same_tensor(one, other),
         (Body::Named(one), Body::Named(other)) => {
             one.len() == other.len()
                 && one
                     .iter()
                     .zip(other)
-                    .all(|((a, one), (b, other))| a == b && tensors(one, other))
+                    .all(|((a, one), (b, other))| a == b && same_tensor(one, other))
         }
-        (Body::Value(one), Body::Value(other)) => close_values(one, other, within),
+        (Body::Value(one), Body::Value(other)) => same_value(one, other),
         _ => false,
     }
 }
 
-/// Whether two tensors are the same to the last bit.
+/// Whether two tensors are.
 pub fn same_tensor(one: &Tensor, other: &Tensor) -> bool {
-    close_tensors(one, other, 0.0)
-}
-
-fn close_tensors(one: &Tensor, other: &Tensor, within: f64) -> bool {
-    fn all<T>(one: &[T], other: &[T], near: impl Fn(&T, &T) -> bool) -> bool {
-        one.len() == other.len() && one.iter().zip(other).all(|(one, other)| near(one, other))
-    }
-    let near = |one: f64, other: f64| close_floats(one, other, within);
     let elements = match (one.elements(), other.elements()) {
-        (Elements::F16(one), Elements::F16(other)) => {
-            all(one, other, |one, other| near(one.to_f64(), other.to_f64()))
-        }
-        (Elements::F32(one), Elements::F32(other)) => {
-            all(one, other, |one, other| near(f64::from(*one), f64::from(*other)))
-        }
-        (Elements::F64(one), Elements::F64(other)) => all(one, other, |one, other| near(*one, *other)),
-        (Elements::Object(one), Elements::Object(other)) => {
-            all(one, other, |one, other| close_values(one, other, within))
-        }
+        (Elements::F16(one), Elements::F16(other)) => one
+            .iter()
+            .map(|x| x.to_bits())
+            .eq(other.iter().map(|x| x.to_bits())),
+        (Elements::F32(one), Elements::F32(other)) => one
+            .iter()
+            .map(|x| x.to_bits())
+            .eq(other.iter().map(|x| x.to_bits())),
+        (Elements::F64(one), Elements::F64(other)) => one
+            .iter()
+            .map(|x| x.to_bits())
+            .eq(other.iter().map(|x| x.to_bits())),
+        (Elements::Object(one), Elements::Object(other)) => same_values(one, other),
         (one, other) => one == other,
     };
     one.shape() == other.shape() && elements
 }
 
-/// Widened to double, two floats have the same bits if they had before, but for the bits that tell one NaN from another.
-fn close_floats(one: f64, other: f64, within: f64) -> bool {
-    let same = one.to_bits() == other.to_bits() || (one.is_nan() && other.is_nan());
-    let larger = one.abs().max(other.abs()).max(within);
-    let near = larger.is_finite() && (one - other).abs() <= within * larger;
-    same || (within > 0.0 && (one == other || near))
+fn same_values(one: &[Value], other: &[Value]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same_value(one, other))
 }
 
-fn close_values(one: &Value, other: &Value, within: f64) -> bool {
+fn same_value(one: &Value, other: &Value) -> bool {
     match (one, other) {
-        (Value::Float(one), Value::Float(other)) => close_floats(*one, *other, within),
-        (Value::List(one), Value::List(other)) => {
-            one.len() == other.len()
-                && one
-                    .iter()
-                    .zip(other)
-                    .all(|(one, other)| close_values(one, other, within))
-        }
+        (Value::Float(one), Value::Float(other)) => one.to_bits() == other.to_bits(),
+        (Value::List(one), Value::List(other)) => same_values(one, other),
         (Value::Map(one), Value::Map(other)) => {
             one.len() == other.len()
                 && one
                     .iter()
                     .zip(other)
-                    .all(|((a, one), (b, other))| a == b && close_values(one, other, within))
+                    .all(|((a, one), (b, other))| a == b && same_value(one, other))
         }
-        (Value::Tensor(one), Value::Tensor(other)) => close_tensors(one, other, within),
+        (Value::Tensor(one), Value::Tensor(other)) => same_tensor(one, other),
         (one, other) => one == other,
     }
 }
@@ -105,17 +83,5 @@ mod tests {
         assert!(identical(&of(f32::NAN), &of(f32::NAN)));
         assert!(!identical(&of(0.1), &of(0.1f32.next_up())));
         assert!(!identical(&of(0.0), &of(-0.0)));
-    }
-
-    #[test]
-    fn nearly_is_relative_to_the_larger() {
-        let of = |value: f64| Batch::new(Body::Array(Tensor::vector(Elements::F64(vec![value]))));
-        assert!(close(&of(1e9), &of(1e9 + 900.0), 1e-6));
-        assert!(!close(&of(1e9), &of(1e9 + 1100.0), 1e-6));
-        assert!(close(&of(0.0), &of(-0.0), 1e-6) && close(&of(0.0), &of(1e-12), 1e-6));
-        assert!(!close(&of(0.0), &of(1e-11), 1e-6));
-        assert!(close(&of(f64::INFINITY), &of(f64::INFINITY), 1e-6));
-        assert!(!close(&of(f64::INFINITY), &of(1.0), 1e-6));
-        assert!(!close(&of(f64::NAN), &of(1.0), 1e-6));
     }
 }

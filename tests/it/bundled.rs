@@ -79,8 +79,8 @@ fn tract_answers_as_mlflow_does_within_its_rounding() {
 }
 
 #[test]
-fn plans_answer_as_mlflow_does() {
-    check("native", 1e-6);
+fn plans_answer_as_mlflow_does_within_its_rounding() {
+    check("native", 1e-5);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Which of several engines runs a model: the faster one, if both say the same.
 //!
-//! An engine is taken in place of the first only if it is faster on one row, takes at most a quarter longer for a full batch,
-//! and its answers are the same: to the last bit, or within what its flavor says that two engines may differ.
+//! An engine is taken in place of the first only if its answers are the same to the last bit, it is faster on one row, and it
+//! takes at most a quarter longer for a full batch: what a model answers must not depend on which engine was the faster on
+//! the day.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::batching::join;
 use crate::deploy::sample::Samples;
 use crate::flavor::{Loaded, Predictor};
 use crate::model::batch::Batch;
-use crate::model::identical::close;
+use crate::model::identical::identical;
 
 /// Calls of one row, and of a batch.
 const CALLS: [u32; 2] = [5, 2];
@@ -88,16 +89,12 @@ pub fn tune(loaded: &mut Loaded, samples: &Samples, max_rows: usize, all: bool) 
                 let same = own_answers
                     .iter()
                     .zip(&other_answers)
-                    .all(|(own, other)| close(own, other, rival.within))
-                    && (other_answers.len() < cases.len()
-                        || agree(own.as_mut(), predictor.as_mut(), &tried, rival.within));
+                    .all(|(own, other)| identical(own, other))
+                    && (other_answers.len() < cases.len() || agree(own.as_mut(), predictor.as_mut(), &tried));
                 second.because = if other_answers.is_empty() {
                     "it fails on the rows that were tried".into()
                 } else if !same {
-                    match rival.within {
-                        0.0 => "its answers are not the same to the last bit".into(),
-                        within => format!("its answers differ by more than {within:e}"),
-                    }
+                    "its answers are not the same to the last bit".into()
                 } else if second
                     .times
                     .iter()
@@ -134,10 +131,10 @@ pub fn tune(loaded: &mut Loaded, samples: &Samples, max_rows: usize, all: bool) 
 }
 
 /// Whether two engines say the same of each row.
-fn agree(one: &mut dyn Predictor, other: &mut dyn Predictor, rows: &[Batch], within: f64) -> bool {
+fn agree(one: &mut dyn Predictor, other: &mut dyn Predictor, rows: &[Batch]) -> bool {
     rows.iter()
         .all(|row| match (run(one, row, 1), run(other, row, 1)) {
-            (Ok(Ok((one, _))), Ok(Ok((other, _)))) => close(&one, &other, within),
+            (Ok(Ok((one, _))), Ok(Ok((other, _)))) => identical(&one, &other),
             (Ok(Err(_)), Ok(Err(_))) => true,
             _ => false,
         })
@@ -219,7 +216,6 @@ mod tests {
         let mut both = loaded("own", 1.0, own, 3);
         both.rival = Some(Rival {
             engine: "rival",
-            within: 0.0,
             worth: Duration::from_micros(20),
             load: Box::new(rival),
         });
@@ -261,7 +257,6 @@ mod tests {
         let mut one = loaded("own", 1.0, NOTHING, 1);
         one.rival = Some(Rival {
             engine: "rival",
-            within: 0.0,
             worth: Duration::from_micros(20),
             load: Box::new(|_| Err(LoadError::Refused("it was loaded".into()))),
         });

@@ -169,10 +169,6 @@ fn with_tract(_file: &ModelFile, _session: &SessionOptions, _n: NonZeroUsize) ->
 /// A request costs more than this by itself, and loading a model twice costs the requests that go on meanwhile.
 const WORTH: Duration = Duration::from_micros(20);
 
-/// How far two engines may be apart that both compute in single: ONNX Runtime itself adds in an order that depends on the
-/// processor and on the number of its threads.
-const ROUNDED: f64 = 1e-6;
-
 /// Models beyond this are not loaded twice to compare engines.
 const MAX_RIVAL_BYTES: usize = 16 << 20;
 
@@ -185,7 +181,6 @@ fn rival(file: &Arc<ModelFile>, session: &SessionOptions) -> Option<Rival> {
     if let Ok(graph) = native::open(file) {
         return Some(Rival {
             engine: "native",
-            within: ROUNDED,
             worth: Duration::ZERO,
             load: Box::new(move |predictors| Ok(native::loaded(&graph, predictors))),
         });
@@ -193,7 +188,6 @@ fn rival(file: &Arc<ModelFile>, session: &SessionOptions) -> Option<Rival> {
     let (file, session) = (Arc::clone(file), session.clone());
     cfg!(feature = "tract").then(|| Rival {
         engine: "tract",
-        within: 0.0,
         worth: WORTH,
         load: Box::new(move |predictors| with_tract(&file, &session, predictors)),
     })

@@ -10,7 +10,7 @@ use crate::flavor::plan::{Inputs, Register, Step};
 use crate::flavor::refusal::{Refusal, refuse};
 
 use super::ada_boost::all_trees;
-use super::elementwise::{Each, Mean, Widen};
+use super::elementwise::{Each, Mean, Widen, together};
 use super::estimator::{self, Ask, Context, no_method, version};
 use super::grown::{Grove, Grown, takes_missing};
 use super::isolation_forest::columns;
@@ -124,9 +124,9 @@ impl Bag<'_> {
         let mut parts = Vec::with_capacity(self.members.len());
         for (member, subset) in self.each() {
             let chosen = choose(context, x, subset)?;
-            let predicted = estimator::lower(Ask::Predict, member, context, chosen)?;
-            parts.push(context.plan.push(Widen, &[predicted])?);
+            parts.push(estimator::lower(Ask::Predict, member, context, chosen)?);
         }
+        let parts = together(context, &parts)?;
         context.plan.push(Mean(None), &parts)
     }
 
@@ -186,6 +186,12 @@ impl Bag<'_> {
                 Ask::Predict
             };
             let said = estimator::lower(ask, member, context, chosen)?;
+            // Shares are added to sums in double, whatever they are.
+            let said = if classes.is_some() {
+                context.plan.push(Widen, &[said])?
+            } else {
+                said
+            };
             parts.push(context.plan.push(Spread { classes, count }, &[said])?);
         }
         context.plan.push(Mean(None), &parts)

@@ -9,7 +9,7 @@ use crate::flavor::plan::value::{Form, Kind, Matrix, Value};
 use crate::flavor::plan::{Inputs, Register, Step};
 use crate::flavor::refusal::{Refusal, refuse};
 
-use super::elementwise::{Each, Mean, Widen};
+use super::elementwise::{Each, Mean, together};
 use super::estimator::{self, Ask, Context, no_method};
 use super::labels;
 use super::methods::{answering, has_decision};
@@ -101,7 +101,7 @@ fn calibrated(
     } else {
         scores
     };
-    let scores = context.plan.push(Widen, &[scores])?;
+    let scores = *together(context, &[scores])?.first().unwrap_or(&scores);
     let places = places(classifier, labels)?;
     let mut curves = Vec::new();
     for (position, curve) in member

@@ -3,7 +3,10 @@
 use crate::flavor::PredictError;
 use crate::flavor::plan::steps::sums::pairwise;
 use crate::flavor::plan::value::{Form, Kind, Matrix, Value};
-use crate::flavor::plan::{Inputs, Step};
+use crate::flavor::plan::{Inputs, Register, Step};
+use crate::flavor::refusal::{Refusal, refuse};
+
+use super::estimator::Context;
 
 /// A function of each number of a `float64` matrix.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -234,6 +237,25 @@ impl Step for Mean {
         sum.data.iter_mut().for_each(|number| *number /= total);
         Ok(Value::F64(sum))
     }
+}
+
+/// What several estimators say as `float64`, as NumPy has it once they are put together.
+///
+/// # Errors
+/// When all of them say `float32`, in which NumPy would go on.
+pub(super) fn together(context: &mut Context<'_>, parts: &[Register]) -> Result<Vec<Register>, Refusal> {
+    if parts
+        .iter()
+        .all(|part| context.plan.form(*part).kind == Kind::F32)
+    {
+        refuse!(
+            "estimators that answer in float32 are put together, which is not covered; export the model to ONNX"
+        );
+    }
+    parts
+        .iter()
+        .map(|part| context.plan.push(Widen, &[*part]))
+        .collect()
 }
 
 fn doubles(inputs: &[Form]) -> Result<Form, String> {

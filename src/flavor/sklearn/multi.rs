@@ -7,7 +7,7 @@ use crate::flavor::plan::steps::labels::{Above, ArgMax};
 use crate::flavor::plan::steps::link::Link;
 use crate::flavor::refusal::{Refusal, refuse};
 
-use super::elementwise::{Each, EachRow, LastArgMax, Widen};
+use super::elementwise::{Each, EachRow, LastArgMax, Widen, together};
 use super::estimator::{self, Ask, Context, no_method, version};
 use super::labels;
 use super::methods;
@@ -150,9 +150,21 @@ fn one_against_others(
             Ask::Predict | Ask::Decision => Ask::Decision,
             _ => return no_method(ask, object),
         };
-        columns.push(column(asked, member, context, x)?);
+        let said = estimator::lower(asked, member, context, x)?;
+        columns.push(if asked == Ask::Proba {
+            positive(context, said)?
+        } else {
+            said
+        });
     }
+    let columns = together(context, &columns)?;
     let scores = context.plan.push(Join, &columns)?;
+    if context.plan.form(scores).width != expected {
+        refuse!(
+            "{} scores of {expected} estimators",
+            context.plan.form(scores).width
+        );
+    }
     let index = match ask {
         Ask::Decision => return Ok(scores),
         Ask::Proba | Ask::LogProba => {

@@ -6,7 +6,7 @@ use crate::flavor::plan::steps::join::{Join, Select};
 use crate::flavor::plan::value::Kind;
 use crate::flavor::refusal::{Refusal, refuse};
 
-use super::elementwise::Widen;
+use super::elementwise::together;
 use super::estimator::{self, Ask, Context};
 use super::labels;
 use super::numbers;
@@ -48,9 +48,12 @@ pub(super) fn lower(
 fn said(object: View<'_>, context: &mut Context<'_>, x: Register, two: bool) -> Result<Register, Refusal> {
     let members = object.attribute("estimators_")?.members().unwrap_or_default();
     let methods = object.attribute("stack_method_")?.members().unwrap_or_default();
-    if members.is_empty() || members.len() != methods.len() {
+    if members.len() != methods.len() {
         refuse!("{} estimators with {} methods", members.len(), methods.len());
     }
+    let Some(&first) = members.first() else {
+        refuse!("there are no estimators");
+    };
     let mut parts = Vec::with_capacity(members.len() + 1);
     for (member, method) in members.into_iter().zip(methods) {
         let ask = match method.text() {
@@ -68,13 +71,20 @@ fn said(object: View<'_>, context: &mut Context<'_>, x: Register, two: bool) -> 
             let others = (1..context.plan.form(part).width).collect();
             context.plan.push(Select(others), &[part])?
         } else {
-            context.plan.push(Widen, &[part])?
+            part
         });
     }
     if numbers::switch(object, "passthrough", false)? {
-        let rows = rows::doubles(context, object, x, Finite::Any)?;
+        // It has the features of its first member, and keeps none of its own.
+        let holder = if object.get("n_features_in_").is_some() {
+            object
+        } else {
+            first
+        };
+        let rows = rows::doubles(context, holder, x, Finite::Any)?;
         parts.push(rows);
     }
+    let parts = together(context, &parts)?;
     match *parts {
         [only] if context.plan.form(only).kind == Kind::F64 => Ok(only),
         _ => context.plan.push(Join, &parts),

@@ -4,7 +4,7 @@ use crate::flavor::formats::object::View;
 use crate::flavor::plan::Register;
 use crate::flavor::refusal::Refusal;
 
-use super::elementwise::Widen;
+use super::elementwise::together;
 use super::estimator::{self, Ask, Context, no_method};
 use super::function;
 use super::numbers;
@@ -23,7 +23,7 @@ pub(super) fn lower(
         return no_method(ask, object);
     }
     let predicted = estimator::lower(Ask::Predict, object.attribute("regressor_")?, context, x)?;
-    let predicted = context.plan.push(Widen, &[predicted])?;
+    let predicted = *together(context, &[predicted])?.first().unwrap_or(&predicted);
     let width = context.plan.form(predicted).width;
     let transformer = object.attribute("transformer_")?;
     let answer = back(transformer, context, predicted, width)

@@ -7,7 +7,7 @@ use crate::flavor::plan::value::{Form, Matrix, Value};
 use crate::flavor::plan::{Inputs, Register, Step};
 use crate::flavor::refusal::{Refusal, refuse};
 
-use super::elementwise::{Each, Mean, Widen};
+use super::elementwise::{Each, Mean, together};
 use super::estimator::{self, Ask, Context, no_method};
 use super::labels;
 use super::numbers;
@@ -37,9 +37,9 @@ pub(super) fn lower(
         }
         let mut predictions = Vec::with_capacity(members.len());
         for member in members {
-            let predicted = estimator::lower(Ask::Predict, member, context, x)?;
-            predictions.push(context.plan.push(Widen, &[predicted])?);
+            predictions.push(estimator::lower(Ask::Predict, member, context, x)?);
         }
+        let predictions = together(context, &predictions)?;
         return context.plan.push(Mean(weights), &predictions);
     }
     let encoder = object.attribute("le_")?;
@@ -55,6 +55,7 @@ pub(super) fn lower(
             for member in members {
                 shares.push(estimator::lower(Ask::Proba, member, context, x)?);
             }
+            let shares = together(context, &shares)?;
             let mean = context.plan.push(Mean(weights), &shares)?;
             match ask {
                 Ask::Proba => return Ok(mean),

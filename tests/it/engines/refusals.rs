@@ -220,11 +220,12 @@ fn a_runtime_that_is_missing_or_broken_is_no_panic() {
         message.contains("absent.so") && message.contains("fetch-onnxruntime.sh"),
         "{message}"
     );
-    // tract takes over, and says what it lacks.
-    let message = refusal(try_with(EngineChoice::Auto, vec![absent]));
+    // Plans take over where they can.
+    let loaded = try_with(EngineChoice::Auto, vec![absent]).unwrap();
     assert!(
-        message.contains("Scaler") && message.contains("ORT_DYLIB_PATH"),
-        "{message}"
+        loaded.report.engine.starts_with("native"),
+        "{}",
+        loaded.report.engine
     );
     assert!(matches!(
         try_with(EngineChoice::Tract, vec![]),
