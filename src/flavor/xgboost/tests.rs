@@ -80,11 +80,7 @@ impl Words {
 
 fn run(plan: &Plan, rows: &[[f64; 2]], names: &[&str]) -> Result<Elements, String> {
     let elements = Elements::F64(rows.iter().flatten().copied().collect());
-<<<<<<< HEAD
-    let columns = Columns::Matrix(Tensor::new([rows.len(), 2].as_slice(), elements).unwrap());
-=======
     let columns = Columns::Matrix(Tensor::new(Shape::from_slice(&[rows.len(), 2]), elements).unwrap());
->>>>>>> wt-x
     let names: Vec<Name> = names.iter().map(|&name| Name::from(name)).collect();
     let frame = Frame::new(rows.len(), names.into(), columns).unwrap();
     let answer = plan.run(&Batch::new(Body::Frame(frame)));
