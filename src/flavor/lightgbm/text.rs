@@ -5,6 +5,9 @@
 
 use crate::flavor::refusal::{Refusal, refuse};
 
+/// Lines with keys that a model may have: some twenty a tree.
+const MAX_LINES: usize = 8 << 20;
+
 /// A model as text.
 #[derive(Debug)]
 pub(super) struct Text<'a> {
@@ -35,6 +38,7 @@ impl<'a> Text<'a> {
         let mut header = Block::default();
         let mut trees: Vec<Block<'a>> = Vec::new();
         let mut ended = false;
+        let mut count = 0;
         for line in lines.by_ref() {
             // The end of the trees had another name before 2.3.
             if line == "end of trees" || line == "feature importances:" || line == "feature_importances:" {
@@ -49,6 +53,10 @@ impl<'a> Text<'a> {
                 }
                 trees.push(Block::default());
             } else if !line.is_empty() {
+                count += 1;
+                if count > MAX_LINES {
+                    refuse!("more than {MAX_LINES} lines");
+                }
                 let block = trees.last_mut().unwrap_or(&mut header);
                 block.entries.push((key, value));
             }

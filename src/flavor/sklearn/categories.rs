@@ -168,7 +168,7 @@ pub(super) fn cell(value: View<'_>) -> Option<Cell<'_>> {
 pub(super) struct Source(Option<Reader>, usize);
 
 /// The cells of one call. On the stack, so that a call of a row does not allocate for it.
-#[allow(clippy::large_enum_variant)]
+#[allow(clippy::large_enum_variant)] // why: a box would be that allocation
 pub(super) enum Grid<'r, 'a> {
     /// Columns of the request.
     Columns(SmallVec<[Column<'a>; 8]>),
