@@ -2,6 +2,8 @@
 //! `mlflow models serve`, and asked the same.
 
 use std::fs::File;
+use std::io::Write;
+use std::net::TcpStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -9,7 +11,7 @@ use serde_json::Value;
 
 use super::server::{Group, MlflowServer, Options, Store, clean, free_port, python};
 use crate::native::replay::{Tolerance, same};
-use crate::support::{Server, modelsd, repository};
+use crate::support::{Server, modelsd, read_answer, repository};
 
 /// Seven Pythons start at once.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -97,7 +99,7 @@ impl Original {
             _process: process,
         };
         let began = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
             let log = || std::fs::read_to_string(&log).unwrap_or_default();
             assert!(began.elapsed() < PATIENCE, "{}", log());
             std::thread::sleep(Duration::from_millis(50));
@@ -107,18 +109,15 @@ impl Original {
 
     /// Status and text of the answer.
     fn ask(&self, body: &str) -> (u16, String) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let url = format!("http://127.0.0.1:{}/invocations", self.port);
-            let request = reqwest::Client::new()
-                .post(url)
-                .header("content-type", "application/json")
-                .body(body.to_owned());
-            let answer = request.send().await.unwrap();
-            (answer.status().as_u16(), answer.text().await.unwrap())
-        })
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let head = format!(
+            "POST /invocations HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        let answer = read_answer(&mut stream).unwrap();
+        (answer.status, answer.text())
     }
 }
