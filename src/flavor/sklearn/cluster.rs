@@ -20,6 +20,8 @@ pub(super) struct Nearest {
     centres: Table,
     /// `‖c‖²` of each centre; empty for the Manhattan distance.
     norms: Vec<f64>,
+    /// Rows whose norm is infinite are nearest to the first, as they are by `pairwise_distances_argmin`.
+    by_distance: bool,
 }
 
 /// The distance to each centre.
@@ -29,7 +31,11 @@ impl Nearest {
     /// By `‖c‖² - 2 x · c`, as scikit-learn compares.
     pub(super) fn euclidean(centres: Table) -> Nearest {
         let norms = centres.each_row().map(|centre| dot(centre, centre)).collect();
-        Nearest { centres, norms }
+        Nearest {
+            centres,
+            norms,
+            by_distance: false,
+        }
     }
 
     /// By the sum of absolute differences.
@@ -37,6 +43,15 @@ impl Nearest {
         Nearest {
             centres,
             norms: Vec::new(),
+            by_distance: false,
+        }
+    }
+
+    /// The same as `pairwise_distances_argmin` has it, which compares whole distances.
+    pub(super) fn by_distance(self) -> Nearest {
+        Nearest {
+            by_distance: true,
+            ..self
         }
     }
 }
@@ -57,6 +72,10 @@ impl Step for Nearest {
         let x = inputs.get(0)?.f64()?;
         let mut data = Vec::with_capacity(x.rows);
         for row in x.each_row() {
+            if self.by_distance && dot(row, row).is_infinite() {
+                data.push(0);
+                continue;
+            }
             let mut best = (f64::INFINITY, 0);
             for (index, centre) in self.centres.each_row().enumerate() {
                 let distance = match self.norms.get(index) {
@@ -126,7 +145,10 @@ pub(super) fn lower(
         refuse!("there are no clusters");
     }
     match (ask, object.class()) {
-        (Ask::Predict, _) => context.plan.push(Nearest::euclidean(centres), &[x]),
+        (Ask::Predict, Some("KMeans" | "MiniBatchKMeans")) => {
+            context.plan.push(Nearest::euclidean(centres), &[x])
+        }
+        (Ask::Predict, _) => context.plan.push(Nearest::euclidean(centres).by_distance(), &[x]),
         (Ask::Transform, Some("KMeans" | "MiniBatchKMeans")) => context.plan.push(Distances(centres), &[x]),
         _ => no_method(ask, object),
     }

@@ -109,7 +109,13 @@ impl Step for Neighbors {
         for (row, result) in x.each_row().zip(data.chunks_exact_mut(width.max(1))) {
             distances.clear();
             let learned = self.learned.each_row().enumerate();
-            distances.extend(learned.map(|(index, learned)| (self.metric.reduced(row, learned), index)));
+            distances.extend(
+                learned.map(|(index, learned)| match self.metric.reduced(row, learned) {
+                    // scikit-learn never takes what is infinitely far; places it does not fill are the first row's.
+                    distance if distance == f64::INFINITY => (distance, 0),
+                    distance => (distance, index),
+                }),
+            );
             if self.neighbors < distances.len() {
                 distances.select_nth_unstable_by(self.neighbors, nearer);
                 distances.truncate(self.neighbors);
@@ -268,7 +274,7 @@ fn centroid(object: View<'_>, context: &mut Context<'_>, x: Register) -> Result<
         }
     }
     let nearest = match word(object, "metric", "euclidean")? {
-        "euclidean" => Nearest::euclidean(centres),
+        "euclidean" => Nearest::euclidean(centres).by_distance(),
         "manhattan" => Nearest::manhattan(centres),
         other => refuse!("metric `{other}` is not covered"),
     };
