@@ -9,7 +9,7 @@
 #   DURATION   seconds that each server is measured in each step [10]
 #   WARM_UP    seconds of load before that [2]
 #   OUT        file that is written [benches/RESULTS.md]
-#   PORT       first of eight ports on 127.0.0.1 that are free [5950]
+#   PORT       first of ten ports on 127.0.0.1 that are free [5950]
 #   PYTHON     the Python that environments are made from, with pip [python3]
 #
 # Where there are two cores, servers run on the first and the load on the second. All servers of a case run side by side
@@ -162,7 +162,7 @@ compare() { # NAME URL REQUEST RIGHT LOG
 modelsd_serves() { # CASE PORT ANSWER FLAG...
   local folder=$work/$1 port=$2 answer=$3 right=$work/$1/expected.json log=$work/$1/modelsd-$2.log
   shift 3
-  MODELSD_CACHE_DIR=$work/cache start "$log" "$modelsd" serve -m "$folder/model" --port "$port" "$@"
+  MODELSD_CACHE_DIR=$work/cache start "$log" "$modelsd" serve -m "${model_of:-$folder/model}" --port "$port" "$@"
   if ! wait_for "http://127.0.0.1:$port/ping" ||
     ! ask "http://127.0.0.1:$port/invocations" "$folder/request.json" "$answer"; then
     say "bench: modelsd does not answer the case ${folder##*/}:"
@@ -178,13 +178,20 @@ measure() { # CASE CONNECTIONS
   local request=$folder/request.json notes=$folder/notes targets=() for_python=$work/$1/model
   : >"$notes"
   say "== $case"
-  modelsd_serves "$case" "$port" "$answer"
+  modelsd_serves "$case" "$port" "$answer" --engine ort
   start "$folder/fixed.log" "$yardstick" fixed-reply "127.0.0.1:$((port + 1))" "$answer"
   wait_for "$url:$((port + 1))/invocations" "$request" || { say "bench: the fixed reply does not start"; exit 1; }
   targets+=(--compare "modelsd=$url:$port/invocations")
   if [ "$case" = network ]; then
-    modelsd_serves "$case" "$((port + 6))" "$answer.unbatched" --max-batch-rows 1
+    modelsd_serves "$case" "$((port + 6))" "$answer.unbatched" --engine ort --max-batch-rows 1
     targets+=(--compare "modelsd, batching off=$url:$((port + 6))/invocations")
+  else
+    modelsd_serves "$case" "$((port + 8))" "$answer.native" --engine native
+    targets+=(--compare "modelsd, native=$url:$((port + 8))/invocations")
+  fi
+  if [ -d "$folder/model-sklearn" ]; then
+    model_of=$folder/model-sklearn modelsd_serves "$case" "$((port + 9))" "$answer.sklearn"
+    targets+=(--compare "modelsd, scikit-learn=$url:$((port + 9))/invocations")
   fi
   if grep -q '^{"inputs"' "$request"; then
     start "$folder/naive.log" "$yardstick" naive "127.0.0.1:$((port + 7))" "$folder/model/model.onnx"
@@ -255,7 +262,8 @@ fact() { sed -n "s/^$1[[:space:]]*: //p" /proc/cpuinfo | head -n 1; }
   echo "Written by \`scripts/bench.sh\` on $(date -u +%Y-%m-%d). Closed loop, $duration s a server and step after $warm_up s of warm-up, in turns of a"
   echo "second. *fixed reply* is a bare axum handler with modelsd's answer to the same request: the limit. Ratios are to it, from"
   echo "the same run; the loop without a server ran by itself. *naive server*: axum, \`serde_json::Value\` and ONNX Runtime behind a"
-  echo "lock, without checks, metrics, limits and swaps."
+  echo "lock, without checks, metrics, limits and swaps. *modelsd* runs ONNX Runtime (\`--engine ort\`), *modelsd, native* its own"
+  echo "plans on the same ONNX file, *modelsd, scikit-learn* the pipeline as scikit-learn's own file."
   echo
   echo "| | |"
   echo "| --- | --- |"
