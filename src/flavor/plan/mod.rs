@@ -75,7 +75,7 @@ pub enum Axes {
 pub struct Plan {
     nodes: Vec<Node>,
     inputs: usize,
-    answers: SmallVec<[Register; 1]>,
+    answers: SmallVec<[Register; 2]>,
     axes: Axes,
     empty: Empty,
 }
@@ -107,10 +107,7 @@ impl Plan {
                 "Found array with 0 sample(s) while a minimum of 1 is required.".into(),
             ));
         }
-        let [value] = self
-            .compute([Value::Input(input)])?
-            .into_inner()
-            .map_err(|_| lost())?;
+        let value = self.compute([Value::Input(input)])?.pop().ok_or_else(lost)?;
         Ok(Batch::new(Body::Array(self.shaped(value)?)))
     }
 
@@ -122,7 +119,7 @@ impl Plan {
     pub fn compute<'a>(
         &'a self,
         inputs: impl IntoIterator<Item = Value<'a>>,
-    ) -> Result<SmallVec<[Value<'a>; 1]>, PredictError> {
+    ) -> Result<SmallVec<[Value<'a>; 2]>, PredictError> {
         let mut registers: SmallVec<[Option<Value<'_>>; 12]> = inputs.into_iter().map(Some).collect();
         if registers.len() != self.inputs {
             return Err(lost());
