@@ -144,3 +144,12 @@ save("native_xgboost", native("model.ubj", "model.json", "model.xgb"))
 save("native_lightgbm", native("model.lgb", "model.skops"))
 save("native_catboost", native("model.cb"))
 save("native_sklearn", native("model.pkl", "model.skops"))
+save(
+    "native_onnx",
+    (
+        bytes([0]) + path.read_bytes()
+        for folder in (GOLDEN / "native", GOLDEN / "engines", MODELS)
+        for path in sorted(folder.glob("**/*.onnx"))
+        if path.stat().st_size < 60_000
+    ),
+)
