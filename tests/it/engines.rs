@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)] // why: where the library is comes from the environment, as for the server
 
 mod golden;
+mod mixed;
 mod one_row;
 mod refusals;
 mod sessions;

@@ -1,6 +1,6 @@
 //! The `catboost` flavor: CatBoost's own binary files and its JSON export, computed natively.
 //!
-//! `cbm` and `json` read a [`model::Model`], `lower` makes a plan of it: `columns` takes the features out of a request,
+//! `cbm` and `json` read a `model::Model`, `lower` makes a plan of it: `columns` takes the features out of a request,
 //! `counters` makes numbers of categories, symmetric trees run in `flavor::forest::oblivious`, others in
 //! `flavor::forest`.
 

@@ -1,7 +1,7 @@
 //! LightGBM: Boosters as text, estimators in pickles and skops files.
 //!
-//! [`text`] cuts the text, [`trees`] and [`linear`] make forests of it, [`lower`] the steps of `Booster.predict`:
-//! columns as doubles ([`rows`], [`categories`]), raw scores, the objective's link ([`objective`]). [`pickled`] adds what
+//! `text` cuts the text, `trees` and `linear` make forests of it, `lower` the steps of `Booster.predict`:
+//! columns as doubles (`rows`, `categories`), raw scores, the objective's link (`objective`). `pickled` adds what
 //! the scikit-learn classes do. Scores are added in double in the order of the trees, so that the bits are the library's.
 
 mod categories;

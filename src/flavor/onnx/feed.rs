@@ -25,7 +25,16 @@ pub(super) struct Feed<'a> {
     pub(super) elements: &'a Elements,
 }
 
-impl Feed<'_> {
+impl<'a> Feed<'a> {
+    /// A whole tensor.
+    #[cfg(feature = "tract")]
+    pub(super) fn of(tensor: &'a Tensor) -> Feed<'a> {
+        Feed {
+            shape: Shape::from_slice(tensor.shape()),
+            elements: tensor.elements(),
+        }
+    }
+
     /// Extent of axis 0; one for a scalar.
     pub(super) fn rows(&self) -> usize {
         self.shape.first().copied().unwrap_or(1)

@@ -112,7 +112,7 @@ fn with_native(
     session: &SessionOptions,
     predictors: NonZeroUsize,
 ) -> Result<Loaded, Refusal> {
-    let mut loaded = native::loaded(&native::open(file)?, predictors);
+    let mut loaded = native::loaded(&native::open(&file.bytes)?, predictors);
     if *session != SessionOptions::default() {
         loaded
             .report
@@ -178,7 +178,7 @@ fn rival(file: &Arc<ModelFile>, session: &SessionOptions) -> Option<Rival> {
     if !small {
         return None;
     }
-    if let Ok(graph) = native::open(file) {
+    if let Ok(graph) = native::open(&file.bytes) {
         return Some(Rival {
             engine: "native",
             worth: Duration::ZERO,

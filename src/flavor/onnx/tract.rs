@@ -3,6 +3,7 @@
 //! A graph is compiled once with its variable extents as symbols, and the plan is shared by all predictors. Where a
 //! graph cannot be compiled so, it is compiled anew for each shape that is asked for, and the last few plans are kept.
 
+mod lowered;
 mod operators;
 mod plan;
 mod values;
@@ -40,7 +41,8 @@ pub(super) fn load(file: &ModelFile, predictors: NonZeroUsize) -> Result<Loaded,
 }
 
 fn load_or_panic(file: &ModelFile, predictors: NonZeroUsize) -> Result<Loaded, LoadError> {
-    let onnx = tract_onnx::onnx();
+    let mut onnx = tract_onnx::onnx();
+    lowered::register(&mut onnx);
     let proto = onnx
         .proto_model_for_read(&mut file.bytes.as_slice())
         .map_err(|error| failed(file, error))?;

@@ -1,6 +1,6 @@
 //! scikit-learn: estimators out of pickles and skops files as plans, without Python.
 //!
-//! The file is read as data (`flavor::formats`); [`estimator`] finds for every object in it the family that knows its
+//! The file is read as data (`flavor::formats`); `estimator` finds for every object in it the family that knows its
 //! class, and the family pushes the steps that compute what the estimator's method computes. Formulas follow
 //! scikit-learn 1.0 to 1.9; where versions differ, the state's own `_sklearn_version` decides.
 

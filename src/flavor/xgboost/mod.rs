@@ -1,7 +1,7 @@
 //! XGBoost: models of every version since 0.90, in UBJSON, JSON and the old binary format.
 //!
-//! [`document`] makes a validated model of a file, [`lower`] a plan of a model, in the steps of XGBoost's Python package:
-//! columns ([`columns`]), margins by trees ([`trees`]) or weights ([`linear`]), the objective's values ([`objective`]),
+//! `document` makes a validated model of a file, `lower` a plan of a model, in the steps of XGBoost's Python package:
+//! columns (`columns`), margins by trees (`trees`) or weights (`linear`), the objective's values (`objective`),
 //! and for classifiers the class. Everything is computed in single, in the order of the library, so that the bits are
 //! its own.
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use modelsd::flavor::{Config, EngineChoice, LoadError, PredictError, Source, load, loaders};
+use modelsd::flavor::{Config, EngineChoice, PredictError, Source, load, loaders};
 use modelsd::model::batch::{Batch, Body, Columns, Frame, Name};
 use modelsd::model::mlmodel::MlModel;
 use modelsd::model::tensor::{Elements, Shape, Tensor};
@@ -227,8 +227,10 @@ fn a_runtime_that_is_missing_or_broken_is_no_panic() {
         "{}",
         loaded.report.engine
     );
-    assert!(matches!(
-        try_with(EngineChoice::Tract, vec![]),
-        Err(LoadError::Refused(_))
-    ));
+    let loaded = try_with(EngineChoice::Tract, vec![]).unwrap();
+    assert!(
+        loaded.report.engine.starts_with("tract"),
+        "{}",
+        loaded.report.engine
+    );
 }

@@ -23,7 +23,6 @@ use smallvec::SmallVec;
 
 use super::element::{Element, Input, tensor_kind};
 use super::feed::{Feed, Scratch, feed};
-use super::files::ModelFile;
 use super::shape_output::{OutputNames, Outputs, shape_output, tensor};
 use crate::flavor::plan::Plan;
 use crate::flavor::plan::builder::Builder;
@@ -46,12 +45,12 @@ const VERSIONS: std::ops::RangeInclusive<i64> = 7..=26;
 /// The same for `ai.onnx.ml`.
 const ML_VERSIONS: std::ops::RangeInclusive<i64> = 1..=5;
 
-/// Lowers the graph of a checked model file.
+/// Lowers the graph of a model file.
 ///
 /// # Errors
 /// When an operator of the graph is not covered, or is used in a way that is not.
-pub(super) fn open(file: &ModelFile) -> Result<Arc<Graph>, Refusal> {
-    let model = proto::decode(&file.bytes)?;
+pub(super) fn open(bytes: &[u8]) -> Result<Arc<Graph>, Refusal> {
+    let model = proto::decode(bytes)?;
     lower(&model).map(Arc::new)
 }
 
@@ -329,8 +328,18 @@ struct NativePredictor {
 
 impl Predictor for NativePredictor {
     fn predict(&mut self, input: &Batch) -> Result<Batch, PredictError> {
-        let graph = &*self.graph;
-        let feeds = feed(input, &graph.inputs, &mut self.scratch)?;
+        let feeds = feed(input, &self.graph.inputs, &mut self.scratch)?;
+        let outputs = self.graph.compute(&feeds)?;
+        shape_output(&input.body, &self.graph.names, outputs)
+    }
+}
+
+impl Graph {
+    /// Computes the outputs of what is fed to its inputs, in their order.
+    ///
+    /// # Errors
+    /// When the inputs have different numbers of rows, or the values are not for this graph.
+    pub(super) fn compute(&self, feeds: &[Feed<'_>]) -> Result<Outputs, PredictError> {
         let rows = feeds.first().map_or(0, Feed::rows);
         if feeds.iter().any(|feed| feed.rows() != rows) {
             return Err(PredictError::Input(
@@ -340,10 +349,26 @@ impl Predictor for NativePredictor {
         let values: Option<SmallVec<[Value<'_>; 4]>> = feeds.iter().map(|feed| value(feed, rows)).collect();
         let values = values.ok_or_else(|| PredictError::Engine("an input has another type".into()))?;
         let mut tensors = Outputs::new();
-        for (value, output) in graph.plan.compute(values)?.into_iter().zip(&graph.outputs) {
+        for (value, output) in self.plan.compute(values)?.into_iter().zip(&self.outputs) {
             tensors.push(finished(value, output)?);
         }
-        shape_output(&input.body, &graph.names, tensors)
+        Ok(tensors)
+    }
+
+    /// Element types of its inputs.
+    #[cfg(feature = "tract")]
+    pub(super) fn fed(&self) -> impl Iterator<Item = Element> {
+        self.inputs.iter().map(|input| input.element)
+    }
+
+    /// Element types of its outputs, and their extents but the first, which is the rows; `None` when one is no tensor.
+    #[cfg(feature = "tract")]
+    pub(super) fn tensors(&self) -> Option<Vec<(Element, Vec<usize>)>> {
+        let tensor = |output: &Output| match output {
+            Output::Tensor(element, tail) => Some((*element, tail.to_vec())),
+            Output::Maps(_) => None,
+        };
+        self.outputs.iter().map(tensor).collect()
     }
 }
 
