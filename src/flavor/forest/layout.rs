@@ -1,7 +1,11 @@
 //! Nodes as they are walked.
 
-/// A node: a threshold and where to go.
-#[derive(Debug, Clone, Copy, Default)]
+use std::fmt;
+
+/// A node: a threshold and where to go. Packed, so that a double and a narrow link take twelve bytes, not sixteen: what
+/// limits a walk is how many nodes the nearer caches hold.
+#[derive(Clone, Copy, Default)]
+#[repr(C, packed(4))]
 pub(super) struct Node<T, L> {
     /// Rows with a value up to this go left.
     pub(super) threshold: T,
@@ -16,12 +20,20 @@ impl<T, L> Node<T, L> {
 }
 
 /// The nodes of all trees, one after another.
-#[derive(Debug)]
 pub(super) enum Links<T> {
     /// Half the memory: few features, trees of at most a million nodes, plain comparisons only.
     Narrow(Vec<Node<T, Narrow>>),
     /// Everything else.
     Wide(Vec<Node<T, Wide>>),
+}
+
+impl<T> fmt::Debug for Links<T> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Links::Narrow(nodes) => write!(out, "{} narrow nodes", nodes.len()),
+            Links::Wide(nodes) => write!(out, "{} wide nodes", nodes.len()),
+        }
+    }
 }
 
 /// Which value a node compares, and its left child, counted from the tree's first node; the right child is the next one.

@@ -263,7 +263,8 @@ impl<T: Number, A: Number> Forest<T, A> {
             return missing_left;
         }
         if !node.link.special() {
-            return value <= node.threshold;
+            let threshold = node.threshold;
+            return value <= threshold;
         }
         let payload = self.payload.get(at as usize).copied().unwrap_or_default();
         match self.specials.get(payload as usize) {
@@ -328,8 +329,8 @@ fn step<T: Number, L: Link, const K: usize>(
 ) {
     for (walk, (at, root)) in reached.iter_mut().zip(roots).enumerate() {
         // Every child and column that a node names was checked when the forest was compiled.
-        let node = &nodes[*at as usize];
-        let left = rows.value(walk, node.link.place()) <= node.threshold;
-        *at = root + node.link.left() + u32::from(!left);
+        let Node { threshold, link } = nodes[*at as usize];
+        let left = rows.value(walk, link.place()) <= threshold;
+        *at = root + link.left() + u32::from(!left);
     }
 }

@@ -20,6 +20,10 @@ pub fn doubles(input: &Input<'_>) -> Result<Matrix<f64>, PredictError> {
             data: whole.to_vec(),
         });
     }
+    if let Some(whole) = input.singles() {
+        let data = whole.iter().map(|&single| f64::from(single)).collect();
+        return Ok(Matrix { rows, width, data });
+    }
     let mut data = vec![0.0; rows * width];
     for index in 0..width {
         let column = input.column(index).ok_or_else(|| flat(index))?;
