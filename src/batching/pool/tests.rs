@@ -62,7 +62,7 @@ fn later() -> Instant {
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_millis(20)
+    Instant::now() + Duration::from_millis(300)
 }
 
 /// A predictor that says when it starts and waits until it is let go.
