@@ -16,5 +16,6 @@ pub mod http;
 pub mod model;
 pub mod protocol;
 pub mod registry;
+pub mod routing;
 pub mod serve;
 pub mod telemetry;

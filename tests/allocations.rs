@@ -101,12 +101,14 @@ async fn endpoint(model: &str) -> Endpoint {
         max_in_flight: 1,
         timeout: Duration::from_secs(60),
     };
-    Endpoint::new(fleet, &config)
+    Endpoint::new(fleet, Default::default(), &config)
 }
 
 /// One request, as `http::invocations` makes it; the answer.
 async fn request(endpoint: &Endpoint, codecs: Codecs, body: &[u8]) -> Vec<u8> {
-    let mut call = endpoint.begin(None, Instant::now(), None).unwrap();
+    let mut call = endpoint
+        .begin(None, Instant::now(), None, &Default::default())
+        .unwrap();
     let codec = codecs.of(Media::Json);
     let decoded = call.stage(RequestStage::Decode, |deployment| {
         codec.decode(body, deployment.signature(), Limits::default())

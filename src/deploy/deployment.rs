@@ -1,11 +1,10 @@
 //! A deployment: one version of a model, loaded, immutable, shared by the requests it answers.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::meters::Meters;
 use super::parity::Parity;
+use super::place::Place;
 use super::prove::{Joins, Proof};
 use super::recent::Recent;
 use crate::artifact::Artifact;
@@ -51,16 +50,27 @@ impl RequestStage {
     }
 }
 
+/// What answers say of a deployment, as bytes that they share.
+#[derive(Debug, Clone)]
+pub struct Labels {
+    /// Registered name.
+    pub name: Bytes,
+    /// Version, `none` outside a registry.
+    pub version: Bytes,
+    /// The variant of its route, if it is one.
+    pub variant: Option<Bytes>,
+}
+
 /// Everything a request needs of a version, under one pointer.
 pub struct Deployment {
     wanted: Wanted,
     artifact: Artifact,
     pool: Pool,
-    recent: Arc<Recent>,
+    place: Place,
     resident_bytes: u64,
     report: Report,
     meters: Meters,
-    labels: (Bytes, Bytes),
+    labels: Labels,
     joins: Joins,
     parity: Option<Parity>,
 }
@@ -74,11 +84,11 @@ impl Deployment {
         proof: &Proof,
         batching: batching::Config,
         resident_bytes: u64,
-        recent: Arc<Recent>,
+        place: Place,
     ) -> Deployment {
         let id = &wanted.id;
         let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-        let meters = Meters::new(id);
+        let meters = Meters::new(id, &place);
         if let Some(parity) = &proof.parity {
             meters.parity(parity.largest_difference);
         }
@@ -92,11 +102,15 @@ impl Deployment {
         Deployment {
             joins: proof.joins.clone(),
             parity: proof.parity.clone(),
-            labels: (bytes(&id.name), bytes(id.version_label())),
+            labels: Labels {
+                name: bytes(&id.name),
+                version: bytes(id.version_label()),
+                variant: (!place.variant.is_empty()).then(|| bytes(&place.variant)),
+            },
             pool: Pool::new(loaded.predictors, setup),
             meters,
             report: loaded.report,
-            recent,
+            place,
             resident_bytes,
             artifact,
             wanted,
@@ -123,9 +137,9 @@ impl Deployment {
         self.resident_bytes
     }
 
-    /// Name and version as bytes that many answers share.
-    pub fn labels(&self) -> (&Bytes, &Bytes) {
-        (&self.labels.0, &self.labels.1)
+    /// What answers say of it.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
     }
 
     /// What it takes and gives.
@@ -150,7 +164,12 @@ impl Deployment {
 
     /// Where requests that were answered well are kept for the next version.
     pub fn recent(&self) -> &Recent {
-        &self.recent
+        &self.place.recent
+    }
+
+    /// Where it serves.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// What was loaded, for people.

@@ -19,6 +19,7 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 
 const MODEL_NAME: HeaderName = HeaderName::from_static("x-model-name");
 const MODEL_VERSION: HeaderName = HeaderName::from_static("x-model-version");
+const MODEL_VARIANT: HeaderName = HeaderName::from_static("x-model-variant");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Predictions.
@@ -53,8 +54,10 @@ pub(super) fn unread_coding(error: &Error) -> Response<Body> {
 /// Says who answered.
 pub(super) fn sign(response: &mut Response<Body>, deployment: &Deployment) {
     let headers = response.headers_mut();
-    let (name, version) = deployment.labels();
-    for (header, label) in [(MODEL_NAME, name), (MODEL_VERSION, version)] {
+    let labels = deployment.labels();
+    let variant = labels.variant.as_ref().map(|variant| (MODEL_VARIANT, variant));
+    let labels = [(MODEL_NAME, &labels.name), (MODEL_VERSION, &labels.version)];
+    for (header, label) in labels.into_iter().chain(variant) {
         // A name with control characters has no place in a header; it is left out.
         if let Ok(value) = HeaderValue::from_maybe_shared(label.clone()) {
             headers.insert(header, value);

@@ -65,7 +65,7 @@ where
     let id = request_id(headers);
     let begun = patience::patience(headers)
         .inspect_err(reject)
-        .and_then(|patience| app.endpoint.begin(slot, began, patience));
+        .and_then(|patience| app.endpoint.begin(slot, began, patience, headers));
     let mut response = match begun {
         Ok(mut call) => {
             let mut response = match predict(app, &mut call, headers, body).await {

@@ -3,11 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderMap;
+
 use super::admission::Admission;
+use super::asked::{asked, text};
 use super::call::Call;
 use super::error::{Error, Kind};
 use crate::deploy::deployment::Deployment;
 use crate::deploy::fleet::{Fleet, Table};
+use crate::routing;
+use crate::routing::route::{Now, Route, VARIANT_HEADER, Variant};
+use crate::routing::table::Routes;
 use crate::telemetry::names;
 
 /// How requests are admitted and bounded.
@@ -22,16 +28,18 @@ pub struct Config {
 /// Begins calls on the slots of a fleet.
 pub struct Endpoint {
     fleet: Arc<Fleet>,
+    routes: Arc<Routes>,
     admission: Admission,
     timeout: Duration,
     in_flight: metrics::Gauge,
 }
 
 impl Endpoint {
-    /// An endpoint for these slots.
-    pub fn new(fleet: Arc<Fleet>, config: &Config) -> Endpoint {
+    /// An endpoint for these slots, and the routes over them.
+    pub fn new(fleet: Arc<Fleet>, routes: Arc<Routes>, config: &Config) -> Endpoint {
         Endpoint {
             fleet,
+            routes,
             admission: Admission::new(config.max_in_flight),
             timeout: config.timeout,
             in_flight: metrics::gauge!(names::IN_FLIGHT),
@@ -43,27 +51,84 @@ impl Endpoint {
         &self.fleet
     }
 
-    /// Begins one request that arrived at `now`, for the slot of that name or the default one: takes a permit and the
-    /// one snapshot it will use to its end. `patience` is how long its client waits, if it says so.
+    /// The routes over them.
+    pub fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    /// Begins one request that arrived at `now`, for the route or the slot of that name or the default one: chooses the
+    /// variant, takes a permit and the one snapshot it will use to its end. `patience` is how long its client waits, if
+    /// it says so; its headers may ask for a variant.
     ///
     /// # Errors
-    /// [`Kind::Overloaded`], [`Kind::UnknownSlot`], or [`Kind::NotReady`] while nothing is loaded.
-    pub fn begin(&self, slot: Option<&str>, now: Instant, patience: Option<Duration>) -> Result<Call, Error> {
+    /// [`Kind::Overloaded`], [`Kind::UnknownSlot`], [`Kind::UnknownVariant`], or [`Kind::NotReady`] while nothing is
+    /// loaded.
+    pub fn begin(
+        &self,
+        name: Option<&str>,
+        now: Instant,
+        patience: Option<Duration>,
+        headers: &HeaderMap,
+    ) -> Result<Call, Error> {
         let permit = self.admission.admit(&self.in_flight).inspect_err(reject)?;
-        let deployment = self.deployment(slot).inspect_err(reject)?;
+        let routes = self.routes.table();
+        let deployment = match routes.get(name) {
+            Some(route) => self.of_route(route, headers),
+            None => self.of_slot(name, headers),
+        };
+        let deployment = deployment.inspect_err(reject)?;
         let timeout = patience.map_or(self.timeout, |patience| patience.min(self.timeout));
         Ok(Call::new(deployment, permit, now, timeout))
     }
 
-    fn deployment(&self, name: Option<&str>) -> Result<Arc<Deployment>, Error> {
+    /// The deployment of the variant that a route chooses.
+    fn of_route(&self, route: &Route, headers: &HeaderMap) -> Result<Arc<Deployment>, Error> {
+        let asked = asked(headers, route)?;
+        let table = self.fleet.table();
+        let now = |variant: &Variant| Now {
+            version: table
+                .get(&variant.slot)
+                .and_then(|slot| slot.current())
+                .map(|deployment| deployment.id().version.clone().unwrap_or_default()),
+        };
+        let variant = route
+            .choose(&asked, fastrand::u64(..), now)
+            .map_err(|error| Error::new(Kind::UnknownVariant, error.to_string()))?;
+        let slot = table.get(&variant.slot);
+        slot.and_then(|slot| slot.current()).ok_or_else(|| {
+            let (route, name) = (route.name(), &variant.name);
+            let slot = &variant.slot;
+            Error::new(
+                Kind::NotReady,
+                format!(
+                    "Variant `{name}` of model `{route}` is not loaded yet; GET /api/models/{slot} says why."
+                ),
+            )
+            .with_retry_after(RETRY_AFTER)
+        })
+    }
+
+    /// The deployment of a slot that has no variants.
+    fn of_slot(&self, name: Option<&str>, headers: &HeaderMap) -> Result<Arc<Deployment>, Error> {
         let table = self.fleet.table();
         let slot = match name {
             Some(name) => table.get(name),
             None => table.default(),
         };
         let Some(slot) = slot else {
-            return Err(unknown(name, &table));
+            return Err(unknown(name, &table, &self.routes.table()));
         };
+        if let Some(variant) = text(headers, &VARIANT_HEADER)? {
+            // Never a silent default: who asks for a variant counts on it.
+            let variant: String = variant.chars().take(100).collect();
+            return Err(Error::new(
+                Kind::UnknownVariant,
+                format!(
+                    "Model `{}` has no variants, so that `{variant}` is none of them.",
+                    slot.name()
+                ),
+            ));
+        }
         slot.current().ok_or_else(|| {
             Error::new(
                 Kind::NotReady,
@@ -82,17 +147,16 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Names listed in an error.
 const NAMES_LISTED: usize = 20;
 
-fn unknown(name: Option<&str>, table: &Table) -> Error {
-    let names: Vec<String> = table
-        .slots()
+fn unknown(name: Option<&str>, table: &Table, routes: &routing::table::Table) -> Error {
+    let routes = routes.routes().map(|route| route.name());
+    let slots = table.slots().map(|slot| slot.name());
+    let known = routes.len() + slots.len();
+    let names: Vec<String> = routes
+        .chain(slots)
         .take(NAMES_LISTED)
-        .map(|slot| format!("`{}`", slot.name()))
+        .map(|name| format!("`{name}`"))
         .collect();
-    let more = if table.slots().len() > NAMES_LISTED {
-        " and more"
-    } else {
-        ""
-    };
+    let more = if known > NAMES_LISTED { " and more" } else { "" };
     let served = match names[..] {
         [] => "No model is served here.".to_owned(),
         _ => format!("Served here: {}{more}.", names.join(", ")),
