@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{self, HeaderMap, Response};
+use axum::http::{self, HeaderMap, HeaderValue, Response};
 use bytes::Bytes;
 use hyper::body::Body as AnyBody;
 
+use super::asked::Asked;
 use super::body::BodyError;
 use super::compression::{Coded, Wish};
 use super::request_id::{REQUEST_ID, request_id};
@@ -62,13 +62,14 @@ where
     B: AnyBody<Data = Bytes> + Unpin,
 {
     let began = Instant::now();
-    let id = request_id(headers);
-    let begun = patience::patience(headers)
+    let asked = Asked::of(headers);
+    let id = request_id(asked.id);
+    let begun = patience::patience(asked.patience)
         .inspect_err(reject)
         .and_then(|patience| app.endpoint.begin(slot, began, patience));
     let mut response = match begun {
         Ok(mut call) => {
-            let mut response = match predict(app, &mut call, headers, body).await {
+            let mut response = match predict(app, &mut call, headers, &asked, body).await {
                 Ok(response) => response,
                 Err(Failure::Answered(error)) => {
                     explain(&error, &call, &id);
@@ -108,6 +109,7 @@ async fn predict<B>(
     app: &App,
     call: &mut Call,
     headers: &HeaderMap,
+    asked: &Asked<'_>,
     body: &mut B,
 ) -> Result<Response<Body>, Failure>
 where
@@ -115,7 +117,7 @@ where
 {
     // Read before anything is refused: an answer to a client that is still sending may never be heard.
     let config = &app.config;
-    let read = body::read(headers, body, config.max_body_bytes, config.client_timeout);
+    let read = body::read(body, config.max_body_bytes, config.client_timeout);
     let bytes = match read.await {
         Ok(bytes) => bytes,
         Err(BodyError::Refused(error)) => {
@@ -128,12 +130,13 @@ where
         Err(BodyError::Slow | BodyError::Broken) => return Err(Failure::Slow),
     };
     call.refuse_early()?;
-    let codings = encoding::applied(headers)
-        .map_err(|error| Failure::UnreadCoding(call.fail(body::not_expanded(&error))))?;
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let media = protocol::media(content_type.as_deref()).map_err(|error| call.fail(error))?;
+    let codings = match asked.coded {
+        false => encoding::Codings::new(),
+        true => encoding::applied(headers)
+            .map_err(|error| Failure::UnreadCoding(call.fail(body::not_expanded(&error))))?,
+    };
+    let content_type = asked.content_type.map(HeaderValue::as_bytes);
+    let media = protocol::media(content_type).map_err(|error| call.fail(error))?;
     let codec = app.codecs.of(media);
     let limits = app.config.limits;
     let decoded = call.stage(RequestStage::Decode, |deployment| {
@@ -147,7 +150,7 @@ where
     })?;
     let reply = decoded.reply;
     let output = call.predict(decoded.batch).await?;
-    let wish = Wish::of(headers);
+    let wish = asked.wishes.then(|| Wish::of(headers)).flatten();
     let encoded = aside(output.rows() >= LARGE_ANSWER_ROWS, || {
         call.stage(RequestStage::Encode, |_| {
             let mut out = Vec::new();
@@ -172,7 +175,7 @@ fn aside<T>(long: bool, work: impl FnOnce() -> T) -> T {
 }
 
 /// Logs what the client cannot mend at a level a human sees, the rest for debugging only.
-fn explain(error: &Error, call: &Call, id: &axum::http::HeaderValue) {
+fn explain(error: &Error, call: &Call, id: &HeaderValue) {
     let (version, id) = (call.deployment().id(), id.to_str().unwrap_or_default());
     match error.kind() {
         Kind::Internal => {
