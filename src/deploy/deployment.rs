@@ -1,6 +1,7 @@
 //! A deployment: one version of a model, loaded, immutable, shared by the requests it answers.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
@@ -61,6 +62,8 @@ pub struct Deployment {
     report: Report,
     meters: Meters,
     labels: (Bytes, Bytes),
+    /// See [`Deployment::once`].
+    once: OnceLock<Box<dyn Any + Send + Sync>>,
     joins: Joins,
     parity: Option<Parity>,
 }
@@ -93,6 +96,7 @@ impl Deployment {
             joins: proof.joins.clone(),
             parity: proof.parity.clone(),
             labels: (bytes(&id.name), bytes(id.version_label())),
+            once: OnceLock::new(),
             pool: Pool::new(loaded.predictors, setup),
             meters,
             report: loaded.report,
@@ -126,6 +130,12 @@ impl Deployment {
     /// Name and version as bytes that many answers share.
     pub fn labels(&self) -> (&Bytes, &Bytes) {
         (&self.labels.0, &self.labels.1)
+    }
+
+    /// What who answers with it makes of it once, for all its answers: kept when it is first asked for. `None` for who
+    /// comes with another type.
+    pub fn once<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
+        self.once.get_or_init(|| Box::new(make())).downcast_ref()
     }
 
     /// What it takes and gives.

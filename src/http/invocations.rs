@@ -70,7 +70,7 @@ where
     let mut response = match begun {
         Ok(mut call) => {
             let mut response = match predict(app, &mut call, headers, &asked, body).await {
-                Ok(response) => response,
+                Ok(encoded) => return answer::predictions(encoded, &call, id),
                 Err(Failure::Answered(error)) => {
                     explain(&error, &call, &id);
                     answer::failure(&error)
@@ -81,8 +81,7 @@ where
                 }
                 Err(Failure::Slow) => unrouted::request_timeout(),
             };
-            answer::sign(&mut response, call.deployment());
-            answer::time(&mut response, call.timing());
+            answer::sign(&mut response, &call);
             response
         }
         Err(error) => answer::failure(&error),
@@ -111,7 +110,7 @@ async fn predict<B>(
     headers: &HeaderMap,
     asked: &Asked<'_>,
     body: &mut B,
-) -> Result<Response<Body>, Failure>
+) -> Result<Coded, Failure>
 where
     B: AnyBody<Data = Bytes> + Unpin,
 {
@@ -162,7 +161,7 @@ where
         })
     })?;
     call.finish();
-    Ok(answer::predictions(encoded))
+    Ok(encoded)
 }
 
 /// Runs long work without holding up the worker's other tasks.
