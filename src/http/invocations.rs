@@ -24,6 +24,8 @@ use crate::serve::error::{Error, Kind};
 /// tasks handed to another thread first: below, that costs more than it spares them.
 const LARGE_BODY: usize = 64 << 10;
 const LARGE_ANSWER_ROWS: usize = 1_000;
+/// Room for the answer of a few rows, which is made at once: a guess by what is in an answer takes longer to allocate.
+const SMALL_ANSWER: usize = 256;
 
 /// `POST /invocations`: the only slot, or the default one.
 pub(super) async fn invocations(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
@@ -152,7 +154,7 @@ where
     let wish = asked.wishes.then(|| Wish::of(headers)).flatten();
     let encoded = aside(output.rows() >= LARGE_ANSWER_ROWS, || {
         call.stage(RequestStage::Encode, |_| {
-            let mut out = Vec::new();
+            let mut out = Vec::with_capacity(SMALL_ANSWER);
             codec.encode(&output, reply, &mut out)?;
             Ok(match wish {
                 Some(wish) => aside(out.len() >= LARGE_BODY, || wish.grant(out)),
