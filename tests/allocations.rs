@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderMap;
 use modelsd::artifact::{self, Artifacts};
 use modelsd::deploy::deployment::RequestStage;
 use modelsd::deploy::fleet::Fleet;

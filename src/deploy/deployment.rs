@@ -1,5 +1,8 @@
 //! A deployment: one version of a model, loaded, immutable, shared by the requests it answers.
 
+use std::any::Any;
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 
 use super::meters::Meters;
@@ -71,6 +74,8 @@ pub struct Deployment {
     report: Report,
     meters: Meters,
     labels: Labels,
+    /// See [`Deployment::once`].
+    once: OnceLock<Box<dyn Any + Send + Sync>>,
     joins: Joins,
     parity: Option<Parity>,
 }
@@ -107,6 +112,7 @@ impl Deployment {
                 version: bytes(id.version_label()),
                 variant: (!place.variant.is_empty()).then(|| bytes(&place.variant)),
             },
+            once: OnceLock::new(),
             pool: Pool::new(loaded.predictors, setup),
             meters,
             report: loaded.report,
@@ -140,6 +146,12 @@ impl Deployment {
     /// What answers say of it.
     pub fn labels(&self) -> &Labels {
         &self.labels
+    }
+
+    /// What who answers with it makes of it once, for all its answers: kept when it is first asked for. `None` for who
+    /// comes with another type.
+    pub fn once<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
+        self.once.get_or_init(|| Box::new(make())).downcast_ref()
     }
 
     /// What it takes and gives.

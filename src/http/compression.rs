@@ -78,16 +78,16 @@ impl Coded {
         }
     }
 
-    /// Makes an answer of it.
-    pub(super) fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(Body::from(self.body));
-        let headers = response.headers_mut();
+    /// Makes an answer of it that has these headers.
+    pub(super) fn into_response(self, mut headers: HeaderMap) -> Response<Body> {
         if let Some(coding) = self.coding {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
         }
         if self.varies {
             headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
         }
+        let mut response = Response::new(Body::from(self.body));
+        *response.headers_mut() = headers;
         response
     }
 }

@@ -9,6 +9,7 @@ pub mod unix;
 pub mod webhook;
 
 mod answer;
+mod asked;
 mod body;
 mod compression;
 mod connection;

@@ -25,6 +25,21 @@ pub struct Config {
     pub timeout: Duration,
 }
 
+/// What is known of a request before its body.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    /// The route or the slot that it is for; `None` for the default one.
+    pub name: Option<&'a str>,
+    /// When it arrived.
+    pub now: Instant,
+    /// How long its client waits, if it says so.
+    pub patience: Option<Duration>,
+    /// Its headers, which may ask for a variant.
+    pub headers: &'a HeaderMap,
+    /// Whether [`VARIANT_HEADER`] is among them: most have none, and to look it up takes a hash.
+    pub asks_for_variant: bool,
+}
+
 /// Begins calls on the slots of a fleet.
 pub struct Endpoint {
     fleet: Arc<Fleet>,
@@ -56,29 +71,23 @@ impl Endpoint {
         &self.routes
     }
 
-    /// Begins one request that arrived at `now`, for the route or the slot of that name or the default one: chooses the
-    /// variant, takes a permit and the one snapshot it will use to its end. `patience` is how long its client waits, if
-    /// it says so; its headers may ask for a variant.
+    /// Begins one request: takes a permit, chooses the variant, and takes the one snapshot it will use to its end.
     ///
     /// # Errors
     /// [`Kind::Overloaded`], [`Kind::UnknownSlot`], [`Kind::UnknownVariant`], or [`Kind::NotReady`] while nothing is
     /// loaded.
-    pub fn begin(
-        &self,
-        name: Option<&str>,
-        now: Instant,
-        patience: Option<Duration>,
-        headers: &HeaderMap,
-    ) -> Result<Call, Error> {
+    pub fn begin(&self, head: Head<'_>) -> Result<Call, Error> {
         let permit = self.admission.admit(&self.in_flight).inspect_err(reject)?;
         let routes = self.routes.table();
-        let deployment = match routes.get(name) {
-            Some(route) => self.of_route(route, headers),
-            None => self.of_slot(name, headers),
+        let deployment = match routes.get(head.name) {
+            Some(route) => self.of_route(route, head.headers),
+            None => self.of_slot(head),
         };
         let deployment = deployment.inspect_err(reject)?;
-        let timeout = patience.map_or(self.timeout, |patience| patience.min(self.timeout));
-        Ok(Call::new(deployment, permit, now, timeout))
+        let timeout = head
+            .patience
+            .map_or(self.timeout, |patience| patience.min(self.timeout));
+        Ok(Call::new(deployment, permit, head.now, timeout))
     }
 
     /// The deployment of the variant that a route chooses.
@@ -109,7 +118,8 @@ impl Endpoint {
     }
 
     /// The deployment of a slot that has no variants.
-    fn of_slot(&self, name: Option<&str>, headers: &HeaderMap) -> Result<Arc<Deployment>, Error> {
+    fn of_slot(&self, head: Head<'_>) -> Result<Arc<Deployment>, Error> {
+        let name = head.name;
         let table = self.fleet.table();
         let slot = match name {
             Some(name) => table.get(name),
@@ -118,7 +128,9 @@ impl Endpoint {
         let Some(slot) = slot else {
             return Err(unknown(name, &table, &self.routes.table()));
         };
-        if let Some(variant) = text(headers, &VARIANT_HEADER)? {
+        if head.asks_for_variant
+            && let Some(variant) = text(head.headers, &VARIANT_HEADER)?
+        {
             // Never a silent default: who asks for a variant counts on it.
             let variant: String = variant.chars().take(100).collect();
             return Err(Error::new(
