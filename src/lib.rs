@@ -14,6 +14,7 @@ pub mod deploy;
 pub mod flavor;
 pub mod http;
 pub mod model;
+pub mod predlog;
 pub mod protocol;
 pub mod registry;
 pub mod routing;

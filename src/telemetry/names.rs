@@ -32,6 +32,13 @@ pub const LOAD_SECONDS: &str = "modelsd_load_seconds";
 /// Gauge: largest difference between a version's answers and those recorded beside it, relative to the larger of 1 and
 /// the recorded one. Labels [`ROUTE`], [`VARIANT`], [`MODEL`], [`VERSION`].
 pub const PARITY_DIFFERENCE: &str = "modelsd_parity_difference";
+/// Counter: entries of the record that a sink took. Label [`SINK`].
+pub const RECORDS_TOTAL: &str = "modelsd_records_total";
+/// Counter: entries of the record that were dropped. Label [`REASON`]: `queue_full`, or `sink_failed`, then once for each
+/// sink that lost them.
+pub const RECORDS_DROPPED_TOTAL: &str = "modelsd_records_dropped_total";
+/// Gauge: entries that wait to be written.
+pub const RECORD_QUEUE: &str = "modelsd_record_queue";
 /// Gauge, always 1. Label [`VERSION`]: modelsd's own.
 pub const BUILD_INFO: &str = "modelsd_build_info";
 
@@ -51,6 +58,10 @@ pub const STAGE: &str = "stage";
 pub const KIND: &str = "kind";
 /// Name of the slot.
 pub const SLOT: &str = "slot";
+/// Kind of a sink of the record.
+pub const SINK: &str = "sink";
+/// Why something was dropped.
+pub const REASON: &str = "reason";
 
 /// Upper bounds of the buckets of every histogram in seconds: 5 µs to 60 s.
 const SECONDS_BUCKETS: &[f64] = &[
