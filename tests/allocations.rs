@@ -107,9 +107,14 @@ async fn endpoint(model: &str) -> Endpoint {
 
 /// One request, as `http::invocations` makes it; the answer.
 async fn request(endpoint: &Endpoint, codecs: Codecs, body: &[u8]) -> Vec<u8> {
-    let mut call = endpoint
-        .begin(None, Instant::now(), None, &Default::default())
-        .unwrap();
+    let head = endpoint::Head {
+        name: None,
+        now: Instant::now(),
+        patience: None,
+        headers: &HeaderMap::new(),
+        asks_for_variant: false,
+    };
+    let mut call = endpoint.begin(head).unwrap();
     let codec = codecs.of(Media::Json);
     let decoded = call.stage(RequestStage::Decode, |deployment| {
         codec.decode(body, deployment.signature(), Limits::default())
