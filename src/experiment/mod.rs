@@ -1,5 +1,6 @@
 //! x
 pub mod frequent;
 pub mod moments;
+pub mod ratio;
 pub mod sequential;
 pub mod sketch;

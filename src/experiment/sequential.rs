@@ -37,8 +37,18 @@
 //!
 //! Values are independent and have a finite variance. Nothing else is supposed of them: they need neither be normal nor
 //! bounded. The promise is asymptotic, as every one that rests on an estimated variance is. Therefore there is no
-//! interval before [`LEAST`] values a side, and the variance of values that are 0 or 1 comes from a cautious share
-//! ([`Moments`]). The tests simulate how often a difference is seen where there is none.
+//! interval before [`LEAST`] values a side, the variance of values that are 0 or 1 comes from a cautious share
+//! ([`Moments`]), and a side's variance is drawn up towards the pooled one while it has few values. The tests simulate how
+//! often a difference is seen where there is none: in 2,000 streams of 5,000 values, looked at after each, with α = 0.05
+//!
+//! | values | shared 50/50 | 90/10 |
+//! | --- | --- | --- |
+//! | 1 with probability 0.5 | 27 | 10 |
+//! | 1 with probability 0.1 | 31 | 8 |
+//! | 1 with probability 0.01 | 14 | 1 |
+//! | exponential | 33 | 11 |
+//! | cube of an exponential | 9 | 10 |
+//! | uniform | 30 | |
 
 use super::moments::Moments;
 
@@ -47,6 +57,9 @@ pub const LEAST: u64 = 30;
 
 /// The effective size at which intervals are as narrow as they can be: two variants with 4,000 values each.
 pub const BEST_AT: f64 = 2_000.0;
+
+/// How many values of a side the pooled variance counts as, where it is larger than the side's own.
+const POOLED_WEIGHT: f64 = 300.0;
 
 /// A mean, or the difference of two, and the bounds within which the truth is.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -97,14 +110,24 @@ pub fn difference(of: &Moments, from: &Moments, alpha: f64) -> Option<Interval> 
         return None;
     }
     let (of_size, from_size) = (of.count() as f64, from.count() as f64);
-    let (of_variance, from_variance) = (of.cautious_variance(), from.cautious_variance());
+    let pooled =
+        (of.cautious_variance() * of_size + from.cautious_variance() * from_size) / (of_size + from_size);
+    let of_variance = not_too_small(of, pooled);
+    let from_variance = not_too_small(from, pooled);
     let variance = of_variance / of_size + from_variance / from_size;
-    let pooled = (of_variance * of_size + from_variance * from_size) / (of_size + from_size);
     // Without any variance both streams are constant, and of whatever size.
     let size = if variance > 0.0 { pooled / variance } else { of_size.min(from_size) };
     let within = if of.is_binary() && from.is_binary() { (-1.0, 1.0) } else { EVERYWHERE };
     let margin = variance.sqrt() * width(size, alpha);
     Some(Interval::around(of.mean() - from.mean(), margin, within))
+}
+
+/// The variance of one value of a side, never below the pooled one by more than its own values prove. A side that has
+/// not met a rare large value yet has far too small a variance, and just then too small a mean: without this, a tenth of
+/// the values on one side and rare amounts of money made a difference of nothing in a quarter of the streams.
+fn not_too_small(values: &Moments, pooled: f64) -> f64 {
+    let (own, size) = (values.cautious_variance(), values.count() as f64);
+    own.max((own * size + pooled * POOLED_WEIGHT) / (size + POOLED_WEIGHT))
 }
 
 const EVERYWHERE: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
@@ -194,17 +217,91 @@ mod tests {
         (streams * ALPHA + 3.1 * (streams * ALPHA * (1.0 - ALPHA)).sqrt()).floor() as u32
     }
 
+    fn check(streams: u32, share: f64, draw: impl FnMut(&mut Random, bool) -> f64) {
+        let found = ever(streams, share, draw, excludes);
+        assert!(found <= bound(streams), "{found} of {streams} streams");
+    }
+
     #[test]
-    fn probe() {
-        for (name, n) in [("0.5", 0.5), ("0.1", 0.1), ("0.01", 0.01), ("0.001", 0.001), ("0.99", 0.99)] {
-            println!("binary {name}: {}", ever(STREAMS, 0.5, |r, _| r.ones(n), excludes));
-            println!("binary {name} 90/10: {}", ever(STREAMS, 0.1, |r, _| r.ones(n), excludes));
+    fn no_difference_is_seen_where_there_is_none() {
+        check(STREAMS, 0.5, |random, _| random.ones(0.1));
+        check(200, 0.1, |random, _| random.ones(0.01));
+        check(200, 0.5, |random, _| random.exponential());
+        // Amounts that are mostly nothing, and a side that gets few of them.
+        check(200, 0.1, |random, _| random.ones(0.05) * random.exponential().powi(2));
+        check(200, 0.02, |random, _| random.exponential().powi(3));
+        check(50, 0.5, |_, _| 3.0);
+    }
+
+    #[test]
+    fn an_interval_made_for_one_look_sees_differences_where_there_are_none() {
+        let once = |of: &Moments, from: &Moments| {
+            let error = of.variance() / of.count() as f64 + from.variance() / from.count() as f64;
+            of.count().min(from.count()) >= LEAST && (of.mean() - from.mean()).abs() > 1.96 * error.sqrt()
+        };
+        let found = ever(200, 0.5, |random, _| random.ones(0.1), once);
+        assert!(found > 2 * bound(200), "{found}");
+    }
+
+    #[test]
+    fn differences_are_found() {
+        let rates = |random: &mut Random, second| random.ones(if second { 0.3 } else { 0.2 });
+        let above = |of: &Moments, from: &Moments| {
+            difference(of, from, ALPHA).is_some_and(|interval| interval.is_above_zero())
+        };
+        assert!(ever(100, 0.5, rates, above) >= 99);
+        assert!(ever(100, 0.1, rates, above) >= 60);
+        let times = |random: &mut Random, second| random.exponential() * if second { 0.8 } else { 1.0 };
+        let below = |of: &Moments, from: &Moments| {
+            difference(of, from, ALPHA).is_some_and(|interval| interval.is_below_zero())
+        };
+        assert!(ever(100, 0.5, times, below) >= 95);
+    }
+
+    #[test]
+    fn the_truth_is_within_the_interval_of_a_mean() {
+        let mut random = Random(7);
+        let mut outside = 0;
+        for _ in 0..200 {
+            let mut values = Moments::default();
+            let left = (0..2_000).any(|_| {
+                values.add(random.exponential());
+                mean(&values, ALPHA).is_some_and(|interval| interval.lower > 1.0 || interval.upper < 1.0)
+            });
+            outside += u32::from(left);
         }
-        println!("exp: {}", ever(STREAMS, 0.5, |r, _| r.exponential(), excludes));
-        println!("exp 90/10: {}", ever(STREAMS, 0.1, |r, _| r.exponential(), excludes));
-        println!("exp^3 : {}", ever(STREAMS, 0.5, |r, _| r.exponential().powi(3), excludes));
-        println!("exp^3 90/10: {}", ever(STREAMS, 0.1, |r, _| r.exponential().powi(3), excludes));
-        println!("rare 90/10: {}", ever(STREAMS, 0.1, |r, _| r.ones(0.05)*r.exponential().powi(2), excludes));
-        println!("uniform: {}", ever(STREAMS, 0.5, |r, _| r.uniform(), excludes));
+        assert!(outside <= bound(200), "{outside}");
+    }
+
+    #[test]
+    fn the_formula_is_that_of_the_paper() {
+        let (size, variance, rho2) = (777.0f64, 4.0f64, rho_squared(BEST_AT, ALPHA));
+        let root = (size * rho2 + 1.0).sqrt();
+        let inner = 2.0 * (size * rho2 + 1.0) / (size * size * rho2) * (root / ALPHA).ln();
+        let ours = (variance / size).sqrt() * width(size, ALPHA);
+        assert!((ours - variance.sqrt() * inner.sqrt()).abs() < 1e-12, "{ours}");
+    }
+
+    #[test]
+    fn the_interval_is_nearly_as_narrow_as_can_be_where_it_should() {
+        let best = (1..100_000)
+            .map(|step| mixture(f64::from(step) / 1000.0, ALPHA))
+            .fold(f64::INFINITY, f64::min);
+        let ours = width(BEST_AT, ALPHA);
+        assert!(ours <= best * 1.001, "{ours} {best}");
+    }
+
+    #[test]
+    fn few_values_have_no_interval_and_bounds_are_kept() {
+        assert_eq!(mean(&Moments::of_share(0, LEAST - 1), ALPHA), None);
+        assert_eq!(
+            difference(&Moments::of_share(9, 900), &Moments::of_share(0, LEAST - 1), ALPHA),
+            None
+        );
+        let found = mean(&Moments::of_share(0, LEAST), ALPHA).unwrap();
+        assert_eq!((found.estimate, found.lower), (0.0, 0.0));
+        assert!(found.upper > 0.0 && found.upper <= 1.0);
+        let found = difference(&Moments::of_share(30, 30), &Moments::of_share(0, 30), ALPHA).unwrap();
+        assert!(found.is_above_zero() && found.upper == 1.0, "{found:?}");
     }
 }
