@@ -4,3 +4,4 @@ pub mod moments;
 pub mod ratio;
 pub mod sequential;
 pub mod sketch;
+pub mod spread;
