@@ -16,6 +16,30 @@ use crate::protocol;
 use crate::serve::call::{Call, Timing};
 use crate::serve::error::Error;
 
+/// The body of an answer.
+pub(super) enum Payload {
+    /// Predictions, which need no box to be sent.
+    Whole(Bytes),
+    /// Anything.
+    Any(Body),
+}
+
+impl Payload {
+    /// As the router has it.
+    pub(super) fn into_body(self) -> Body {
+        match self {
+            Payload::Whole(bytes) => Body::from(bytes),
+            Payload::Any(body) => body,
+        }
+    }
+}
+
+impl From<Vec<u8>> for Payload {
+    fn from(bytes: Vec<u8>) -> Payload {
+        Payload::Whole(bytes.into())
+    }
+}
+
 /// `application/json`, without a charset, as MLflow's server sends it.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -64,7 +88,7 @@ impl Head {
 }
 
 /// Predictions, and who made them, how long it took, and for which request.
-pub(super) fn predictions(body: Coded, call: &Call, id: HeaderValue) -> Response<Body> {
+pub(super) fn predictions(body: Coded, call: &Call, id: HeaderValue) -> Response<Payload> {
     let deployment = call.deployment();
     let timing = timing(call.timing());
     let headers = match deployment.once(|| Head::of(deployment)) {

@@ -9,6 +9,7 @@ use axum::http::{self, HeaderMap, HeaderValue, Response};
 use bytes::Bytes;
 use hyper::body::Body as AnyBody;
 
+use super::answer::Payload;
 use super::asked::Asked;
 use super::body::BodyError;
 use super::compression::{Coded, Wish};
@@ -30,7 +31,8 @@ const SMALL_ANSWER: usize = 256;
 /// `POST /invocations`: the only slot, or the default one.
 pub(super) async fn invocations(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     let (head, mut body) = request.into_parts();
-    answer_to(&app, None, &head.headers, &mut body).await
+    let answer = answer_to(&app, None, &head.headers, &mut body).await;
+    answer.map(Payload::into_body)
 }
 
 /// `POST /models/{name}/invocations`.
@@ -40,11 +42,12 @@ pub(super) async fn named(
     request: Request,
 ) -> Response<Body> {
     let (head, mut body) = request.into_parts();
-    answer_to(&app, Some(&name), &head.headers, &mut body).await
+    let answer = answer_to(&app, Some(&name), &head.headers, &mut body).await;
+    answer.map(Payload::into_body)
 }
 
 /// The same for a path that either of them answers, without a router.
-pub(super) async fn direct<B>(app: &App, request: http::Request<B>) -> Response<Body>
+pub(super) async fn direct<B>(app: &App, request: http::Request<B>) -> Response<Payload>
 where
     B: AnyBody<Data = Bytes> + Unpin,
 {
@@ -59,7 +62,12 @@ pub(super) fn plain_name(path: &str) -> Option<&str> {
 }
 
 /// Takes the request by reference: the futures it is handed on to would each have a copy of it.
-async fn answer_to<B>(app: &App, slot: Option<&str>, headers: &HeaderMap, body: &mut B) -> Response<Body>
+async fn answer_to<B>(
+    app: &App,
+    slot: Option<&str>,
+    headers: &HeaderMap,
+    body: &mut B,
+) -> Response<Payload>
 where
     B: AnyBody<Data = Bytes> + Unpin,
 {
@@ -97,7 +105,7 @@ where
         Err(error) => answer::failure(&error),
     };
     response.headers_mut().insert(REQUEST_ID, id);
-    response
+    response.map(Payload::Any)
 }
 
 /// How a request ends without predictions.
