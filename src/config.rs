@@ -25,6 +25,7 @@ mod batching;
 mod bench;
 mod follow;
 mod mlflow;
+mod recording;
 mod registry_command;
 mod routes;
 mod stores;
@@ -34,6 +35,7 @@ pub use admin::{AdminArgs, AdminConfig};
 pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs, VerifyArgs};
 pub use bench::{BenchArgs, BenchConfig, BodySource};
 pub use follow::{FollowArgs, FollowConfig, SlotConfig};
+pub use recording::{RecordingArgs, RecordingConfig};
 pub use registry_command::RegistryCommand;
 pub use routes::{ConfigCommand, RouteArgs, RouteCommand, RoutesConfig, read as read_config};
 
@@ -140,6 +142,8 @@ pub struct ServeConfig {
     pub follow: FollowConfig,
     /// Names under which several variants answer.
     pub routes: RoutesConfig,
+    /// Which predictions are recorded.
+    pub recording: RecordingConfig,
     /// The registry that knows the models.
     pub registry: registry::Spec,
     /// Where their files come from, and where they are kept.
@@ -223,6 +227,7 @@ impl ServeConfig {
         let slots: Vec<_> = follow.slots.iter().map(|slot| Arc::clone(&slot.name)).collect();
         let config = ServeConfig {
             routes: check.routes(&args.routes, &slots),
+            recording: check.recording(&args.recording),
             follow,
             artifacts: artifact::Config {
                 max_cache_bytes: check.parsed(

@@ -12,6 +12,7 @@ use super::compression::Coded;
 use super::encoding;
 use super::request_id::{self, REQUEST_ID};
 use crate::deploy::deployment::Deployment;
+use crate::model::prediction_id::{PredictionId, TEXT_LENGTH};
 use crate::protocol;
 use crate::serve::call::{Call, Timing};
 use crate::serve::error::Error;
@@ -48,6 +49,7 @@ const MODEL_VERSION: HeaderName = HeaderName::from_static("x-model-version");
 const MODEL_VARIANT: HeaderName = HeaderName::from_static(VARIANT);
 /// The header that names the variant, of requests and answers.
 pub(super) const VARIANT: &str = "x-model-variant";
+const PREDICTION_ID: HeaderName = HeaderName::from_static("x-prediction-id");
 const TIMING: &str = "server-timing";
 const SERVER_TIMING: HeaderName = HeaderName::from_static(TIMING);
 
@@ -91,11 +93,14 @@ impl Head {
 pub(super) fn predictions(body: Coded, call: &Call, id: HeaderValue) -> Response<Payload> {
     let deployment = call.deployment();
     let timing = timing(call.timing());
-    let headers = match deployment.once(|| Head::of(deployment)) {
+    let mut headers = match deployment.once(|| Head::of(deployment)) {
         Some(head) => head.filled(timing, id),
         // Nobody else keeps anything with a deployment.
         None => Head::of(deployment).filled(timing, id),
     };
+    if let Some(prediction) = call.prediction_id() {
+        headers.insert(PREDICTION_ID, prediction_id(prediction));
+    }
     body.into_response(headers)
 }
 
@@ -125,9 +130,19 @@ pub(super) fn unread_coding(error: &Error) -> Response<Body> {
 pub(super) fn sign(response: &mut Response<Body>, call: &Call) {
     let headers = response.headers_mut();
     name(headers, call.deployment());
+    if let Some(prediction) = call.prediction_id() {
+        headers.insert(PREDICTION_ID, prediction_id(prediction));
+    }
     if let Some(timing) = timing(call.timing()) {
         headers.insert(SERVER_TIMING, timing);
     }
+}
+
+/// The id of a prediction, as its record and its feedback have it.
+fn prediction_id(id: PredictionId) -> HeaderValue {
+    let mut text = [0; TEXT_LENGTH];
+    id.write(&mut text);
+    HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&text)).unwrap_or(NONE)
 }
 
 /// Says who answers.

@@ -45,6 +45,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "bench",
             "flavor",
             "routing",
+            "predlog",
             "deploy",
             "protocol",
             "serve",
