@@ -18,7 +18,10 @@ mod source;
 /// Folders of interchangeable kinds: siblings do not know each other, and outsiders know only the folder.
 const EXTENSION_FOLDERS: &[&str] = &["registry", "artifact", "flavor", "protocol", "predlog"];
 /// Modules of an extension folder that its kinds share.
-const SHARED: &[&str] = &["cache", "error", "fetch", "files", "pick", "progress", "store"];
+const SHARED: &[&str] = &[
+    "cache", "error", "fetch", "files", "json", "pick", "privacy", "progress", "read", "record", "recorder",
+    "spec", "store",
+];
 
 const MAX_LINES: usize = 500;
 

@@ -1,9 +1,11 @@
 //! The composition root: the only place that knows every module, and decides nothing itself.
 
+mod ask;
 mod bench;
 mod deploy;
 mod pin;
 mod predict;
+mod route;
 mod serve;
 mod text;
 mod verify;
@@ -85,6 +87,8 @@ pub fn run(args: Args, env: &dyn Env) -> anyhow::Result<()> {
             pin::run(&AdminConfig::new(&admin, env)?, &slot, Some(version))
         }
         Command::Unpin { slot, admin } => pin::run(&AdminConfig::new(&admin, env)?, &slot, None),
+        Command::Route { admin, command } => route::run(&AdminConfig::new(&admin, env)?, &command),
+        Command::Config { command } => route::config(&command),
         Command::Registry { registry, command } => change_registry(command, &registry),
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use tokio::net::{TcpListener, lookup_host};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::artifact::{self, Artifacts};
@@ -28,7 +28,10 @@ use crate::http::webhook::Verifier;
 use crate::http::{self, App};
 use crate::protocol::Codecs;
 use crate::registry::{self, Registry};
+use crate::routing::spec::RouteSpec;
+use crate::routing::store::Store;
 use crate::serve::endpoint::Endpoint;
+use crate::serve::routes::{Reread, RouteKeeper};
 use crate::telemetry::recorder::{self, Metrics};
 
 /// Time that the end of the process waits for the disk.
@@ -68,10 +71,9 @@ async fn follow_and_answer(
     let follow = &config.follow;
     let codecs = Codecs::new(config.disable_schema_details);
     let registry: Arc<dyn Registry> = registry::open_to_poll(&config.registry)?.into();
-    let journal = Journal::new(
-        config.artifacts.cache_dir.join("v1").join("state"),
-        registry.name(),
-    );
+    let state = config.artifacts.cache_dir.join("v1").join("state");
+    let weights = Store::new(state.join("routes"));
+    let journal = Journal::new(state, registry.name());
     let install = install::Config {
         flavor: config.flavor.clone(),
         predictors: config.predictors,
@@ -88,10 +90,14 @@ async fn follow_and_answer(
     let starter = Starter::start().context("cannot start a thread")?;
     let installer = Installer::new(registry, artifacts, install, Some(wire)).with_starter(starter);
     let installer = Arc::new(installer);
+    let routes = config.routes.all();
     let slots = follow.slots.iter();
-    let slots = slots.map(|slot| Arc::new(Slot::new(Arc::clone(&slot.name), slot.uri.clone())));
+    let slots = slots.map(|slot| Slot::new(Arc::clone(&slot.name), slot.uri.clone()));
+    let variants = routes.iter().flat_map(RouteSpec::slots).map(Slot::variant);
+    let slots = slots.chain(variants).map(Arc::new);
     let default = follow.slots.first().map(|slot| Arc::clone(&slot.name));
-    let fleet = Arc::new(Fleet::new(slots, default));
+    let fleet = Arc::new(Fleet::new(slots, default.clone()));
+    let default_route = default.is_none() && follow.reconcile.all_models.is_none();
     let (reconciler, control, first_pass) =
         Reconciler::new(installer, Arc::clone(&fleet), journal, follow.reconcile.clone())
             .context("cannot follow the registry")?;
@@ -111,16 +117,22 @@ async fn follow_and_answer(
         tracing::info!("no admin token is set: who reaches this loopback address may pin and reload");
     }
     let remember = control.clone();
+    let keeper = RouteKeeper::new(routes, default_route, weights, control.clone(), rereading(config))
+        .context("cannot route")?;
+    let keeper = Arc::new(keeper);
     let app = Arc::new(App {
-        endpoint: Endpoint::new(Arc::clone(&fleet), &config.endpoint),
+        endpoint: Endpoint::new(Arc::clone(&fleet), Arc::clone(keeper.routes()), &config.endpoint),
         codecs,
         config: config.http.clone(),
         metrics,
         control,
+        routes: Arc::clone(&keeper),
         guard,
         webhooks: Verifier::new(follow.webhook_secret.as_deref()),
     });
     let following = background.spawn(reconciler.run());
+    let hangups = signal(SignalKind::hangup()).context("cannot catch signals")?;
+    let rereading = background.spawn(reread_on(hangups, keeper));
     let url = format!("http://{address}");
     tracing::info!(%address, "listening");
     if let Some(path) = &config.uds {
@@ -147,7 +159,33 @@ async fn follow_and_answer(
         tracing::warn!("the disk is too slow to remember what was served");
     }
     following.abort();
+    rereading.abort();
     answered
+}
+
+/// How the configuration file is read again, if there is one.
+fn rereading(config: &ServeConfig) -> Option<Reread> {
+    let routes = config.routes.clone();
+    let slots: Vec<_> = config
+        .follow
+        .slots
+        .iter()
+        .map(|slot| Arc::clone(&slot.name))
+        .collect();
+    routes
+        .file
+        .is_some()
+        .then(|| Arc::new(move || routes.reread(&slots)) as Reread)
+}
+
+/// Reads the configuration again at each SIGHUP.
+async fn reread_on(mut hangups: Signal, keeper: Arc<RouteKeeper>) {
+    while hangups.recv().await.is_some() {
+        match keeper.reload().await {
+            Ok(routes) => tracing::info!(routes = routes.join(", "), "configuration read again"),
+            Err(error) => tracing::error!(%error, "SIGHUP"),
+        }
+    }
 }
 
 /// Says how the first pass over the models ended.

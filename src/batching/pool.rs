@@ -178,7 +178,14 @@ impl Pool {
     /// # Errors
     /// See [`RunError`].
     pub async fn run(&self, batch: Batch, deadline: Instant) -> Result<Run, RunError> {
-        let queued = Instant::now();
+        self.run_from(batch, deadline, Instant::now()).await
+    }
+
+    /// The same for who has just looked at the clock.
+    ///
+    /// # Errors
+    /// See [`RunError`].
+    pub async fn run_from(&self, batch: Batch, deadline: Instant, queued: Instant) -> Result<Run, RunError> {
         if deadline <= queued {
             return Err(RunError::Deadline);
         }
@@ -281,14 +288,11 @@ impl Pool {
         queued: Instant,
     ) -> Result<Run, RunError> {
         let runner = &self.shared.runner;
-        let cheap = runner
-            .cost
-            .expect(rows, 1)
-            .is_some_and(|cost| cost < INLINE_BELOW);
+        let cheap = runner.cost.is_below(rows, INLINE_BELOW);
         let lane = lease.lane().and_then(|lane| self.lanes.get(lane)?.as_ref());
         let (Some(lane), false) = (lane, cheap) else {
             let slot = lease.slot.as_mut().ok_or(RunError::Stopped)?;
-            let result = runner.alone(slot.predictor.as_mut(), &batch, rows, queued);
+            let result = runner.now(slot.predictor.as_mut(), &batch, rows, queued);
             self.give_back(lease);
             return result;
         };

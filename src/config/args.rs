@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::batching::BatchingArgs;
 use super::follow::FollowArgs;
+use super::routes::RouteArgs;
 
 /// Flags of `modelsd serve`.
 #[derive(Debug, Clone, Args)]
@@ -29,6 +30,9 @@ pub struct ServeArgs {
     /// How the registry is followed.
     #[command(flatten)]
     pub follow: FollowArgs,
+    /// Several variants behind one name.
+    #[command(flatten)]
+    pub routes: RouteArgs,
     /// Address to listen on [default: 127.0.0.1; also MLFLOW_HOST]
     #[arg(long, env = "MODELSD_HOST", value_name = "ADDRESS")]
     pub host: Option<String>,

@@ -91,12 +91,12 @@ impl std::fmt::Debug for FollowConfig {
 }
 
 impl Check<'_> {
-    /// Checks what is served and how the registry is followed.
-    pub(super) fn follow(&mut self, models: &[String], args: &FollowArgs) -> FollowConfig {
+    /// Checks what is served and how the registry is followed; `routed` is whether there are routes.
+    pub(super) fn follow(&mut self, models: &[String], routed: bool, args: &FollowArgs) -> FollowConfig {
         let all_models = args.all_models.as_deref().map(Selector::parse);
-        if models.is_empty() && all_models.is_none() {
+        if models.is_empty() && !routed && all_models.is_none() {
             self.problems.push(
-                "no model: give --model-uri, such as models:/iris/Production, or --all-models Production"
+                "no model: give --model-uri, such as models:/iris/Production, or --route, --config or --all-models Production"
                     .into(),
             );
         }

@@ -1,11 +1,13 @@
 //! A deployment: one version of a model, loaded, immutable, shared by the requests it answers.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 
 use super::meters::Meters;
 use super::parity::Parity;
+use super::place::Place;
 use super::prove::{Joins, Proof};
 use super::recent::Recent;
 use crate::artifact::Artifact;
@@ -51,16 +53,29 @@ impl RequestStage {
     }
 }
 
+/// What answers say of a deployment, as bytes that they share.
+#[derive(Debug, Clone)]
+pub struct Labels {
+    /// Registered name.
+    pub name: Bytes,
+    /// Version, `none` outside a registry.
+    pub version: Bytes,
+    /// The variant of its route, if it is one.
+    pub variant: Option<Bytes>,
+}
+
 /// Everything a request needs of a version, under one pointer.
 pub struct Deployment {
     wanted: Wanted,
     artifact: Artifact,
     pool: Pool,
-    recent: Arc<Recent>,
+    place: Place,
     resident_bytes: u64,
     report: Report,
     meters: Meters,
-    labels: (Bytes, Bytes),
+    labels: Labels,
+    /// See [`Deployment::once`].
+    once: OnceLock<Box<dyn Any + Send + Sync>>,
     joins: Joins,
     parity: Option<Parity>,
 }
@@ -74,11 +89,11 @@ impl Deployment {
         proof: &Proof,
         batching: batching::Config,
         resident_bytes: u64,
-        recent: Arc<Recent>,
+        place: Place,
     ) -> Deployment {
         let id = &wanted.id;
         let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-        let meters = Meters::new(id);
+        let meters = Meters::new(id, &place);
         if let Some(parity) = &proof.parity {
             meters.parity(parity.largest_difference);
         }
@@ -92,11 +107,16 @@ impl Deployment {
         Deployment {
             joins: proof.joins.clone(),
             parity: proof.parity.clone(),
-            labels: (bytes(&id.name), bytes(id.version_label())),
+            labels: Labels {
+                name: bytes(&id.name),
+                version: bytes(id.version_label()),
+                variant: (!place.variant.is_empty()).then(|| bytes(&place.variant)),
+            },
+            once: OnceLock::new(),
             pool: Pool::new(loaded.predictors, setup),
             meters,
             report: loaded.report,
-            recent,
+            place,
             resident_bytes,
             artifact,
             wanted,
@@ -123,9 +143,15 @@ impl Deployment {
         self.resident_bytes
     }
 
-    /// Name and version as bytes that many answers share.
-    pub fn labels(&self) -> (&Bytes, &Bytes) {
-        (&self.labels.0, &self.labels.1)
+    /// What answers say of it.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// What who answers with it makes of it once, for all its answers: kept when it is first asked for. `None` for who
+    /// comes with another type.
+    pub fn once<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
+        self.once.get_or_init(|| Box::new(make())).downcast_ref()
     }
 
     /// What it takes and gives.
@@ -150,7 +176,12 @@ impl Deployment {
 
     /// Where requests that were answered well are kept for the next version.
     pub fn recent(&self) -> &Recent {
-        &self.recent
+        &self.place.recent
+    }
+
+    /// Where it serves.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// What was loaded, for people.

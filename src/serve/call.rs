@@ -20,6 +20,8 @@ pub struct Call {
     deadline: Instant,
     /// When the last stage ended.
     stage_ended: Instant,
+    /// The clock, where it was read so lately that the next stage begins with it.
+    clock: Option<Instant>,
     /// From the request's head to its encoded answer, once there is one.
     took: Option<Duration>,
     stages: [Option<Duration>; RequestStage::ALL.len()],
@@ -55,6 +57,7 @@ impl Call {
             began: now,
             deadline: now + timeout,
             stage_ended: now,
+            clock: None,
             took: None,
             stages: [None; RequestStage::ALL.len()],
             rows: 0,
@@ -76,7 +79,7 @@ impl Call {
         stage: RequestStage,
         work: impl FnOnce(&Deployment) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let start = Instant::now();
+        let start = self.clock.take().unwrap_or_else(Instant::now);
         if start > self.deadline {
             return Err(self.fail(deadline()));
         }
@@ -84,6 +87,7 @@ impl Call {
         let end = Instant::now();
         self.note(stage, end - start);
         self.stage_ended = end;
+        self.clock = Some(end);
         match result {
             Ok(_) if end > self.deadline => Err(self.fail(deadline())),
             Ok(value) => Ok(value),
@@ -116,8 +120,10 @@ impl Call {
             .wants(self.began)
             .then(|| small_copy(&batch))
             .flatten();
-        match deployment.pool().run(batch, self.deadline).await {
+        let queued = self.clock.take().unwrap_or_else(Instant::now);
+        match deployment.pool().run_from(batch, self.deadline, queued).await {
             Ok(run) => {
+                self.clock = run.ended;
                 self.note(RequestStage::Queue, run.queue);
                 self.note(RequestStage::Predict, run.predict);
                 if let Some(copy) = copy {

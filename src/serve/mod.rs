@@ -4,6 +4,8 @@
 //! encodes, and finishes it. Dropping the call records it, whatever happened.
 
 pub mod admission;
+mod asked;
 pub mod call;
 pub mod endpoint;
 pub mod error;
+pub mod routes;

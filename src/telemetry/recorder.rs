@@ -129,5 +129,17 @@ fn describe() {
         Unit::Seconds,
         "Time of loading and proving a version"
     );
+    describe_counter!(
+        names::RECORDS_TOTAL,
+        "Entries of the record of predictions that a sink took"
+    );
+    describe_counter!(
+        names::RECORDS_DROPPED_TOTAL,
+        "Entries of the record of predictions that were dropped, by reason"
+    );
+    describe_gauge!(
+        names::RECORD_QUEUE,
+        "Entries of the record of predictions that wait to be written"
+    );
     describe_gauge!(names::BUILD_INFO, "Always 1; the label is the version of modelsd");
 }

@@ -15,14 +15,25 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("batching", &["model", "flavor", "telemetry"]),
     (
         "deploy",
-        &["model", "registry", "artifact", "flavor", "batching", "telemetry"],
+        &[
+            "model",
+            "routing",
+            "registry",
+            "artifact",
+            "flavor",
+            "batching",
+            "telemetry",
+        ],
     ),
     (
         "serve",
         &["model", "routing", "deploy", "batching", "predlog", "telemetry"],
     ),
     ("protocol", &["model", "serve"]),
-    ("http", &["model", "protocol", "serve", "deploy", "telemetry"]),
+    (
+        "http",
+        &["model", "routing", "protocol", "serve", "deploy", "telemetry"],
+    ),
     (
         "config",
         &[
@@ -34,6 +45,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "batching",
             "bench",
             "flavor",
+            "routing",
             "deploy",
             "protocol",
             "serve",

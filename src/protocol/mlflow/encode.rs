@@ -5,10 +5,10 @@ mod frame;
 pub(crate) mod text;
 
 use crate::model::batch::{Batch, Body};
+use crate::model::number;
 use crate::model::tensor::{Elements, Tensor, each_elements};
 use crate::model::value::Value;
 use crate::protocol::Reply;
-use crate::protocol::mlflow::number;
 use crate::serve::error::{Error, Kind};
 
 use element::Element;

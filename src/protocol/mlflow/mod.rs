@@ -7,7 +7,6 @@ pub(crate) mod enforce;
 pub mod error;
 pub mod json;
 pub mod media;
-mod number;
 pub(crate) mod params;
 pub mod parquet;
 pub(crate) mod python;

@@ -97,7 +97,7 @@ pub(crate) fn repr_float(value: f64) -> String {
         return if value > 0.0 { "inf".into() } else { "-inf".into() };
     }
     let mut out = Vec::with_capacity(24);
-    super::number::write_f64(&mut out, value);
+    crate::model::number::write_f64(&mut out, value);
     String::from_utf8(out).unwrap_or_default()
 }
 

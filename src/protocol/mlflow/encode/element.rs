@@ -2,8 +2,8 @@
 
 use half::f16;
 
+use crate::model::number::{write_f64, write_i64, write_u64};
 use crate::model::value::Value;
-use crate::protocol::mlflow::number::{write_f64, write_i64, write_u64};
 use crate::serve::error::Error;
 
 use super::text::write_str;

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use smallvec::SmallVec;
 
 use crate::model::batch::{Columns, Frame, Name, Names};
+use crate::model::number;
 use crate::model::tensor::{Elements, Tensor, each_elements};
 use crate::model::value::Value;
-use crate::protocol::mlflow::number;
 use crate::serve::error::Error;
 
 use super::element::Element as _;

@@ -152,7 +152,7 @@ mod tests {
     /// `tests/golden/numbers.txt` was written by Python: the bits of a double in hexadecimal, and its `repr`.
     #[test]
     fn every_number_of_the_corpus_is_written_as_python_wrote_it() {
-        let corpus = include_str!("../../../tests/golden/numbers.txt");
+        let corpus = include_str!("../../tests/golden/numbers.txt");
         let mut count = 0;
         for line in corpus.lines().filter(|line| !line.starts_with('#')) {
             let (bits, expected) = line.split_once(' ').unwrap();

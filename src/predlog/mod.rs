@@ -1,0 +1,77 @@
+//! The record of predictions: what was asked, what was answered, and what came of it, written beside serving.
+//!
+//! A request gives its [`Entry`] to a [`Recorder`] and goes on: the queue is bounded, and what does not fit is dropped and
+//! counted. One thread of low priority empties it into the sinks. A kind of sink is one file or folder here, named in
+//! [`SinkSpec`]; `files` is the ground of those that write files: names, rotation, recovery, retention.
+
+mod files;
+mod json;
+mod jsonl;
+mod privacy;
+
+mod record;
+mod recorder;
+mod spec;
+
+use std::time::SystemTime;
+
+pub use privacy::{Privacy, Salt};
+pub use record::{Entry, Failure, Feedback, Record, Timing};
+pub use recorder::{Config, Recorder};
+pub use spec::{SinkSpec, SpecError};
+
+/// A place that entries are written to.
+pub trait Sink: Send {
+    /// Its name in metrics and the log, one of few.
+    fn name(&self) -> &str;
+
+    /// Takes entries, which may stay in memory for a while.
+    ///
+    /// # Errors
+    /// When entries were lost, with their number.
+    fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError>;
+
+    /// What is due by the clock: flushing, closing files by age, retention. Called several times a second.
+    ///
+    /// # Errors
+    /// When entries were lost, or when nothing can be written at the moment.
+    fn tick(&mut self, now: SystemTime) -> Result<(), SinkError>;
+
+    /// Writes what is in memory and closes files.
+    ///
+    /// # Errors
+    /// When entries were lost.
+    fn close(&mut self) -> Result<(), SinkError>;
+}
+
+/// A sink could not do its work. It will be asked again.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {attempt}")]
+pub struct SinkError {
+    /// What was attempted, on which file.
+    pub attempt: String,
+    /// Entries that are lost by it: of the call that failed, or of earlier ones that were in memory.
+    pub lost: u64,
+    /// Why.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl SinkError {
+    /// A failed attempt by which nothing was lost yet.
+    pub fn new(
+        attempt: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> SinkError {
+        SinkError {
+            attempt: attempt.into(),
+            lost: 0,
+            source: source.into(),
+        }
+    }
+
+    /// The same with this many entries lost.
+    pub fn losing(self, lost: u64) -> SinkError {
+        SinkError { lost, ..self }
+    }
+}

@@ -1,0 +1,157 @@
+//! What is recorded: one prediction, or what came of one.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::model::batch::{Batch, Body, Columns};
+use crate::model::signature::Signature;
+use crate::model::tensor::{Elements, Tensor, each_elements};
+use crate::model::value::Value;
+
+/// One line of the record.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Entry {
+    /// A prediction, or a request that failed.
+    Prediction(Box<Record>),
+    /// What came of a prediction.
+    Feedback(Box<Feedback>),
+}
+
+/// One prediction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The prediction, as its client knows it.
+    pub id: Uuid,
+    /// When the request came.
+    pub time: SystemTime,
+    /// The route that it came by.
+    pub route: Arc<str>,
+    /// The variant of the route; empty where a route has none.
+    pub variant: Arc<str>,
+    /// Whether the answer went to nobody.
+    pub shadow: bool,
+    /// Registered name of the model.
+    pub model: Arc<str>,
+    /// Version that answered.
+    pub version: Arc<str>,
+    /// Digest of the model's files.
+    pub digest: Arc<str>,
+    /// Rows of the request.
+    pub rows: usize,
+    /// What the model was handed.
+    pub inputs: Option<Batch>,
+    /// What it gave back.
+    pub outputs: Option<Batch>,
+    /// Why there is no answer.
+    pub error: Option<Failure>,
+    /// Where the time went.
+    pub timing: Timing,
+    /// The request's own id.
+    pub request_id: Option<Bytes>,
+    /// What the variant was chosen by.
+    pub routing_key: Option<Box<str>>,
+    /// The model's signature: it types columns that a batch leaves out or has no type for.
+    pub schema: Option<Arc<Signature>>,
+}
+
+/// Why a request failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Kind of the error.
+    pub kind: &'static str,
+    /// What the client was told.
+    pub message: String,
+}
+
+/// Where the time of a request went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timing {
+    /// Reading the body.
+    pub decode: Duration,
+    /// Waiting for a predictor.
+    pub queue: Duration,
+    /// In the model.
+    pub predict: Duration,
+    /// Writing the answer.
+    pub encode: Duration,
+    /// From the request's head to its answer.
+    pub total: Duration,
+}
+
+/// What came of a prediction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Feedback {
+    /// The prediction.
+    pub prediction_id: Uuid,
+    /// When the feedback came.
+    pub time: SystemTime,
+    /// What it says: `label`, `reward`, or any word of the client.
+    pub kind: String,
+    /// Its value.
+    pub value: Value,
+    /// The route of the prediction.
+    pub route: Arc<str>,
+    /// Its variant.
+    pub variant: Arc<str>,
+    /// The model that answered.
+    pub model: Arc<str>,
+    /// Its version.
+    pub version: Arc<str>,
+}
+
+/// What an entry takes besides its values.
+const ENTRY_BYTES: usize = 512;
+
+impl Entry {
+    /// About how much memory the entry takes.
+    pub fn weight(&self) -> usize {
+        match self {
+            Entry::Prediction(record) => {
+                let batch = |batch: &Option<Batch>| batch.as_ref().map_or(0, batch_weight);
+                let message = record.error.as_ref().map_or(0, |error| error.message.len());
+                ENTRY_BYTES + batch(&record.inputs) + batch(&record.outputs) + message
+            }
+            Entry::Feedback(feedback) => ENTRY_BYTES + feedback.kind.len() + value_weight(&feedback.value),
+        }
+    }
+}
+
+fn batch_weight(batch: &Batch) -> usize {
+    let body = match &batch.body {
+        Body::Frame(frame) => match frame.columns() {
+            Columns::Matrix(matrix) => tensor_weight(matrix),
+            Columns::Separate(columns) => columns.iter().map(tensor_weight).sum(),
+        },
+        Body::Array(tensor) => tensor_weight(tensor),
+        Body::Named(members) => members.iter().map(|(_, tensor)| tensor_weight(tensor)).sum(),
+        Body::Value(value) => value_weight(value),
+    };
+    let params: usize = batch.params.iter().map(|(_, value)| value_weight(value)).sum();
+    body + params
+}
+
+fn tensor_weight(tensor: &Tensor) -> usize {
+    match tensor.elements() {
+        Elements::Str(texts) => texts.iter().map(|text| text.len() + size_of::<String>()).sum(),
+        Elements::Object(values) => values.iter().map(value_weight).sum(),
+        other => each_elements!(other, vector => size_of_val(vector.as_slice())),
+    }
+}
+
+fn value_weight(value: &Value) -> usize {
+    let held = match value {
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
+        Value::BigInt(text) | Value::Str(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        Value::Tensor(tensor) => tensor_weight(tensor),
+        Value::List(items) => items.iter().map(value_weight).sum(),
+        Value::Map(entries) => entries
+            .iter()
+            .map(|(key, value)| size_of::<Box<str>>() + key.len() + value_weight(value))
+            .sum(),
+    };
+    size_of::<Value>() + held
+}

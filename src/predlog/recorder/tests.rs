@@ -1,0 +1,195 @@
+//! What is offered is written once or counted as dropped, and no sink holds up another.
+
+use std::time::UNIX_EPOCH;
+
+use proptest::prelude::*;
+
+use super::super::record::Feedback;
+use super::*;
+use crate::model::value::Value;
+
+/// Keeps what it is given, unless told to fail.
+#[derive(Clone, Default)]
+struct Kept {
+    entries: Arc<Mutex<Vec<Entry>>>,
+    closed: Arc<AtomicBool>,
+    fails: Arc<AtomicBool>,
+    holds: Arc<Mutex<()>>,
+}
+
+impl Sink for Kept {
+    fn name(&self) -> &str {
+        "kept"
+    }
+
+    fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError> {
+        let _held = self.holds.lock().unwrap();
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(SinkError::new("keep", "told so").losing(entries.len() as u64));
+        }
+        self.entries.lock().unwrap().extend_from_slice(entries);
+        Ok(())
+    }
+
+    fn tick(&mut self, _: SystemTime) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), SinkError> {
+        self.closed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn entry(number: u128, text: &str) -> Entry {
+    Entry::Feedback(Box::new(Feedback {
+        prediction_id: uuid::Uuid::from_u128(number),
+        time: UNIX_EPOCH,
+        kind: "label".into(),
+        value: Value::Str(text.into()),
+        route: "r".into(),
+        variant: "".into(),
+        model: "m".into(),
+        version: "1".into(),
+    }))
+}
+
+fn boxed(sinks: &[Kept]) -> Vec<Box<dyn Sink>> {
+    sinks
+        .iter()
+        .map(|sink| Box::new(sink.clone()) as Box<dyn Sink>)
+        .collect()
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[test]
+fn what_is_offered_before_the_end_is_written_in_order() {
+    let sinks = [Kept::default(), Kept::default()];
+    let recorder = Recorder::start(boxed(&sinks), Config::default()).unwrap();
+    let expected: Vec<Entry> = (0..5_000).map(|number| entry(number, "x")).collect();
+    for one in &expected {
+        recorder.offer(one.clone());
+    }
+    assert!(recorder.close(LONG));
+    for sink in &sinks {
+        assert!(*sink.entries.lock().unwrap() == expected);
+        assert!(sink.closed.load(Ordering::Relaxed));
+    }
+    assert_eq!(recorder.dropped(), 0);
+    recorder.offer(entry(1, "late"));
+    assert_eq!(recorder.dropped(), 1);
+}
+
+#[test]
+fn a_full_queue_drops_and_counts() {
+    let sink = Kept::default();
+    let held = sink.holds.lock().unwrap();
+    let config = Config {
+        capacity: 10,
+        ..Config::default()
+    };
+    let recorder = Recorder::start(boxed(std::slice::from_ref(&sink)), config).unwrap();
+    // At most one bulk is at the sink, which is held, and one in the queue.
+    for number in 0..BULK as u128 + 1000 {
+        recorder.offer(entry(number, "x"));
+    }
+    let dropped = recorder.dropped();
+    assert!(dropped >= 990, "{dropped}");
+    drop(held);
+    assert!(recorder.close(LONG));
+    let written = sink.entries.lock().unwrap().len() as u64;
+    assert_eq!(written + recorder.dropped(), BULK as u64 + 1000);
+}
+
+#[test]
+fn memory_has_a_bound_too() {
+    let sink = Kept::default();
+    let held = sink.holds.lock().unwrap();
+    let config = Config {
+        max_bytes: 100_000,
+        ..Config::default()
+    };
+    let recorder = Recorder::start(boxed(std::slice::from_ref(&sink)), config).unwrap();
+    let text = "x".repeat(30_000);
+    for number in 0..10 {
+        recorder.offer(entry(number, &text));
+    }
+    assert_eq!(recorder.dropped(), 7);
+    drop(held);
+    assert!(recorder.close(LONG));
+    assert_eq!(sink.entries.lock().unwrap().len(), 3);
+    assert_eq!(recorder.0.shared.bytes.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_sink_that_fails_does_not_hold_up_the_other() {
+    let sinks = [Kept::default(), Kept::default()];
+    sinks[0].fails.store(true, Ordering::Relaxed);
+    let recorder = Recorder::start(boxed(&sinks), Config::default()).unwrap();
+    for number in 0..100 {
+        recorder.offer(entry(number, "x"));
+    }
+    assert!(recorder.close(LONG));
+    assert_eq!(recorder.dropped(), 100);
+    assert_eq!(sinks[1].entries.lock().unwrap().len(), 100);
+}
+
+#[test]
+fn a_sink_is_asked_again_after_a_while() {
+    let sink = Kept::default();
+    sink.fails.store(true, Ordering::Relaxed);
+    let recorder = Recorder::start(boxed(std::slice::from_ref(&sink)), Config::default()).unwrap();
+    let mut offered = 0;
+    while recorder.dropped() == 0 {
+        recorder.offer(entry(0, "lost"));
+        offered += 1;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    sink.fails.store(false, Ordering::Relaxed);
+    while sink.entries.lock().unwrap().is_empty() {
+        recorder.offer(entry(1, "kept"));
+        offered += 1;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(recorder.close(LONG));
+    let written = sink.entries.lock().unwrap().len() as u64;
+    assert_eq!(written + recorder.dropped(), offered);
+}
+
+#[test]
+fn the_writer_ends_with_the_last_recorder() {
+    let sink = Kept::default();
+    let recorder = Recorder::start(boxed(std::slice::from_ref(&sink)), Config::default()).unwrap();
+    let copy = recorder.clone();
+    drop(recorder);
+    copy.offer(entry(1, "x"));
+    let shared = Arc::clone(&copy.0.shared);
+    drop(copy);
+    let ended = shared.ended.lock().unwrap();
+    let (ended, _) = shared
+        .end
+        .wait_timeout_while(ended, LONG, |ended| !*ended)
+        .unwrap();
+    assert!(*ended && sink.closed.load(Ordering::Relaxed));
+    assert_eq!(sink.entries.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_writer_that_hangs_is_not_waited_for() {
+    let sink = Kept::default();
+    let held = sink.holds.lock().unwrap();
+    let recorder = Recorder::start(boxed(std::slice::from_ref(&sink)), Config::default()).unwrap();
+    recorder.offer(entry(1, "x"));
+    assert!(!recorder.close(Duration::from_millis(50)));
+    drop(held);
+    assert!(recorder.close(LONG));
+}
+
+proptest! {
+    #[test]
+    fn weights_cover_text(text in "[a-z]{0,2000}") {
+        let weight = entry(1, &text).weight();
+        prop_assert!(weight >= text.len() && weight < text.len() + 2_000);
+    }
+}

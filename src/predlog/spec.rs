@@ -1,0 +1,229 @@
+//! What a sink is called where it is configured: `jsonl:DIR` or `parquet:DIR`, with options as a query.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use super::files::Config;
+use super::{Sink, jsonl};
+
+/// Largest size and longest time that an option can say.
+const MAX_DAYS: u64 = 36_500;
+
+/// A sink that can be opened: `jsonl:/var/log/predictions?max_file_age=10m&keep_bytes=10GiB`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkSpec {
+    kind: SinkKind,
+    files: Config,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SinkKind {
+    Jsonl,
+}
+
+/// Why a text names no sink.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpecError {
+    /// There is no `KIND:` before the folder.
+    #[error("use KIND:DIR, such as jsonl:predictions or parquet:predictions")]
+    NoKind,
+    /// There is no such kind.
+    #[error("there is no sink `{0}`: use jsonl or parquet")]
+    Kind(String),
+    /// The kind was left out when modelsd was built.
+    #[error("this modelsd was built without Parquet (feature `parquet`)")]
+    NoParquet,
+    /// There is no folder after the kind.
+    #[error("the folder is missing: use KIND:DIR")]
+    NoFolder,
+    /// There is no such option.
+    #[error("there is no option `{0}`: use max_file_bytes, max_file_age, keep_bytes or keep_age")]
+    Option(String),
+    /// An option is given twice.
+    #[error("the option `{0}` is given twice")]
+    Twice(String),
+    /// An option cannot have this value.
+    #[error("the option `{option}` is `{value}`: use {form}")]
+    Value {
+        /// The option.
+        option: String,
+        /// What was given.
+        value: String,
+        /// What could be.
+        form: &'static str,
+    },
+}
+
+impl SinkSpec {
+    /// Opens the sink: makes its folder, finishes the files of a process that died, removes what is kept no longer.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, read or written.
+    pub fn open(&self) -> io::Result<Box<dyn Sink>> {
+        let now = SystemTime::now();
+        Ok(match self.kind {
+            SinkKind::Jsonl => Box::new(jsonl::Jsonl::open(self.files.clone(), now)?),
+        })
+    }
+}
+
+impl fmt::Display for SinkSpec {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            SinkKind::Jsonl => "jsonl",
+        };
+        write!(out, "{kind}:{}", self.files.dir.display())
+    }
+}
+
+impl FromStr for SinkSpec {
+    type Err = SpecError;
+
+    fn from_str(text: &str) -> Result<SinkSpec, SpecError> {
+        let (kind, rest) = text.split_once(':').ok_or(SpecError::NoKind)?;
+        let (max_file_bytes, max_file_age) = match kind {
+            "jsonl" => (64 << 20, Duration::from_secs(3_600)),
+            // Nobody reads a file before it is closed.
+            "parquet" => (128 << 20, Duration::from_secs(60)),
+            other => return Err(SpecError::Kind(other.to_owned())),
+        };
+        let kind = match kind {
+            "parquet" => return Err(SpecError::NoParquet),
+            _ => SinkKind::Jsonl,
+        };
+        let (dir, query) = rest.split_once('?').unwrap_or((rest, ""));
+        if dir.is_empty() {
+            return Err(SpecError::NoFolder);
+        }
+        let mut files = Config {
+            dir: PathBuf::from(dir),
+            max_file_bytes,
+            max_file_age,
+            keep_bytes: None,
+            keep_age: None,
+        };
+        let mut seen = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (option, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match option {
+                "max_file_bytes" => files.max_file_bytes = size(option, value)?,
+                "max_file_age" => files.max_file_age = time(option, value)?,
+                "keep_bytes" => files.keep_bytes = Some(size(option, value)?),
+                "keep_age" => files.keep_age = Some(time(option, value)?),
+                other => return Err(SpecError::Option(other.to_owned())),
+            }
+            if seen.contains(&option) {
+                return Err(SpecError::Twice(option.to_owned()));
+            }
+            seen.push(option);
+        }
+        Ok(SinkSpec { kind, files })
+    }
+}
+
+/// A number and its unit.
+fn number<'a>(value: &'a str, units: &[(&str, u64)]) -> Option<u64> {
+    let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
+    let (digits, unit): (&'a str, &'a str) = value.split_at_checked(end)?;
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+    let number = digits.parse::<u64>().ok()?.checked_mul(*factor)?;
+    (number > 0).then_some(number)
+}
+
+fn size(option: &str, value: &str) -> Result<u64, SpecError> {
+    let units = [
+        ("", 1),
+        ("B", 1),
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("TiB", 1 << 40),
+        ("KB", 1_000),
+        ("kB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+    ];
+    number(value, &units).ok_or_else(|| SpecError::Value {
+        option: option.to_owned(),
+        value: value.to_owned(),
+        form: "a positive number of bytes, such as 64MiB",
+    })
+}
+
+fn time(option: &str, value: &str) -> Result<Duration, SpecError> {
+    let units = [
+        ("ms", 1),
+        ("s", 1_000),
+        ("m", 60_000),
+        ("h", 3_600_000),
+        ("d", 86_400_000),
+    ];
+    match number(value, &units) {
+        Some(millis) if millis <= MAX_DAYS * 86_400_000 => Ok(Duration::from_millis(millis)),
+        _ => Err(SpecError::Value {
+            option: option.to_owned(),
+            value: value.to_owned(),
+            form: "a time with its unit, such as 30s, 10m, 1h or 30d",
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn options_are_read() {
+        let text = "jsonl:a b/c:d?max_file_bytes=2KiB&max_file_age=90s&keep_bytes=10GB&keep_age=30d";
+        let spec: SinkSpec = text.parse().unwrap();
+        assert_eq!(spec.kind, SinkKind::Jsonl);
+        let expected = Config {
+            dir: "a b/c:d".into(),
+            max_file_bytes: 2048,
+            max_file_age: Duration::from_secs(90),
+            keep_bytes: Some(10_000_000_000),
+            keep_age: Some(Duration::from_secs(30 * 86_400)),
+        };
+        assert_eq!(spec.files, expected);
+        assert_eq!(spec.to_string(), "jsonl:a b/c:d");
+    }
+
+    #[test]
+    fn what_is_unknown_is_refused_by_name() {
+        for (text, expected) in [
+            ("predictions", "use KIND:DIR"),
+            ("csv:x", "no sink `csv`"),
+            ("jsonl:", "folder is missing"),
+            ("jsonl:?keep_age=1d", "folder is missing"),
+            ("jsonl:x?keep=1", "no option `keep`"),
+            ("jsonl:x?keep_age", "the option `keep_age` is ``"),
+            ("jsonl:x?keep_age=1", "the option `keep_age` is `1`"),
+            ("jsonl:x?keep_age=0s", "the option `keep_age` is `0s`"),
+            ("jsonl:x?keep_age=99999d", "the option `keep_age` is `99999d`"),
+            ("jsonl:x?keep_bytes=1EiB", "the option `keep_bytes` is `1EiB`"),
+            (
+                "jsonl:x?keep_bytes=99999999999TiB",
+                "the option `keep_bytes` is `99999999999TiB`",
+            ),
+            ("jsonl:x?keep_age=1d&keep_age=2d", "given twice"),
+        ] {
+            let error = text.parse::<SinkSpec>().unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "(jsonl|parquet|x)?:?[a-z=&?0-9_.é]{0,40}") {
+            if let Ok(spec) = text.parse::<SinkSpec>() {
+                prop_assert!(!spec.files.dir.as_os_str().is_empty());
+            }
+        }
+    }
+}
