@@ -11,6 +11,7 @@ pub mod bench;
 pub mod client;
 pub mod config;
 pub mod deploy;
+pub mod experiment;
 pub mod flavor;
 pub mod http;
 pub mod model;

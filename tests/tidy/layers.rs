@@ -11,6 +11,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("registry", &["model", "telemetry", "client"]),
     ("artifact", &["model", "telemetry", "client"]),
     ("predlog", &["model", "telemetry"]),
+    ("experiment", &["model"]),
     ("batching", &["model", "flavor", "telemetry"]),
     (
         "deploy",
