@@ -159,7 +159,9 @@ const SHORT: [u8; 51] = *b"queue;dur=0.000, predict;dur=0.000, total;dur=0.000";
 fn short(timing: Timing) -> Option<[u8; SHORT.len()]> {
     let mut text = SHORT;
     for (at, time) in [(10, timing.queue), (29, timing.predict), (46, timing.total)] {
-        let micros = u16::try_from(micros(time)).ok().filter(|micros| *micros < 10_000)?;
+        let micros = u16::try_from(micros(time))
+            .ok()
+            .filter(|micros| *micros < 10_000)?;
         let digit = |of: u16| b'0' + (micros / of % 10) as u8;
         let digits = [digit(1000), b'.', digit(100), digit(10), digit(1)];
         text.get_mut(at..at + digits.len())?.copy_from_slice(&digits);

@@ -62,12 +62,7 @@ pub(super) fn plain_name(path: &str) -> Option<&str> {
 }
 
 /// Takes the request by reference: the futures it is handed on to would each have a copy of it.
-async fn answer_to<B>(
-    app: &App,
-    slot: Option<&str>,
-    headers: &HeaderMap,
-    body: &mut B,
-) -> Response<Payload>
+async fn answer_to<B>(app: &App, slot: Option<&str>, headers: &HeaderMap, body: &mut B) -> Response<Payload>
 where
     B: AnyBody<Data = Bytes> + Unpin,
 {

@@ -28,9 +28,7 @@ pub(super) fn patience(sent: Option<&HeaderValue>) -> Result<Option<Duration>, E
         Some(patience) => Ok(Some(patience)),
         None => Err(Error::new(
             Kind::InvalidParams,
-            format!(
-                "The header `{NAME}` is {value:?}; use a positive number of milliseconds, such as 250."
-            ),
+            format!("The header `{NAME}` is {value:?}; use a positive number of milliseconds, such as 250."),
         )),
     }
 }
@@ -40,7 +38,8 @@ mod tests {
     use super::*;
 
     fn check(text: &'static str, expected: Result<f64, ()>) {
-        let seconds = patience(Some(&HeaderValue::from_static(text))).map(|patience| patience.unwrap().as_secs_f64());
+        let seconds =
+            patience(Some(&HeaderValue::from_static(text))).map(|patience| patience.unwrap().as_secs_f64());
         assert_eq!(seconds.map_err(drop), expected, "{text}");
     }
 

@@ -1,7 +1,7 @@
 //! The id of a request: the client's `x-request-id`, or one of ours.
 
-use axum::http::header::HeaderName;
 use axum::http::HeaderValue;
+use axum::http::header::HeaderName;
 use bytes::Bytes;
 use uuid::Uuid;
 

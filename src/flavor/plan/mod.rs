@@ -151,9 +151,17 @@ impl Plan {
     ///
     /// # Errors
     /// When there is none: a mistake of the caller.
-    pub fn answer<'a>(&self, registers: &mut Registers<'a>, position: usize) -> Result<Value<'a>, PredictError> {
+    pub fn answer<'a>(
+        &self,
+        registers: &mut Registers<'a>,
+        position: usize,
+    ) -> Result<Value<'a>, PredictError> {
         let register = self.answers.get(position).ok_or_else(lost)?;
-        let again = self.answers.iter().skip(position + 1).any(|later| later == register);
+        let again = self
+            .answers
+            .iter()
+            .skip(position + 1)
+            .any(|later| later == register);
         let slot = registers.0.get_mut(register.0).ok_or_else(lost)?;
         if again { slot.clone() } else { slot.take() }.ok_or_else(lost)
     }

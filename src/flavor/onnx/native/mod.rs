@@ -22,11 +22,11 @@ use std::sync::Arc;
 use super::element::{Element, Input, tensor_kind};
 use super::feed::{Feed, Scratch, feed};
 use super::shape_output::{OutputNames, Outputs, shape_output, tensor};
-use crate::flavor::plan::{Plan, Registers};
 use crate::flavor::plan::builder::Builder;
 use crate::flavor::plan::native::ENGINE;
 use crate::flavor::plan::steps::labels::Labels;
 use crate::flavor::plan::value::{Cell, Matrix, Value};
+use crate::flavor::plan::{Plan, Registers};
 use crate::flavor::refusal::{Refusal, refuse};
 use crate::flavor::{Loaded, Port, PredictError, Predictor, Report};
 use crate::model::batch::{Batch, Body};
@@ -350,7 +350,11 @@ impl Graph {
     ///
     /// # Errors
     /// When the inputs have different numbers of rows, or the values are not for this graph.
-    pub(super) fn compute(&self, feeds: &[Feed<'_>], mut give: impl FnMut(Tensor)) -> Result<(), PredictError> {
+    pub(super) fn compute(
+        &self,
+        feeds: &[Feed<'_>],
+        mut give: impl FnMut(Tensor),
+    ) -> Result<(), PredictError> {
         let rows = feeds.first().map_or(0, Feed::rows);
         let mut registers = Registers::default();
         for feed in feeds {

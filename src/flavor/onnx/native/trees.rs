@@ -227,12 +227,7 @@ pub(super) fn largest(lowering: &mut Lowering<'_>, scores: &Rows, labels: Labels
     class(lowering, scores, Class::Largest, labels)
 }
 
-fn class(
-    lowering: &mut Lowering<'_>,
-    scores: &Rows,
-    class: Class,
-    labels: Labels,
-) -> Result<Rows, Refusal> {
+fn class(lowering: &mut Lowering<'_>, scores: &Rows, class: Class, labels: Labels) -> Result<Rows, Refusal> {
     let element = element_of(&labels);
     let labels = Label(labels);
     lowering.step(Classified { class, labels }, scores, (element, smallvec![]))

@@ -188,6 +188,7 @@ impl Step for Label {
         let indices = inputs.get(0)?.i64()?;
         // What is below nothing is below no number of classes.
         let index = |index: &i64| usize::try_from(*index).unwrap_or(usize::MAX);
-        self.0.pick(indices.rows, indices.width, indices.data.iter().map(index))
+        self.0
+            .pick(indices.rows, indices.width, indices.data.iter().map(index))
     }
 }

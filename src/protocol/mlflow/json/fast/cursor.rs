@@ -447,7 +447,12 @@ mod tests {
         for text in ["1.5", "1", "12345678", ""] {
             assert_eq!(Cursor::new(text).plain_float(), None, "{text}");
         }
-        for (text, float) in [("1.5]", 1.5), ("-25,", -25.0), ("1234567.25]", 1234567.25), ("0.1234567}", 0.1234567)] {
+        for (text, float) in [
+            ("1.5]", 1.5),
+            ("-25,", -25.0),
+            ("1234567.25]", 1234567.25),
+            ("0.1234567}", 0.1234567),
+        ] {
             let mut cursor = Cursor::new(text);
             assert_eq!((cursor.plain_float(), cursor.left()), (Some(float), 1), "{text}");
         }
