@@ -49,7 +49,7 @@ const TIMING: &str = "server-timing";
 const SERVER_TIMING: HeaderName = HeaderName::from_static(TIMING);
 
 /// In the place of a value that is yet to come.
-const NONE: HeaderValue = HeaderValue::from_static("none");
+const NONE: HeaderValue = HeaderValue::from_static("");
 
 /// The head of a deployment's predictions, with no values yet for what differs from answer to answer. A copy of it takes
 /// a quarter of what it takes to put the headers in, each of which is looked for.
@@ -71,6 +71,9 @@ impl Head {
         let mut headers = self.0.clone();
         let (mut timing, mut id) = (timing, Some(id));
         for (name, value) in &mut headers {
+            if !value.is_empty() {
+                continue;
+            }
             let own = match name.as_str() {
                 TIMING => timing.take(),
                 request_id::NAME => id.take(),
@@ -118,7 +121,7 @@ pub(super) fn unread_coding(error: &Error) -> Response<Body> {
     response
 }
 
-/// Says who refused or failed, how long that took, and for which request.
+/// Says who refused or failed, and how long that took.
 pub(super) fn sign(response: &mut Response<Body>, call: &Call) {
     let headers = response.headers_mut();
     name(headers, call.deployment());
