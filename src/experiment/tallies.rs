@@ -110,7 +110,11 @@ impl Tallies {
     /// the answer is true. To be called when a route is set up and whenever its weights change.
     pub fn weigh(&self, route: &Arc<str>, weights: &[(Arc<str>, f64)], now: SystemTime) -> bool {
         let known = self.read();
-        if known.routes.get(route).is_some_and(|route| route.weights == weights) {
+        if known
+            .routes
+            .get(route)
+            .is_some_and(|route| route.weights == weights)
+        {
             return false;
         }
         drop(known);
@@ -150,7 +154,12 @@ impl Tallies {
             return Ok(());
         }
         self.adopt(answered.arm, tag, time)?;
-        if let Some(series) = self.read().series.get(&tag).filter(|series| series.arm == *answered.arm) {
+        if let Some(series) = self
+            .read()
+            .series
+            .get(&tag)
+            .filter(|series| series.arm == *answered.arm)
+        {
             series.note(answered);
         }
         Ok(())
@@ -287,10 +296,18 @@ impl Known {
     /// Forgets the series that was not used for longest, and its route with the last one.
     fn forget_one(&mut self) {
         let used = |series: &Arc<Series>| series.used.load(Ordering::Relaxed);
-        let oldest = self.series.iter().min_by_key(|(tag, series)| (used(series), **tag));
-        let Some(tag) = oldest.map(|(tag, _)| *tag) else { return };
+        let oldest = self
+            .series
+            .iter()
+            .min_by_key(|(tag, series)| (used(series), **tag));
+        let Some(tag) = oldest.map(|(tag, _)| *tag) else {
+            return;
+        };
         if let Some(series) = self.series.remove(&tag)
-            && !self.series.values().any(|other| other.arm.route == series.arm.route)
+            && !self
+                .series
+                .values()
+                .any(|other| other.arm.route == series.arm.route)
         {
             self.routes.remove(&series.arm.route);
         }
