@@ -134,7 +134,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// A number in plain notation, rounded exactly: by one division where its digits and power of ten are doubles
-    /// themselves. `None` leaves anything else, and a number that ends the text, where it is, for [`Cursor::token`].
+    /// themselves. `None` leaves anything else, and a number that ends the text, or is in
+    /// one of less than eight bytes, where it is, for [`Cursor::token`].
     ///
     /// Digits are read eight at a time: a loop over them ends where the processor does not expect it, which costs more
     /// than reading them.
@@ -307,20 +308,15 @@ const POWERS: [u64; 9] = [
 fn digits(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let rest = bytes.get(at..)?;
-    let eight: [u8; 8] = match rest.first_chunk() {
-        Some(eight) => *eight,
-        None => {
-            // At the end of the text, what is no digit stands for what is not there.
-            let mut eight = [0; 8];
-            for (place, &byte) in eight.iter_mut().zip(rest) {
-                *place = byte;
-            }
-            eight
-        }
+    let eight = match rest.first_chunk::<8>() {
+        Some(eight) => u64::from_le_bytes(*eight),
+        // Zeros, which are no digits, stand for what is behind the end.
+        None if rest.is_empty() => 0,
+        None => u64::from_le_bytes(*bytes.last_chunk()?) >> (64 - 8 * rest.len()),
     };
     // What a digit becomes is 0 to 9; the high bits of all else show it, at once or when 6 is added. A carry goes to
     // bytes behind the first that is no digit, and those do not count.
-    let values = u64::from_le_bytes(eight) ^ (0x30 * EACH);
+    let values = eight ^ (0x30 * EACH);
     let others = (values | values.wrapping_add(0x06 * EACH)) & (0xf0 * EACH);
     let count = (others.trailing_zeros() / 8) as usize;
     if count == 0 {
@@ -446,6 +442,11 @@ mod tests {
         // A number that ends the text is no part of a regular request.
         for text in ["1.5", "1", "12345678", ""] {
             assert_eq!(Cursor::new(text).plain_float(), None, "{text}");
+            assert_eq!(
+                Cursor::new(&format!("         {text}")).plain_float(),
+                None,
+                "{text}"
+            );
         }
         for (text, float) in [
             ("1.5]", 1.5),
@@ -453,7 +454,8 @@ mod tests {
             ("1234567.25]", 1234567.25),
             ("0.1234567}", 0.1234567),
         ] {
-            let mut cursor = Cursor::new(text);
+            let text = format!("        {text}");
+            let mut cursor = Cursor::new(&text);
             assert_eq!((cursor.plain_float(), cursor.left()), (Some(float), 1), "{text}");
         }
     }
