@@ -1,3 +1,5 @@
+//! Numbers and strings under the cursor, and what it leaves to the other decoder.
+
 use proptest::prelude::*;
 
 use super::*;
