@@ -85,6 +85,7 @@ pub struct Tally {
 
 struct Meters {
     ok: Counter,
+    compared_rows: Counter,
     disagreements: Counter,
     dropped: Counter,
     difference: Histogram,
@@ -243,6 +244,7 @@ impl Lane {
         };
         tally.compared_rows += found.rows as u64;
         tally.disagreements += found.disagreements as u64;
+        self.meters.compared_rows.increment(found.rows as u64);
         self.meters.disagreements.increment(found.disagreements as u64);
         for (absolute, relative) in found.absolute.iter().zip(&found.relative) {
             tally.absolute.add(*absolute);
@@ -311,6 +313,7 @@ impl Meters {
         let ok = [labels.clone(), vec![metrics::Label::new(names::OUTCOME, "ok")]].concat();
         Meters {
             ok: metrics::counter!(names::SHADOW_PREDICTIONS_TOTAL, ok),
+            compared_rows: metrics::counter!(names::SHADOW_COMPARED_ROWS_TOTAL, labels.clone()),
             disagreements: metrics::counter!(names::SHADOW_DISAGREEMENTS_TOTAL, labels.clone()),
             dropped: metrics::counter!(names::SHADOW_DROPPED_TOTAL, labels.clone()),
             difference: metrics::histogram!(names::SHADOW_DIFFERENCE, labels.clone()),

@@ -18,6 +18,8 @@ pub const QUEUE_DEQUEUED_ROWS_TOTAL: &str = "modelsd_queue_dequeued_rows_total";
 pub const SHADOW_PREDICTIONS_TOTAL: &str = "modelsd_shadow_predictions_total";
 /// Counter: rows in which a label of a shadow is another than the one that was answered. Labels [`ROUTE`], [`VARIANT`].
 pub const SHADOW_DISAGREEMENTS_TOTAL: &str = "modelsd_shadow_disagreements_total";
+/// Counter: rows of a shadow that were compared with those that were answered. Labels [`ROUTE`], [`VARIANT`].
+pub const SHADOW_COMPARED_ROWS_TOTAL: &str = "modelsd_shadow_compared_rows_total";
 /// Counter: copies that were dropped because too many waited for a shadow. Labels [`ROUTE`], [`VARIANT`].
 pub const SHADOW_DROPPED_TOTAL: &str = "modelsd_shadow_dropped_total";
 /// Histogram, a part of the larger number's size: the largest difference of a shadow's numbers from those that were
