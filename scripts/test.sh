@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets up what the tests need and runs the gates and the tests. Wants Rust, gcc, Python 3 with pip, and Node with npm;
-# PostgreSQL it installs itself where it may.
+# PostgreSQL and Prometheus it installs itself where it may.
 #
 # usage: scripts/test.sh [--full]    (as scripts/check)
 set -euo pipefail
@@ -17,4 +17,5 @@ done
 scripts/test-python.sh
 scripts/test-azurite.sh
 scripts/test-postgres.sh
+scripts/test-prometheus.sh
 exec scripts/check "$@"

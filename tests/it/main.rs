@@ -11,6 +11,7 @@ mod codec_output;
 mod conformance;
 mod connections;
 mod content_coding;
+mod deploy;
 mod echo;
 mod engines;
 mod help;

@@ -10,5 +10,5 @@ mod follow;
 mod native;
 mod proxy;
 mod registry;
-mod server;
+pub mod server;
 mod stand_ins;
