@@ -81,7 +81,7 @@ fn an_entry_is_a_line() {
     let expected = [
         r#"{"type": "prediction", "prediction_id": "00000000-0000-0000-0000-000000000007", "time": "2023-11-14T22:13:20.123456Z", "#,
         r#""route": "r", "variant": "", "model": "iris", "version": "3", "digest": "ab", "shadow": false, "rows": 1, "#,
-        r#""request_id": "q-1", "routing_key": null, "inputs": {"inputs": [[5.1, 1e-05]]}, "outputs": [[0.25]], "error": null, "#,
+        r#""request_id": "q-1", "assignment": null, "routing_key": null, "inputs": {"inputs": [[5.1, 1e-05]]}, "outputs": [[0.25]], "error": null, "#,
         r#""decode_us": 0.0, "queue_us": 0.0, "predict_us": 0.0, "encode_us": 0.0, "total_us": 12.345}"#,
         "\n",
         r#"{"type": "feedback", "prediction_id": "00000000-0000-0000-0000-000000000001", "time": "1970-01-01T00:00:00Z", "#,
