@@ -259,7 +259,10 @@ shadows.missing = { model = "models:/iris/Archived" }
     // Many rows at once are run, or dropped and counted; the answers do not wait for that.
     let rows = vec!["[5.1, 3.5, 1.4, 0.2]"; 20_000].join(", ");
     for _ in 0..12 {
-        assert_eq!(ask(&server, &[], &format!(r#"{{"inputs": [{rows}]}}"#)).status, 200);
+        assert_eq!(
+            ask(&server, &[], &format!(r#"{{"inputs": [{rows}]}}"#)).status,
+            200
+        );
     }
     wait_for("the copies", || all("wine") == 62 && all("missing") == 62);
 }

@@ -52,6 +52,9 @@ fn failures_and_answers_of_another_form_are_told_apart() {
     let tally = &lane.state().tally;
     assert_eq!((tally.requests, tally.rows), (3, 6));
     assert_eq!(tally.errors.get("model_failed"), Some(&1));
-    assert_eq!((tally.incomparable, tally.compared_rows, tally.disagreements), (1, 2, 0));
+    assert_eq!(
+        (tally.incomparable, tally.compared_rows, tally.disagreements),
+        (1, 2, 0)
+    );
     assert_eq!(tally.latency.count(), 2);
 }
