@@ -7,8 +7,10 @@
 mod files;
 mod json;
 mod jsonl;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod privacy;
-
+mod read;
 mod record;
 mod recorder;
 mod spec;
@@ -16,6 +18,7 @@ mod spec;
 use std::time::SystemTime;
 
 pub use privacy::{Privacy, Salt};
+pub use read::{Filter, ReadError, Reader, Row, Tail};
 pub use record::{Entry, Failure, Feedback, Record, Timing};
 pub use recorder::{Config, Recorder};
 pub use spec::{SinkSpec, SpecError};

@@ -22,6 +22,8 @@ pub struct SinkSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SinkKind {
     Jsonl,
+    #[cfg(feature = "parquet")]
+    Parquet,
 }
 
 /// Why a text names no sink.
@@ -66,6 +68,8 @@ impl SinkSpec {
         let now = SystemTime::now();
         Ok(match self.kind {
             SinkKind::Jsonl => Box::new(jsonl::Jsonl::open(self.files.clone(), now)?),
+            #[cfg(feature = "parquet")]
+            SinkKind::Parquet => Box::new(super::parquet::Parquet::open(self.files.clone(), now)?),
         })
     }
 }
@@ -74,6 +78,8 @@ impl fmt::Display for SinkSpec {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
             SinkKind::Jsonl => "jsonl",
+            #[cfg(feature = "parquet")]
+            SinkKind::Parquet => "parquet",
         };
         write!(out, "{kind}:{}", self.files.dir.display())
     }
@@ -91,6 +97,9 @@ impl FromStr for SinkSpec {
             other => return Err(SpecError::Kind(other.to_owned())),
         };
         let kind = match kind {
+            #[cfg(feature = "parquet")]
+            "parquet" => SinkKind::Parquet,
+            #[cfg(not(feature = "parquet"))]
             "parquet" => return Err(SpecError::NoParquet),
             _ => SinkKind::Jsonl,
         };
