@@ -24,6 +24,7 @@ mod batching;
 mod bench;
 mod follow;
 mod mlflow;
+mod records;
 mod registry_command;
 mod stores;
 mod units;
@@ -32,6 +33,7 @@ pub use admin::{AdminArgs, AdminConfig};
 pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs, VerifyArgs};
 pub use bench::{BenchArgs, BenchConfig, BodySource};
 pub use follow::{FollowArgs, FollowConfig, SlotConfig};
+pub use records::{FilterArgs, RecordArgs, RecordConfig, RecordsAction, RecordsCommand, RecordsConfig};
 pub use registry_command::RegistryCommand;
 
 /// Serves the models of an MLflow registry: answers `POST /invocations` as `mlflow models serve` does, without Python.
@@ -79,6 +81,12 @@ pub enum Command {
         /// The server.
         #[command(flatten)]
         admin: AdminArgs,
+    },
+    /// Read the record of predictions that a server wrote
+    Records {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: RecordsCommand,
     },
     /// Look at and change the embedded registry
     Registry {

@@ -4,6 +4,7 @@ mod bench;
 mod deploy;
 mod pin;
 mod predict;
+mod records;
 mod serve;
 mod text;
 mod verify;
@@ -11,7 +12,7 @@ mod verify;
 pub mod inspect;
 pub mod registry;
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use anyhow::Context;
 use crate::batching;
 use crate::config::{
     AdminConfig, Args, BenchConfig, Command, Env, InspectArgs, LogConfig, OfflineConfig, Problems,
-    RegistryCommand, ServeConfig,
+    RecordsConfig, RegistryCommand, ServeConfig,
 };
 use crate::deploy::parity::{self, Answer, Wire};
 use crate::deploy::prove::tune;
@@ -85,6 +86,7 @@ pub fn run(args: Args, env: &dyn Env) -> anyhow::Result<()> {
             pin::run(&AdminConfig::new(&admin, env)?, &slot, Some(version))
         }
         Command::Unpin { slot, admin } => pin::run(&AdminConfig::new(&admin, env)?, &slot, None),
+        Command::Records { command } => read_records(&RecordsConfig::new(&command, SystemTime::now(), env)?),
         Command::Registry { registry, command } => change_registry(command, &registry),
     }
 }
@@ -114,6 +116,24 @@ fn install_log(config: &LogConfig) -> anyhow::Result<()> {
     log::install(config.format, &config.filter)
         .map_err(anyhow::Error::msg)
         .context("cannot start the log")
+}
+
+fn read_records(config: &RecordsConfig) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let done = records::run(config, &mut out).and_then(|()| Ok(out.flush()?));
+    match done {
+        // Whoever reads has seen enough.
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        done => done,
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let of_io = |cause: &(dyn std::error::Error + 'static)| {
+        let error = cause.downcast_ref::<std::io::Error>();
+        error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    error.chain().any(of_io)
 }
 
 fn change_registry(command: RegistryCommand, folder: &Path) -> anyhow::Result<()> {

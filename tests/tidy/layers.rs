@@ -37,6 +37,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "protocol",
             "serve",
             "http",
+            "predlog",
         ],
     ), // what it configures
     ("app", &["*"]),
