@@ -33,7 +33,7 @@ pub use admin::{AdminArgs, AdminConfig};
 pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs, VerifyArgs};
 pub use bench::{BenchArgs, BenchConfig, BodySource};
 pub use follow::{FollowArgs, FollowConfig, SlotConfig};
-pub use records::{FilterArgs, RecordArgs, RecordConfig, RecordsAction, RecordsCommand, RecordsConfig};
+pub use records::{FilterArgs, RecordsAction, RecordsCommand, RecordsConfig};
 pub use registry_command::RegistryCommand;
 
 /// Serves the models of an MLflow registry: answers `POST /invocations` as `mlflow models serve` does, without Python.
