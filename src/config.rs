@@ -5,6 +5,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
@@ -24,8 +25,10 @@ mod batching;
 mod bench;
 mod follow;
 mod mlflow;
+mod recording;
 mod records;
 mod registry_command;
+mod routes;
 mod stores;
 mod units;
 
@@ -33,8 +36,10 @@ pub use admin::{AdminArgs, AdminConfig};
 pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs, VerifyArgs};
 pub use bench::{BenchArgs, BenchConfig, BodySource};
 pub use follow::{FollowArgs, FollowConfig, SlotConfig};
+pub use recording::{RecordingArgs, RecordingConfig};
 pub use records::{FilterArgs, RecordsAction, RecordsCommand, RecordsConfig};
 pub use registry_command::RegistryCommand;
+pub use routes::{ConfigCommand, RouteArgs, RouteCommand, RoutesConfig, read as read_config};
 
 /// Serves the models of an MLflow registry: answers `POST /invocations` as `mlflow models serve` does, without Python.
 #[derive(Debug, Parser)]
@@ -88,6 +93,21 @@ pub enum Command {
         #[command(subcommand)]
         command: RecordsCommand,
     },
+    /// Look at the routes of a running server, and change their weights
+    Route {
+        /// The server.
+        #[command(flatten)]
+        admin: AdminArgs,
+        /// What to do.
+        #[command(subcommand)]
+        command: RouteCommand,
+    },
+    /// Check a configuration file
+    Config {
+        /// What to do.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// Look at and change the embedded registry
     Registry {
         /// Folder of the embedded registry.
@@ -128,6 +148,10 @@ impl Env for ProcessEnv {
 pub struct ServeConfig {
     /// What is served, and how the registry is followed.
     pub follow: FollowConfig,
+    /// Names under which several variants answer.
+    pub routes: RoutesConfig,
+    /// Which predictions are recorded.
+    pub recording: RecordingConfig,
     /// The registry that knows the models.
     pub registry: registry::Spec,
     /// Where their files come from, and where they are kept.
@@ -206,8 +230,13 @@ impl ServeConfig {
             units::seconds,
         );
         let registry = check.registry(args.registry.as_deref());
+        let routed = !args.routes.route.is_empty() || args.routes.config.is_some();
+        let follow = check.follow(&args.model_uri, routed, &args.follow);
+        let slots: Vec<_> = follow.slots.iter().map(|slot| Arc::clone(&slot.name)).collect();
         let config = ServeConfig {
-            follow: check.follow(&args.model_uri, &args.follow),
+            routes: check.routes(&args.routes, &slots),
+            recording: check.recording(&args.recording),
+            follow,
             artifacts: artifact::Config {
                 max_cache_bytes: check.parsed(
                     "--max-cache-bytes",

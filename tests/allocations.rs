@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderMap;
 use modelsd::artifact::{self, Artifacts};
 use modelsd::deploy::deployment::RequestStage;
 use modelsd::deploy::fleet::Fleet;
@@ -101,12 +102,19 @@ async fn endpoint(model: &str) -> Endpoint {
         max_in_flight: 1,
         timeout: Duration::from_secs(60),
     };
-    Endpoint::new(fleet, &config)
+    Endpoint::new(fleet, Default::default(), None, &config)
 }
 
 /// One request, as `http::invocations` makes it; the answer.
 async fn request(endpoint: &Endpoint, codecs: Codecs, body: &[u8]) -> Vec<u8> {
-    let mut call = endpoint.begin(None, Instant::now(), None).unwrap();
+    let head = endpoint::Head {
+        name: None,
+        now: Instant::now(),
+        patience: None,
+        headers: &HeaderMap::new(),
+        asks_for_variant: false,
+    };
+    let mut call = endpoint.begin(head).unwrap();
     let codec = codecs.of(Media::Json);
     let decoded = call.stage(RequestStage::Decode, |deployment| {
         codec.decode(body, deployment.signature(), Limits::default())

@@ -10,7 +10,7 @@ use crate::artifact::{Artifact, Artifacts, Progress};
 use crate::config::OfflineConfig;
 use crate::deploy::deployment::Deployment;
 use crate::deploy::install::{self, Installer};
-use crate::deploy::recent::Recent;
+use crate::deploy::place::Place;
 use crate::registry::{self, Resolved, Wanted};
 
 /// Nobody else waits for an offline command.
@@ -65,6 +65,7 @@ pub(super) async fn resolve(config: &OfflineConfig) -> anyhow::Result<(Resolved,
 pub(super) async fn deploy(config: &OfflineConfig) -> anyhow::Result<Deployment> {
     let installer = installer(config)?;
     let (wanted, artifact) = fetch(config, &installer).await?;
-    let recent = Arc::new(Recent::new());
-    Ok(installer.load(&wanted, artifact, recent, |_| {}).await?)
+    Ok(installer
+        .load(&wanted, artifact, Place::default(), |_| {})
+        .await?)
 }

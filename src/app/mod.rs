@@ -1,10 +1,12 @@
 //! The composition root: the only place that knows every module, and decides nothing itself.
 
+mod ask;
 mod bench;
 mod deploy;
 mod pin;
 mod predict;
 mod records;
+mod route;
 mod serve;
 mod text;
 mod verify;
@@ -87,6 +89,8 @@ pub fn run(args: Args, env: &dyn Env) -> anyhow::Result<()> {
         }
         Command::Unpin { slot, admin } => pin::run(&AdminConfig::new(&admin, env)?, &slot, None),
         Command::Records { command } => read_records(&RecordsConfig::new(&command, SystemTime::now(), env)?),
+        Command::Route { admin, command } => route::run(&AdminConfig::new(&admin, env)?, &command),
+        Command::Config { command } => route::config(&command),
         Command::Registry { registry, command } => change_registry(command, &registry),
     }
 }

@@ -1,62 +1,27 @@
-//! `modelsd pin` and `modelsd unpin`: speak to the admin API of a running server.
+//! `modelsd pin` and `modelsd unpin`.
 
-use std::time::Duration;
-
-use anyhow::{Context, bail};
 use reqwest::Method;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
+use super::ask::ask;
 use crate::config::AdminConfig;
-
-/// A pin asks the registry once, which may be slow.
-const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// Pins a slot to a version, or unpins it with none.
 ///
 /// # Errors
 /// When the server cannot be reached, or refuses.
 pub(super) fn run(config: &AdminConfig, slot: &str, version: Option<u64>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        // Somebody else's choice of cryptography before ours is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut url = config.server.clone();
-        url.path_segments_mut()
-            .map_err(|()| anyhow::anyhow!("`{url}` is no address of a server", url = config.server))?
-            .pop_if_empty()
-            .extend(["api", "models", slot, "pin"]);
-        let method = if version.is_some() {
-            Method::PUT
-        } else {
-            Method::DELETE
-        };
-        let client = reqwest::Client::builder().timeout(TIME_LIMIT).build()?;
-        let mut request = client.request(method, url);
-        if let Some(token) = &config.token {
-            request = request.bearer_auth(token);
+    let path = ["api", "models", slot, "pin"];
+    match version {
+        Some(version) => {
+            let body = json!({ "version": version.to_string() });
+            ask(config, Method::PUT, &path, Some(&body))?;
+            println!("`{slot}` is pinned to version {version}");
         }
-        if let Some(version) = version {
-            request = request.json(&json!({ "version": version.to_string() }));
+        None => {
+            ask(config, Method::DELETE, &path, None)?;
+            println!("`{slot}` follows its URI again");
         }
-        let answer = request.send().await.with_context(|| {
-            format!(
-                "cannot reach the server at {}; --server names another",
-                config.server
-            )
-        })?;
-        let status = answer.status();
-        let text = answer.text().await.context("the answer broke off")?;
-        if !status.is_success() {
-            let message = serde_json::from_str::<Json>(&text).ok();
-            let message = message.as_ref().and_then(|body| body.get("message")?.as_str());
-            bail!("the server refused: {}", message.unwrap_or(status.as_str()));
-        }
-        match version {
-            Some(version) => println!("`{slot}` is pinned to version {version}"),
-            None => println!("`{slot}` follows its URI again"),
-        }
-        Ok(())
-    })
+    }
+    Ok(())
 }

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use tokio::net::{TcpListener, lookup_host};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::artifact::{self, Artifacts};
-use crate::config::ServeConfig;
+use crate::config::{RecordingConfig, ServeConfig};
 use crate::deploy::background;
 use crate::deploy::fleet::Fleet;
 use crate::deploy::install::{self, Installer};
@@ -26,13 +26,20 @@ use crate::http::routes::Routes;
 use crate::http::unix::SocketFile;
 use crate::http::webhook::Verifier;
 use crate::http::{self, App};
+use crate::predlog::{self, Recorder, SinkSpec};
 use crate::protocol::Codecs;
 use crate::registry::{self, Registry};
+use crate::routing::spec::RouteSpec;
+use crate::routing::store::Store;
 use crate::serve::endpoint::Endpoint;
+use crate::serve::recording::Recording;
+use crate::serve::routes::{Reread, RouteKeeper};
 use crate::telemetry::recorder::{self, Metrics};
 
 /// Time that the end of the process waits for the disk.
 const REMEMBER_LIMIT: Duration = Duration::from_secs(2);
+/// Time that the end of the process waits for the record of predictions.
+const RECORD_LIMIT: Duration = Duration::from_secs(10);
 /// Connections the system keeps for us while we are busy.
 const BACKLOG: u32 = 1024;
 
@@ -68,10 +75,9 @@ async fn follow_and_answer(
     let follow = &config.follow;
     let codecs = Codecs::new(config.disable_schema_details);
     let registry: Arc<dyn Registry> = registry::open_to_poll(&config.registry)?.into();
-    let journal = Journal::new(
-        config.artifacts.cache_dir.join("v1").join("state"),
-        registry.name(),
-    );
+    let state = config.artifacts.cache_dir.join("v1").join("state");
+    let weights = Store::new(state.join("routes"));
+    let journal = Journal::new(state, registry.name());
     let install = install::Config {
         flavor: config.flavor.clone(),
         predictors: config.predictors,
@@ -88,10 +94,14 @@ async fn follow_and_answer(
     let starter = Starter::start().context("cannot start a thread")?;
     let installer = Installer::new(registry, artifacts, install, Some(wire)).with_starter(starter);
     let installer = Arc::new(installer);
+    let routes = config.routes.all();
     let slots = follow.slots.iter();
-    let slots = slots.map(|slot| Arc::new(Slot::new(Arc::clone(&slot.name), slot.uri.clone())));
+    let slots = slots.map(|slot| Slot::new(Arc::clone(&slot.name), slot.uri.clone()));
+    let variants = routes.iter().flat_map(RouteSpec::slots).map(Slot::variant);
+    let slots = slots.chain(variants).map(Arc::new);
     let default = follow.slots.first().map(|slot| Arc::clone(&slot.name));
-    let fleet = Arc::new(Fleet::new(slots, default));
+    let fleet = Arc::new(Fleet::new(slots, default.clone()));
+    let default_route = default.is_none() && follow.reconcile.all_models.is_none();
     let (reconciler, control, first_pass) =
         Reconciler::new(installer, Arc::clone(&fleet), journal, follow.reconcile.clone())
             .context("cannot follow the registry")?;
@@ -110,17 +120,29 @@ async fn follow_and_answer(
     if guard.is_open() {
         tracing::info!("no admin token is set: who reaches this loopback address may pin and reload");
     }
+    let recording = recording(config)?;
     let remember = control.clone();
+    let keeper = RouteKeeper::new(routes, default_route, weights, control.clone(), rereading(config))
+        .context("cannot route")?;
+    let keeper = Arc::new(keeper);
     let app = Arc::new(App {
-        endpoint: Endpoint::new(Arc::clone(&fleet), &config.endpoint),
+        endpoint: Endpoint::new(
+            Arc::clone(&fleet),
+            Arc::clone(keeper.routes()),
+            recording.clone(),
+            &config.endpoint,
+        ),
         codecs,
         config: config.http.clone(),
         metrics,
         control,
+        routes: Arc::clone(&keeper),
         guard,
         webhooks: Verifier::new(follow.webhook_secret.as_deref()),
     });
     let following = background.spawn(reconciler.run());
+    let hangups = signal(SignalKind::hangup()).context("cannot catch signals")?;
+    let rereading = background.spawn(reread_on(hangups, keeper));
     let url = format!("http://{address}");
     tracing::info!(%address, "listening");
     if let Some(path) = &config.uds {
@@ -146,8 +168,59 @@ async fn follow_and_answer(
     if timeout(REMEMBER_LIMIT, remember.remember()).await.is_err() {
         tracing::warn!("the disk is too slow to remember what was served");
     }
+    if let Some(recording) = recording
+        && !recording.recorder().close(RECORD_LIMIT)
+    {
+        tracing::warn!("the disk is too slow to record the last predictions");
+    }
     following.abort();
+    rereading.abort();
     answered
+}
+
+/// Opens the sinks of the record, if there are any.
+fn recording(config: &ServeConfig) -> anyhow::Result<Option<Recording>> {
+    let RecordingConfig {
+        sinks,
+        share,
+        privacy,
+    } = &config.recording;
+    if sinks.is_empty() {
+        return Ok(None);
+    }
+    let open = |sink: &SinkSpec| sink.open().with_context(|| format!("cannot record to `{sink}`"));
+    let sinks = sinks.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
+    let settings = predlog::Config {
+        privacy: privacy.clone(),
+        ..predlog::Config::default()
+    };
+    let recorder = Recorder::start(sinks, settings).context("cannot start a thread")?;
+    Ok(Some(Recording::new(recorder, *share)))
+}
+
+/// How the configuration file is read again, if there is one.
+fn rereading(config: &ServeConfig) -> Option<Reread> {
+    let routes = config.routes.clone();
+    let slots: Vec<_> = config
+        .follow
+        .slots
+        .iter()
+        .map(|slot| Arc::clone(&slot.name))
+        .collect();
+    routes
+        .file
+        .is_some()
+        .then(|| Arc::new(move || routes.reread(&slots)) as Reread)
+}
+
+/// Reads the configuration again at each SIGHUP.
+async fn reread_on(mut hangups: Signal, keeper: Arc<RouteKeeper>) {
+    while hangups.recv().await.is_some() {
+        match keeper.reload().await {
+            Ok(routes) => tracing::info!(routes = routes.join(", "), "configuration read again"),
+            Err(error) => tracing::error!(%error, "SIGHUP"),
+        }
+    }
 }
 
 /// Says how the first pass over the models ended.

@@ -58,6 +58,12 @@ impl Cost {
         Duration::try_from_secs_f64(a_row * rows as f64 + a_call * calls as f64).ok()
     }
 
+    /// Whether a call of so many rows should take less than that; none does before the first.
+    pub(super) fn is_below(&self, rows: usize, limit: Duration) -> bool {
+        let (a_row, a_call) = self.line();
+        a_row * (rows as f64) + a_call < limit.as_secs_f64()
+    }
+
     /// What a call takes whatever its rows: what a request saves that shares one. Zero before the first.
     pub(super) fn fixed(&self) -> Duration {
         Duration::try_from_secs_f64(self.line().1).unwrap_or_default()
@@ -140,9 +146,11 @@ mod tests {
     fn the_first_call_is_unknown_and_later_ones_scale_with_rows() {
         let cost = Cost::new();
         assert_eq!((cost.expect(1, 1), cost.rows_within(MICRO)), (None, usize::MAX));
+        assert!(!cost.is_below(1, 1_000 * MICRO));
         cost.learn(10, 10_000 * MICRO);
         assert_eq!(cost.expect(1, 1), Some(1_000 * MICRO));
         assert_eq!(cost.expect(100, 1), Some(100_000 * MICRO));
+        assert!(cost.is_below(1, 1_001 * MICRO) && !cost.is_below(1, 999 * MICRO));
     }
 
     #[test]

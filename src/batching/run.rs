@@ -24,6 +24,8 @@ pub struct Run {
     pub queue: Duration,
     /// The prediction, that of the whole batch when the call shared one.
     pub predict: Duration,
+    /// When it ended, if it ran on the task that asked: who goes on there need not look at the clock again.
+    pub ended: Option<Instant>,
 }
 
 /// A call that waits for its answer.
@@ -66,6 +68,13 @@ struct Underway {
     zero: Instant,
 }
 
+/// A call that is at work.
+struct Begun {
+    rows: usize,
+    /// Since `zero`.
+    nanos: u64,
+}
+
 impl Underway {
     fn new() -> Underway {
         Underway {
@@ -80,17 +89,19 @@ impl Underway {
         at.saturating_duration_since(self.zero).as_nanos() as u64
     }
 
-    fn begin(&self, rows: usize, at: Instant) {
+    /// Gives what [`Underway::end`] is to be told.
+    fn begin(&self, rows: usize, at: Instant) -> Begun {
+        let nanos = self.nanos(at);
         self.rows.fetch_add(rows, Ordering::Relaxed);
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.begun.fetch_add(self.nanos(at), Ordering::Relaxed);
+        self.begun.fetch_add(nanos, Ordering::Relaxed);
+        Begun { rows, nanos }
     }
 
-    /// Ends what began then.
-    fn end(&self, rows: usize, at: Instant) {
-        self.rows.fetch_sub(rows, Ordering::Relaxed);
+    fn end(&self, begun: Begun) {
+        self.rows.fetch_sub(begun.rows, Ordering::Relaxed);
         self.calls.fetch_sub(1, Ordering::Relaxed);
-        self.begun.fetch_sub(self.nanos(at), Ordering::Relaxed);
+        self.begun.fetch_sub(begun.nanos, Ordering::Relaxed);
     }
 
     /// Rows, and for how long they have been worked on, all calls together.
@@ -167,7 +178,7 @@ impl Runner {
         }
     }
 
-    /// One call.
+    /// One call, which has been in line.
     pub(super) fn alone(
         &self,
         predictor: &mut dyn Predictor,
@@ -176,19 +187,37 @@ impl Runner {
         queued: Instant,
     ) -> Result<Run, RunError> {
         let started = Instant::now();
-        self.underway.begin(rows, started);
+        let run = self.now(predictor, batch, rows, started)?;
+        Ok(Run {
+            queue: started.duration_since(queued),
+            ended: None,
+            ..run
+        })
+    }
+
+    /// One call, which nobody keeps from starting.
+    pub(super) fn now(
+        &self,
+        predictor: &mut dyn Predictor,
+        batch: &Batch,
+        rows: usize,
+        started: Instant,
+    ) -> Result<Run, RunError> {
+        let begun = self.underway.begin(rows, started);
         // Predictors keep no state between calls, so one that panicked is as good as before.
         let answer = catch_unwind(AssertUnwindSafe(|| predictor.predict(batch)));
-        let predict = started.elapsed();
-        self.underway.end(rows, started);
+        let ended = Instant::now();
+        let predict = ended - started;
+        self.underway.end(begun);
         match answer {
             Ok(Ok(output)) => {
                 self.cost.learn(rows, predict);
                 self.meters.batch_rows.record(rows as f64);
                 Ok(Run {
                     output,
-                    queue: started.duration_since(queued),
+                    queue: Duration::ZERO,
                     predict,
+                    ended: Some(ended),
                 })
             }
             Ok(Err(error)) => Err(RunError::Predict(error)),
@@ -246,6 +275,7 @@ impl Runner {
             output,
             queue: started.saturating_duration_since(job.queued),
             predict: run.predict,
+            ended: None,
         });
         Ok(runs.collect())
     }
@@ -287,13 +317,13 @@ mod tests {
                 .as_millis()
         };
         assert_eq!(wait(0), 10);
-        runner.underway.begin(2, started);
+        let first = runner.underway.begin(2, started);
         assert_eq!([wait(0), wait(5), wait(19)], [30, 25, 11]);
         // A call that takes longer than expected may end at any time.
         assert_eq!(wait(500), 10);
-        runner.underway.begin(1, started + Duration::from_millis(10));
+        let _second = runner.underway.begin(1, started + Duration::from_millis(10));
         assert_eq!(wait(15), 20);
-        runner.underway.end(2, started);
+        runner.underway.end(first);
         assert_eq!(wait(15), 15);
     }
 }

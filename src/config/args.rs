@@ -8,6 +8,8 @@ use clap::Args;
 
 use super::batching::BatchingArgs;
 use super::follow::FollowArgs;
+use super::recording::RecordingArgs;
+use super::routes::RouteArgs;
 
 /// Flags of `modelsd serve`.
 #[derive(Debug, Clone, Args)]
@@ -29,6 +31,12 @@ pub struct ServeArgs {
     /// How the registry is followed.
     #[command(flatten)]
     pub follow: FollowArgs,
+    /// Several variants behind one name.
+    #[command(flatten)]
+    pub routes: RouteArgs,
+    /// Record of predictions.
+    #[command(flatten)]
+    pub recording: RecordingArgs,
     /// Address to listen on [default: 127.0.0.1; also MLFLOW_HOST]
     #[arg(long, env = "MODELSD_HOST", value_name = "ADDRESS")]
     pub host: Option<String>,

@@ -91,12 +91,12 @@ impl std::fmt::Debug for FollowConfig {
 }
 
 impl Check<'_> {
-    /// Checks what is served and how the registry is followed.
-    pub(super) fn follow(&mut self, models: &[String], args: &FollowArgs) -> FollowConfig {
+    /// Checks what is served and how the registry is followed; `routed` is whether there are routes.
+    pub(super) fn follow(&mut self, models: &[String], routed: bool, args: &FollowArgs) -> FollowConfig {
         let all_models = args.all_models.as_deref().map(Selector::parse);
-        if models.is_empty() && all_models.is_none() {
+        if models.is_empty() && !routed && all_models.is_none() {
             self.problems.push(
-                "no model: give --model-uri, such as models:/iris/Production, or --all-models Production"
+                "no model: give --model-uri, such as models:/iris/Production, or --route, --config or --all-models Production"
                     .into(),
             );
         }
@@ -179,7 +179,7 @@ impl Check<'_> {
         self.secret("--admin-token-file", file, "MODELSD_ADMIN_TOKEN")
     }
 
-    fn secret(&mut self, flag: &str, file: Option<&PathBuf>, variable: &str) -> Option<String> {
+    pub(super) fn secret(&mut self, flag: &str, file: Option<&PathBuf>, variable: &str) -> Option<String> {
         let Some(file) = file else {
             return self.env.get(variable);
         };

@@ -1,11 +1,13 @@
 //! A deployment: one version of a model, loaded, immutable, shared by the requests it answers.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
 use super::meters::Meters;
 use super::parity::Parity;
+use super::place::Place;
 use super::prove::{Joins, Proof};
 use super::recent::Recent;
 use crate::artifact::Artifact;
@@ -14,6 +16,7 @@ use crate::batching::{
     pool::{Pool, Setup},
 };
 use crate::flavor::{Loaded, Report};
+use crate::model::prediction_id::tag_of;
 use crate::model::signature::Signature;
 use crate::model::version::VersionId;
 use crate::registry::Wanted;
@@ -51,16 +54,43 @@ impl RequestStage {
     }
 }
 
+/// What answers say of a deployment, as bytes that they share.
+#[derive(Debug, Clone)]
+pub struct Labels {
+    /// Registered name.
+    pub name: Bytes,
+    /// Version, `none` outside a registry.
+    pub version: Bytes,
+    /// The variant of its route, if it is one.
+    pub variant: Option<Bytes>,
+}
+
+/// What the record of a prediction says of its deployment.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Version, `none` outside a registry.
+    pub version: Arc<str>,
+    /// Digest of the files; empty for a model that is served from where it lies.
+    pub digest: Arc<str>,
+    /// What it takes and gives.
+    pub signature: Arc<Signature>,
+    /// What ids of predictions say of it.
+    pub tag: u32,
+}
+
 /// Everything a request needs of a version, under one pointer.
 pub struct Deployment {
     wanted: Wanted,
     artifact: Artifact,
     pool: Pool,
-    recent: Arc<Recent>,
+    place: Place,
     resident_bytes: u64,
     report: Report,
     meters: Meters,
-    labels: (Bytes, Bytes),
+    labels: Labels,
+    origin: Origin,
+    /// See [`Deployment::once`].
+    once: OnceLock<Box<dyn Any + Send + Sync>>,
     joins: Joins,
     parity: Option<Parity>,
 }
@@ -74,11 +104,11 @@ impl Deployment {
         proof: &Proof,
         batching: batching::Config,
         resident_bytes: u64,
-        recent: Arc<Recent>,
+        place: Place,
     ) -> Deployment {
         let id = &wanted.id;
         let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-        let meters = Meters::new(id);
+        let meters = Meters::new(id, &place);
         if let Some(parity) = &proof.parity {
             meters.parity(parity.largest_difference);
         }
@@ -92,11 +122,26 @@ impl Deployment {
         Deployment {
             joins: proof.joins.clone(),
             parity: proof.parity.clone(),
-            labels: (bytes(&id.name), bytes(id.version_label())),
+            labels: Labels {
+                name: bytes(&id.name),
+                version: bytes(id.version_label()),
+                variant: (!place.variant.is_empty()).then(|| bytes(&place.variant)),
+            },
+            once: OnceLock::new(),
+            origin: Origin {
+                version: id.version_label().into(),
+                digest: artifact
+                    .digest
+                    .map(|digest| digest.to_string())
+                    .unwrap_or_default()
+                    .into(),
+                signature: Arc::new(artifact.dir.mlmodel().signature.clone()),
+                tag: tag_of(&place.route, &place.variant, &id.name, id.version_label()),
+            },
             pool: Pool::new(loaded.predictors, setup),
             meters,
             report: loaded.report,
-            recent,
+            place,
             resident_bytes,
             artifact,
             wanted,
@@ -123,9 +168,20 @@ impl Deployment {
         self.resident_bytes
     }
 
-    /// Name and version as bytes that many answers share.
-    pub fn labels(&self) -> (&Bytes, &Bytes) {
-        (&self.labels.0, &self.labels.1)
+    /// What answers say of it.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// What the record of a prediction says of it.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// What who answers with it makes of it once, for all its answers: kept when it is first asked for. `None` for who
+    /// comes with another type.
+    pub fn once<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
+        self.once.get_or_init(|| Box::new(make())).downcast_ref()
     }
 
     /// What it takes and gives.
@@ -150,7 +206,12 @@ impl Deployment {
 
     /// Where requests that were answered well are kept for the next version.
     pub fn recent(&self) -> &Recent {
-        &self.recent
+        &self.place.recent
+    }
+
+    /// Where it serves.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// What was loaded, for people.

@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use super::budget::resident_bytes;
 use super::deployment::Deployment;
 use super::parity::{self, Parity, Wire};
+use super::place::Place;
 use super::prove::{Proof, ProofError, prove, tune};
-use super::recent::Recent;
 use super::sample::Samples;
 use super::starter::Starter;
 use super::status::Step;
@@ -218,7 +218,7 @@ impl Installer {
         self: &Arc<Self>,
         wanted: &Wanted,
         artifact: Artifact,
-        recent: Arc<Recent>,
+        place: Place,
         at: impl Fn(Step),
     ) -> Result<Deployment, InstallError> {
         at(Step::Wait);
@@ -243,7 +243,7 @@ impl Installer {
         }
         at(Step::Load);
         let inputs = artifact.dir.mlmodel().signature.inputs.as_ref();
-        let kept = recent.of(inputs);
+        let kept = place.recent.of(inputs);
         let (reply, answer) = oneshot::channel();
         let this = Arc::clone(self);
         let began = Instant::now();
@@ -281,7 +281,7 @@ impl Installer {
             grown,
         } = made;
         let batching = self.config.batching.clone();
-        let build = move || Deployment::new(wanted, artifact, loaded, &proof, batching, grown, recent);
+        let build = move || Deployment::new(wanted, artifact, loaded, &proof, batching, grown, place);
         match &self.starter {
             Some(starter) => starter
                 .run(build)

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use metrics::{Counter, Histogram};
+use metrics::{Counter, Histogram, Label};
 
 use super::deployment::RequestStage;
+use super::place::Place;
 use crate::batching;
 use crate::model::version::VersionId;
 use crate::telemetry::names;
 
 /// Handles to the metrics of one version.
 pub struct Meters {
-    model: String,
-    version: String,
+    labels: Vec<Label>,
     total: Histogram,
     requests: Counter,
     rows: Counter,
@@ -20,34 +20,30 @@ pub struct Meters {
 }
 
 impl Meters {
-    pub(super) fn new(id: &VersionId) -> Meters {
-        let (model, version) = (id.name.to_string(), id.version_label().to_string());
-        let labels = [
-            metrics::Label::new(names::MODEL, model.clone()),
-            metrics::Label::new(names::VERSION, version.clone()),
+    pub(super) fn new(id: &VersionId, place: &Place) -> Meters {
+        let mut labels = vec![
+            Label::new(names::ROUTE, place.route.to_string()),
+            Label::new(names::MODEL, id.name.to_string()),
+            Label::new(names::VERSION, id.version_label().to_string()),
         ];
-        let mut ok = labels.to_vec();
-        ok.push(metrics::Label::new(names::OUTCOME, "ok"));
+        if !place.variant.is_empty() {
+            labels.insert(1, Label::new(names::VARIANT, place.variant.to_string()));
+        }
+        let ok = with(&labels, names::OUTCOME, "ok");
         Meters {
             total: metrics::histogram!(names::PREDICTION_SECONDS, ok.clone()),
             requests: metrics::counter!(names::REQUESTS_TOTAL, ok.clone()),
             rows: metrics::counter!(names::ROWS_TOTAL, ok),
             stages: RequestStage::ALL.map(|stage| {
-                let mut labels = labels.to_vec();
-                labels.push(metrics::Label::new(names::STAGE, stage.label()));
-                metrics::histogram!(names::STAGE_SECONDS, labels)
+                metrics::histogram!(names::STAGE_SECONDS, with(&labels, names::STAGE, stage.label()))
             }),
-            model,
-            version,
+            labels,
         }
     }
 
     /// Those of its pool.
     pub(super) fn of_pool(&self) -> batching::Meters {
-        let labels = vec![
-            metrics::Label::new(names::MODEL, self.model.clone()),
-            metrics::Label::new(names::VERSION, self.version.clone()),
-        ];
+        let labels = self.labels.clone();
         batching::Meters {
             batch_rows: metrics::histogram!(names::BATCH_ROWS, labels.clone()),
             enqueued_rows: metrics::counter!(names::QUEUE_ENQUEUED_ROWS_TOTAL, labels.clone()),
@@ -57,11 +53,7 @@ impl Meters {
 
     /// Notes how far recorded answers are missed.
     pub(super) fn parity(&self, largest_difference: f64) {
-        let labels = vec![
-            metrics::Label::new(names::MODEL, self.model.clone()),
-            metrics::Label::new(names::VERSION, self.version.clone()),
-        ];
-        metrics::gauge!(names::PARITY_DIFFERENCE, labels).set(largest_difference);
+        metrics::gauge!(names::PARITY_DIFFERENCE, self.labels.clone()).set(largest_difference);
     }
 
     /// Records one request; `failure` is the outcome of one that was not answered with predictions.
@@ -84,15 +76,16 @@ impl Meters {
             return;
         };
         // Failures are rare enough to look their handles up.
-        let labels = || {
-            vec![
-                metrics::Label::new(names::MODEL, self.model.clone()),
-                metrics::Label::new(names::VERSION, self.version.clone()),
-                metrics::Label::new(names::OUTCOME, outcome),
-            ]
-        };
+        let labels = || with(&self.labels, names::OUTCOME, outcome);
         metrics::histogram!(names::PREDICTION_SECONDS, labels()).record(total.as_secs_f64());
         metrics::counter!(names::REQUESTS_TOTAL, labels()).increment(1);
         metrics::counter!(names::ROWS_TOTAL, labels()).increment(rows as u64);
     }
+}
+
+/// These labels and one more.
+fn with(labels: &[Label], name: &'static str, value: &'static str) -> Vec<Label> {
+    let mut labels = labels.to_vec();
+    labels.push(Label::new(name, value));
+    labels
 }

@@ -12,6 +12,7 @@ pub mod install;
 pub mod journal;
 pub mod meters;
 pub mod parity;
+pub mod place;
 pub mod prove;
 pub mod recent;
 pub mod reconcile;

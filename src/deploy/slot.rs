@@ -5,39 +5,56 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwapOption;
 
 use super::deployment::Deployment;
-use super::recent::Recent;
+use super::place::Place;
 use super::status::Status;
 use crate::model::uri::ModelUri;
+use crate::routing::spec::VariantSlot;
 use crate::telemetry::names;
 
 /// Its deployment may change under one pointer, while requests go on.
 pub struct Slot {
     name: Arc<str>,
     uri: ModelUri,
-    followed: bool,
+    required: bool,
+    place: Place,
     current: ArcSwapOption<Deployment>,
-    recent: Arc<Recent>,
     status: Mutex<Status>,
 }
 
 impl Slot {
     /// An empty slot that was asked for by name.
     pub fn new(name: impl Into<Arc<str>>, uri: ModelUri) -> Slot {
-        Slot::empty(name.into(), uri, false)
+        Slot::empty(name.into(), uri, true)
+    }
+
+    /// An empty slot of a variant. One that is not required may serve nothing, and others of its route answer.
+    pub fn variant(spec: VariantSlot) -> Slot {
+        let slot = Slot::empty(spec.slot, spec.uri, spec.required);
+        Slot {
+            place: Place {
+                route: spec.route,
+                variant: spec.variant,
+                ..slot.place
+            },
+            ..slot
+        }
     }
 
     /// An empty slot of a model that the registry brought, and may take away.
     pub(super) fn followed(name: Arc<str>, uri: ModelUri) -> Slot {
-        Slot::empty(name, uri, true)
+        Slot::empty(name, uri, false)
     }
 
-    fn empty(name: Arc<str>, uri: ModelUri, followed: bool) -> Slot {
+    fn empty(name: Arc<str>, uri: ModelUri, required: bool) -> Slot {
         Slot {
-            followed,
+            required,
+            place: Place {
+                route: Arc::clone(&name),
+                ..Place::default()
+            },
             name,
             uri,
             current: ArcSwapOption::empty(),
-            recent: Arc::new(Recent::new()),
             status: Mutex::default(),
         }
     }
@@ -54,7 +71,12 @@ impl Slot {
 
     /// Whether the server is not ready without it: one that the registry brought may be bad, and others serve on.
     pub fn is_required(&self) -> bool {
-        !self.followed
+        self.required
+    }
+
+    /// Whether it answers for a variant of a route.
+    pub fn is_variant(&self) -> bool {
+        !self.place.variant.is_empty()
     }
 
     /// The deployment that answers now. A request asks once and keeps what it got.
@@ -62,9 +84,9 @@ impl Slot {
         self.current.load_full()
     }
 
-    /// Recent requests, whichever version answered them.
-    pub fn recent(&self) -> &Arc<Recent> {
-        &self.recent
+    /// Where its deployments serve.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// What it is doing. Never held while anything is waited for, and never asked for by a prediction.

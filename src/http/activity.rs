@@ -10,6 +10,8 @@ use axum::body::Body;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 
+use super::answer::Payload;
+
 /// Bytes of an answer that are handed to the connection at a time.
 const PIECE: usize = 64 << 10;
 /// Looks in the time after which a connection counts as idle; it is seen so much later at most.
@@ -67,19 +69,19 @@ impl Drop for Working {
 /// An answer in pieces. The next one is asked for when the client has taken the last one, or most of it: so a client that
 /// takes a long answer slowly can be told from one that takes nothing.
 pub(super) struct Pieces {
-    body: Body,
-    /// What is left of the frame of `body` that is being cut.
+    body: Option<Body>,
+    /// What is left of the frame of `body`, or of a whole answer, that is being cut.
     rest: Bytes,
     activity: Arc<Activity>,
 }
 
 impl Pieces {
-    pub(super) fn new(body: Body, activity: Arc<Activity>) -> Pieces {
-        Pieces {
-            body,
-            rest: Bytes::new(),
-            activity,
-        }
+    pub(super) fn new(payload: Payload, activity: Arc<Activity>) -> Pieces {
+        let (body, rest) = match payload {
+            Payload::Whole(bytes) => (None, bytes),
+            Payload::Any(body) => (Some(body), Bytes::new()),
+        };
+        Pieces { body, rest, activity }
     }
 }
 
@@ -93,7 +95,10 @@ impl hyper::body::Body for Pieces {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         self.activity.step();
         if self.rest.is_empty() {
-            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            let Some(body) = &mut self.body else {
+                return Poll::Ready(None);
+            };
+            match ready!(Pin::new(body).poll_frame(context)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(bytes) => self.rest = bytes,
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
@@ -107,11 +112,15 @@ impl hyper::body::Body for Pieces {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.rest.is_empty() && self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let (hint, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        let rest = self.rest.len() as u64;
+        let Some(body) = &self.body else {
+            return SizeHint::with_exact(rest);
+        };
+        let hint = body.size_hint();
         match hint.exact() {
             Some(length) => SizeHint::with_exact(length + rest),
             None => SizeHint::default(),

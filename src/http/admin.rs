@@ -45,7 +45,7 @@ impl Guard {
         self.token.is_none() && self.loopback
     }
 
-    fn check(&self, headers: &HeaderMap, local: bool) -> Result<(), Box<Response<Body>>> {
+    pub(super) fn check(&self, headers: &HeaderMap, local: bool) -> Result<(), Box<Response<Body>>> {
         // Browsers say from which page a request comes; no page of another site may change anything here.
         let host = headers
             .get(HOST)

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use axum::http::HeaderMap;
-use axum::http::header::CONTENT_LENGTH;
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
@@ -34,14 +32,12 @@ pub(super) enum BodyError {
 /// When it is longer than `limit` bytes, slower than `patience`, or breaks off. Before a refusal is answered, the rest
 /// is for [`linger`].
 pub(super) async fn read(
-    headers: &HeaderMap,
     body: &mut (impl Body<Data = Bytes> + Unpin),
     limit: usize,
     patience: Duration,
 ) -> Result<Bytes, BodyError> {
-    let announced = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    // What the head says, as the connection has read it.
+    let announced = body.size_hint().exact();
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(BodyError::Refused(too_large(limit)));
     }
@@ -79,7 +75,11 @@ async fn collect(
 ) -> Result<Bytes, BodyError> {
     let mut first: Option<Bytes> = None;
     let mut joined = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+    // Asked first, as the connection knows the end of most bodies by their length: to hear it from the body itself takes
+    // as long as to get the body.
+    while !body.is_end_stream()
+        && let Some(frame) = body.frame().await
+    {
         let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
             continue;
         };

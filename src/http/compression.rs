@@ -1,6 +1,5 @@
 //! Compressed answers, for clients that ask for them and where it is worth its time.
 
-use axum::body::Body;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, VARY};
 use axum::http::{HeaderMap, HeaderValue, Response};
 use flate2::Compression;
@@ -78,16 +77,16 @@ impl Coded {
         }
     }
 
-    /// Makes an answer of it.
-    pub(super) fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(Body::from(self.body));
-        let headers = response.headers_mut();
+    /// Makes an answer of it that has these headers.
+    pub(super) fn into_response<B: From<Vec<u8>>>(self, mut headers: HeaderMap) -> Response<B> {
         if let Some(coding) = self.coding {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
         }
         if self.varies {
             headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
         }
+        let mut response = Response::new(B::from(self.body));
+        *response.headers_mut() = headers;
         response
     }
 }

@@ -145,9 +145,10 @@ async fn speaks_http2<S: Socket>(stream: &S) -> io::Result<bool> {
 /// Answers by these routes, and notes that it does.
 fn answer(routes: &Routes, activity: &Arc<Activity>, request: Request<Incoming>) -> impl Answer + use<> {
     let working = Working::begin(activity);
-    let answer = routes.clone().answer(request);
+    let routes = routes.clone();
     async move {
-        let answer = answer.await;
+        // Made where it is awaited: its future is long, and one that is handed in is moved to there.
+        let answer = routes.answer(request).await;
         let activity = working.end();
         answer.map(|answer| answer.map(|body| Pieces::new(body, activity)))
     }

@@ -42,7 +42,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> 
         Some(wish) => wish.grant(text),
         None => Coded::plain(text),
     };
-    let mut response = text.into_response();
+    let mut response = text.into_response(HeaderMap::new());
     response.headers_mut().insert(
         CONTENT_TYPE,
         HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),

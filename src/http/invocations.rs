@@ -5,30 +5,35 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{self, HeaderMap, Response};
+use axum::http::{self, HeaderMap, HeaderValue, Response};
 use bytes::Bytes;
 use hyper::body::Body as AnyBody;
 
+use super::answer::Payload;
+use super::asked::Asked;
 use super::body::BodyError;
 use super::compression::{Coded, Wish};
 use super::request_id::{REQUEST_ID, request_id};
 use super::{App, answer, body, encoding, patience, unrouted};
 use crate::deploy::deployment::RequestStage;
 use crate::protocol;
+use crate::routing::route::KEY_HEADER;
 use crate::serve::call::Call;
-use crate::serve::endpoint::reject;
+use crate::serve::endpoint::{Head, reject};
 use crate::serve::error::{Error, Kind};
 
 /// Bodies from this many bytes on are decoded, and answers of this many rows on encoded, with the worker's other
 /// tasks handed to another thread first: below, that costs more than it spares them.
 const LARGE_BODY: usize = 64 << 10;
 const LARGE_ANSWER_ROWS: usize = 1_000;
+/// Room for the answer of a few rows, which is made at once: a guess by what is in an answer takes longer to allocate.
+const SMALL_ANSWER: usize = 256;
 
 /// `POST /invocations`: the only slot, or the default one.
 pub(super) async fn invocations(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     let (head, mut body) = request.into_parts();
-    answer_to(&app, None, &head.headers, &mut body).await
+    let answer = answer_to(&app, None, &head.headers, &mut body).await;
+    answer.map(Payload::into_body)
 }
 
 /// `POST /models/{name}/invocations`.
@@ -38,11 +43,12 @@ pub(super) async fn named(
     request: Request,
 ) -> Response<Body> {
     let (head, mut body) = request.into_parts();
-    answer_to(&app, Some(&name), &head.headers, &mut body).await
+    let answer = answer_to(&app, Some(&name), &head.headers, &mut body).await;
+    answer.map(Payload::into_body)
 }
 
 /// The same for a path that either of them answers, without a router.
-pub(super) async fn direct<B>(app: &App, request: http::Request<B>) -> Response<Body>
+pub(super) async fn direct<B>(app: &App, request: http::Request<B>) -> Response<Payload>
 where
     B: AnyBody<Data = Bytes> + Unpin,
 {
@@ -57,19 +63,36 @@ pub(super) fn plain_name(path: &str) -> Option<&str> {
 }
 
 /// Takes the request by reference: the futures it is handed on to would each have a copy of it.
-async fn answer_to<B>(app: &App, slot: Option<&str>, headers: &HeaderMap, body: &mut B) -> Response<Body>
+async fn answer_to<B>(app: &App, slot: Option<&str>, headers: &HeaderMap, body: &mut B) -> Response<Payload>
 where
     B: AnyBody<Data = Bytes> + Unpin,
 {
     let began = Instant::now();
-    let id = request_id(headers);
-    let begun = patience::patience(headers)
+    let asked = Asked::of(headers);
+    let id = request_id(asked.id);
+    let begun = patience::patience(asked.patience)
         .inspect_err(reject)
-        .and_then(|patience| app.endpoint.begin(slot, began, patience));
+        .and_then(|patience| {
+            app.endpoint.begin(Head {
+                name: slot,
+                now: began,
+                patience,
+                headers,
+                asks_for_variant: asked.variant,
+            })
+        });
     let mut response = match begun {
         Ok(mut call) => {
-            let mut response = match predict(app, &mut call, headers, body).await {
-                Ok(response) => response,
+            if let Some(draft) = call.draft() {
+                let key = || {
+                    headers
+                        .get(KEY_HEADER)
+                        .map(|key| String::from_utf8_lossy(key.as_bytes()).into())
+                };
+                draft.note_request(|| Some(Bytes::copy_from_slice(id.as_bytes())), key);
+            }
+            let mut response = match predict(app, &mut call, headers, &asked, body).await {
+                Ok(encoded) => return answer::predictions(encoded, &call, id),
                 Err(Failure::Answered(error)) => {
                     explain(&error, &call, &id);
                     answer::failure(&error)
@@ -80,14 +103,13 @@ where
                 }
                 Err(Failure::Slow) => unrouted::request_timeout(),
             };
-            answer::sign(&mut response, call.deployment());
-            answer::time(&mut response, call.timing());
+            answer::sign(&mut response, &call);
             response
         }
         Err(error) => answer::failure(&error),
     };
     response.headers_mut().insert(REQUEST_ID, id);
-    response
+    response.map(Payload::Any)
 }
 
 /// How a request ends without predictions.
@@ -108,14 +130,15 @@ async fn predict<B>(
     app: &App,
     call: &mut Call,
     headers: &HeaderMap,
+    asked: &Asked<'_>,
     body: &mut B,
-) -> Result<Response<Body>, Failure>
+) -> Result<Coded, Failure>
 where
     B: AnyBody<Data = Bytes> + Unpin,
 {
     // Read before anything is refused: an answer to a client that is still sending may never be heard.
     let config = &app.config;
-    let read = body::read(headers, body, config.max_body_bytes, config.client_timeout);
+    let read = body::read(body, config.max_body_bytes, config.client_timeout);
     let bytes = match read.await {
         Ok(bytes) => bytes,
         Err(BodyError::Refused(error)) => {
@@ -128,12 +151,13 @@ where
         Err(BodyError::Slow | BodyError::Broken) => return Err(Failure::Slow),
     };
     call.refuse_early()?;
-    let codings = encoding::applied(headers)
-        .map_err(|error| Failure::UnreadCoding(call.fail(body::not_expanded(&error))))?;
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let media = protocol::media(content_type.as_deref()).map_err(|error| call.fail(error))?;
+    let codings = match asked.coded {
+        false => encoding::Codings::new(),
+        true => encoding::applied(headers)
+            .map_err(|error| Failure::UnreadCoding(call.fail(body::not_expanded(&error))))?,
+    };
+    let content_type = asked.content_type.map(HeaderValue::as_bytes);
+    let media = protocol::media(content_type).map_err(|error| call.fail(error))?;
     let codec = app.codecs.of(media);
     let limits = app.config.limits;
     let decoded = call.stage(RequestStage::Decode, |deployment| {
@@ -147,10 +171,10 @@ where
     })?;
     let reply = decoded.reply;
     let output = call.predict(decoded.batch).await?;
-    let wish = Wish::of(headers);
+    let wish = asked.wishes.then(|| Wish::of(headers)).flatten();
     let encoded = aside(output.rows() >= LARGE_ANSWER_ROWS, || {
         call.stage(RequestStage::Encode, |_| {
-            let mut out = Vec::new();
+            let mut out = Vec::with_capacity(SMALL_ANSWER);
             codec.encode(&output, reply, &mut out)?;
             Ok(match wish {
                 Some(wish) => aside(out.len() >= LARGE_BODY, || wish.grant(out)),
@@ -158,8 +182,9 @@ where
             })
         })
     })?;
+    call.keep(output);
     call.finish();
-    Ok(answer::predictions(encoded))
+    Ok(encoded)
 }
 
 /// Runs long work without holding up the worker's other tasks.
@@ -172,7 +197,7 @@ fn aside<T>(long: bool, work: impl FnOnce() -> T) -> T {
 }
 
 /// Logs what the client cannot mend at a level a human sees, the rest for debugging only.
-fn explain(error: &Error, call: &Call, id: &axum::http::HeaderValue) {
+fn explain(error: &Error, call: &Call, id: &HeaderValue) {
     let (version, id) = (call.deployment().id(), id.to_str().unwrap_or_default());
     match error.kind() {
         Kind::Internal => {

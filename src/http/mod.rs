@@ -9,6 +9,7 @@ pub mod unix;
 pub mod webhook;
 
 mod answer;
+mod asked;
 mod body;
 mod compression;
 mod connection;
@@ -17,6 +18,7 @@ mod invocations;
 mod models;
 mod patience;
 mod request_id;
+mod route_api;
 mod unrouted;
 
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use crate::deploy::reconcile::Control;
 use crate::protocol::Codecs;
 use crate::protocol::Limits;
 use crate::serve::endpoint::Endpoint;
+use crate::serve::routes::RouteKeeper;
 use crate::telemetry::recorder::Metrics;
 
 /// Bounds on what one client may take.
@@ -60,6 +63,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Speaks to the reconciler.
     pub control: Control,
+    /// Changes routes.
+    pub routes: Arc<RouteKeeper>,
     /// Who may change things.
     pub guard: admin::Guard,
     /// Who may say that the registry changed.
@@ -70,6 +75,7 @@ pub struct App {
 fn router(app: Arc<App>) -> Router {
     let only_get = || std::future::ready(unrouted::method_not_allowed("GET"));
     let only_post = || std::future::ready(unrouted::method_not_allowed("POST"));
+    let only_put = || std::future::ready(unrouted::method_not_allowed("PUT"));
     let pin_methods = || std::future::ready(unrouted::method_not_allowed("PUT, DELETE"));
     // axum answers HEAD with a GET handler; MLflow's server answers 405, so HEAD is routed by hand.
     let ping = || get(health::ping).head(only_get).fallback(only_get);
@@ -97,6 +103,19 @@ fn router(app: Arc<App>) -> Router {
             "/api/models/{name}/pin",
             put(admin::pin).delete(admin::unpin).fallback(pin_methods),
         )
+        .route(
+            "/api/routes",
+            get(route_api::list).head(only_get).fallback(only_get),
+        )
+        .route(
+            "/api/routes/{route}",
+            get(route_api::show).head(only_get).fallback(only_get),
+        )
+        .route(
+            "/api/routes/{route}/weights",
+            put(route_api::set_weights).fallback(only_put),
+        )
+        .route("/api/config/reload", post(route_api::reload).fallback(only_post))
         .route("/api/reload", post(admin::reload).fallback(only_post))
         .route(
             "/api/registry/webhook",

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::HeaderValue;
 
 use crate::serve::error::{Error, Kind};
 
-const REQUEST_TIMEOUT_MS: HeaderName = HeaderName::from_static("x-request-timeout-ms");
+/// The header's name.
+pub(super) const NAME: &str = "x-request-timeout-ms";
 
-/// What the header says; `None` without one.
+/// What the header says, if there is one.
 ///
 /// # Errors
 /// [`Kind::InvalidParams`] when it is no positive number of milliseconds.
-pub(super) fn patience(headers: &HeaderMap) -> Result<Option<Duration>, Error> {
-    let Some(value) = headers.get(REQUEST_TIMEOUT_MS) else {
+pub(super) fn patience(sent: Option<&HeaderValue>) -> Result<Option<Duration>, Error> {
+    let Some(value) = sent else {
         return Ok(None);
     };
     let millis = value
@@ -27,9 +28,7 @@ pub(super) fn patience(headers: &HeaderMap) -> Result<Option<Duration>, Error> {
         Some(patience) => Ok(Some(patience)),
         None => Err(Error::new(
             Kind::InvalidParams,
-            format!(
-                "The header `{REQUEST_TIMEOUT_MS}` is {value:?}; use a positive number of milliseconds, such as 250."
-            ),
+            format!("The header `{NAME}` is {value:?}; use a positive number of milliseconds, such as 250."),
         )),
     }
 }
@@ -39,15 +38,14 @@ mod tests {
     use super::*;
 
     fn check(text: &'static str, expected: Result<f64, ()>) {
-        let mut headers = HeaderMap::new();
-        headers.insert(REQUEST_TIMEOUT_MS, text.parse().unwrap());
-        let seconds = patience(&headers).map(|patience| patience.unwrap().as_secs_f64());
+        let seconds =
+            patience(Some(&HeaderValue::from_static(text))).map(|patience| patience.unwrap().as_secs_f64());
         assert_eq!(seconds.map_err(drop), expected, "{text}");
     }
 
     #[test]
     fn milliseconds_are_read_and_everything_else_is_refused() {
-        assert_eq!(patience(&HeaderMap::new()).unwrap(), None);
+        assert_eq!(patience(None).unwrap(), None);
         check("250", Ok(0.25));
         check(" 0.5 ", Ok(0.0005));
         for text in ["", "0", "-1", "soon", "inf", "nan", "1e30", "1s"] {

@@ -6,7 +6,6 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::http::{Method, Request, Response};
 use axum::{Extension, Router};
 use hyper::body::Incoming;
@@ -14,6 +13,7 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
 use super::admin::Local;
+use super::answer::Payload;
 use super::{App, invocations, router};
 
 /// All routes, as the listener calls them.
@@ -49,11 +49,12 @@ impl Routes {
 
     /// Answers one request. The future of the router is in a box, so that a connection that only predicts has no room for
     /// it in its own.
-    pub(super) async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    pub(super) async fn answer(self, request: Request<Incoming>) -> Result<Response<Payload>, Infallible> {
         if request.method() == Method::POST && is_plain_prediction(request.uri().path()) {
             Ok(invocations::direct(&self.0.app, request).await)
         } else {
-            Box::pin(self.0.service.call(request)).await
+            let answer = Box::pin(self.0.service.call(request)).await?;
+            Ok(answer.map(Payload::Any))
         }
     }
 }

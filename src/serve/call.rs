@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use super::admission::Permit;
 use super::endpoint::reject;
 use super::error::{Error, Kind};
+use super::recording::Draft;
 use crate::batching::pool::RunError;
 use crate::deploy::deployment::{Deployment, RequestStage};
 use crate::deploy::recent::small_copy;
 use crate::model::batch::Batch;
+use crate::model::prediction_id::PredictionId;
 
 /// One request. Holds the snapshot that answers it; its drop records it once, also when the client left.
 pub struct Call {
@@ -20,11 +22,14 @@ pub struct Call {
     deadline: Instant,
     /// When the last stage ended.
     stage_ended: Instant,
+    /// The clock, where it was read so lately that the next stage begins with it.
+    clock: Option<Instant>,
     /// From the request's head to its encoded answer, once there is one.
     took: Option<Duration>,
     stages: [Option<Duration>; RequestStage::ALL.len()],
     rows: usize,
     outcome: Outcome,
+    draft: Option<Draft>,
 }
 
 /// How a call ended.
@@ -48,23 +53,48 @@ pub struct Timing {
 }
 
 impl Call {
-    pub(super) fn new(deployment: Arc<Deployment>, permit: Permit, now: Instant, timeout: Duration) -> Call {
+    pub(super) fn new(
+        deployment: Arc<Deployment>,
+        permit: Permit,
+        now: Instant,
+        timeout: Duration,
+        draft: Option<Draft>,
+    ) -> Call {
         Call {
             deployment,
             permit: Some(permit),
             began: now,
             deadline: now + timeout,
             stage_ended: now,
+            clock: None,
             took: None,
             stages: [None; RequestStage::ALL.len()],
             rows: 0,
             outcome: Outcome::Abandoned,
+            draft,
         }
     }
 
     /// The deployment that answers.
     pub fn deployment(&self) -> &Arc<Deployment> {
         &self.deployment
+    }
+
+    /// The record of it, where predictions are recorded.
+    pub fn draft(&mut self) -> Option<&mut Draft> {
+        self.draft.as_mut()
+    }
+
+    /// The prediction's id, where predictions are recorded.
+    pub fn prediction_id(&self) -> Option<PredictionId> {
+        self.draft.as_ref().map(Draft::id)
+    }
+
+    /// Takes the predictions once they are encoded: where they are recorded, nothing is copied.
+    pub fn keep(&mut self, output: Batch) {
+        if let Some(draft) = &mut self.draft {
+            draft.note_outputs(output);
+        }
     }
 
     /// Runs one synchronous stage and notes its time and, on failure, its outcome.
@@ -76,7 +106,7 @@ impl Call {
         stage: RequestStage,
         work: impl FnOnce(&Deployment) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let start = Instant::now();
+        let start = self.clock.take().unwrap_or_else(Instant::now);
         if start > self.deadline {
             return Err(self.fail(deadline()));
         }
@@ -84,6 +114,7 @@ impl Call {
         let end = Instant::now();
         self.note(stage, end - start);
         self.stage_ended = end;
+        self.clock = Some(end);
         match result {
             Ok(_) if end > self.deadline => Err(self.fail(deadline())),
             Ok(value) => Ok(value),
@@ -109,6 +140,9 @@ impl Call {
     /// [`Kind::Deadline`], [`Kind::ModelFailed`], or [`Kind::Internal`] when the model panicked.
     pub async fn predict(&mut self, batch: Batch) -> Result<Batch, Error> {
         self.rows = batch.rows();
+        if let Some(draft) = &mut self.draft {
+            draft.note_inputs(&batch);
+        }
         let deployment = Arc::clone(&self.deployment);
         // Copied before, since the batch is gone afterwards; one request in a tenth of a second.
         let copy = deployment
@@ -116,8 +150,10 @@ impl Call {
             .wants(self.began)
             .then(|| small_copy(&batch))
             .flatten();
-        match deployment.pool().run(batch, self.deadline).await {
+        let queued = self.clock.take().unwrap_or_else(Instant::now);
+        match deployment.pool().run_from(batch, self.deadline, queued).await {
             Ok(run) => {
+                self.clock = run.ended;
                 self.note(RequestStage::Queue, run.queue);
                 self.note(RequestStage::Predict, run.predict);
                 if let Some(copy) = copy {
@@ -141,6 +177,9 @@ impl Call {
     pub fn fail(&mut self, error: Error) -> Error {
         self.permit = None;
         self.outcome = Outcome::Failed(error.kind());
+        if let Some(draft) = &mut self.draft {
+            draft.note_failure(error.kind().label(), error.message());
+        }
         error
     }
 
@@ -178,9 +217,13 @@ impl Drop for Call {
             }
             Outcome::Abandoned => Some("abandoned"),
         };
+        let total = self.total();
         self.deployment
             .meters()
-            .record(label, self.rows, self.total(), &self.stages);
+            .record(label, self.rows, total, &self.stages);
+        if let Some(draft) = self.draft.take() {
+            draft.end(self.rows, &self.stages, total, self.outcome == Outcome::Abandoned);
+        }
     }
 }
 

@@ -3,11 +3,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderMap;
+
 use super::admission::Admission;
+use super::asked::{asked, text};
 use super::call::Call;
 use super::error::{Error, Kind};
+use super::recording::Recording;
 use crate::deploy::deployment::Deployment;
 use crate::deploy::fleet::{Fleet, Table};
+use crate::routing;
+use crate::routing::route::{Now, Route, VARIANT_HEADER, Variant};
+use crate::routing::table::Routes;
 use crate::telemetry::names;
 
 /// How requests are admitted and bounded.
@@ -19,19 +26,43 @@ pub struct Config {
     pub timeout: Duration,
 }
 
+/// What is known of a request before its body.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    /// The route or the slot that it is for; `None` for the default one.
+    pub name: Option<&'a str>,
+    /// When it arrived.
+    pub now: Instant,
+    /// How long its client waits, if it says so.
+    pub patience: Option<Duration>,
+    /// Its headers, which may ask for a variant.
+    pub headers: &'a HeaderMap,
+    /// Whether [`VARIANT_HEADER`] is among them: most have none, and to look it up takes a hash.
+    pub asks_for_variant: bool,
+}
+
 /// Begins calls on the slots of a fleet.
 pub struct Endpoint {
     fleet: Arc<Fleet>,
+    routes: Arc<Routes>,
+    recording: Option<Recording>,
     admission: Admission,
     timeout: Duration,
     in_flight: metrics::Gauge,
 }
 
 impl Endpoint {
-    /// An endpoint for these slots.
-    pub fn new(fleet: Arc<Fleet>, config: &Config) -> Endpoint {
+    /// An endpoint for these slots, and the routes over them; with `recording`, it records predictions.
+    pub fn new(
+        fleet: Arc<Fleet>,
+        routes: Arc<Routes>,
+        recording: Option<Recording>,
+        config: &Config,
+    ) -> Endpoint {
         Endpoint {
             fleet,
+            routes,
+            recording,
             admission: Admission::new(config.max_in_flight),
             timeout: config.timeout,
             in_flight: metrics::gauge!(names::IN_FLIGHT),
@@ -43,27 +74,85 @@ impl Endpoint {
         &self.fleet
     }
 
-    /// Begins one request that arrived at `now`, for the slot of that name or the default one: takes a permit and the
-    /// one snapshot it will use to its end. `patience` is how long its client waits, if it says so.
-    ///
-    /// # Errors
-    /// [`Kind::Overloaded`], [`Kind::UnknownSlot`], or [`Kind::NotReady`] while nothing is loaded.
-    pub fn begin(&self, slot: Option<&str>, now: Instant, patience: Option<Duration>) -> Result<Call, Error> {
-        let permit = self.admission.admit(&self.in_flight).inspect_err(reject)?;
-        let deployment = self.deployment(slot).inspect_err(reject)?;
-        let timeout = patience.map_or(self.timeout, |patience| patience.min(self.timeout));
-        Ok(Call::new(deployment, permit, now, timeout))
+    /// The routes over them.
+    pub fn routes(&self) -> &Routes {
+        &self.routes
     }
 
-    fn deployment(&self, name: Option<&str>) -> Result<Arc<Deployment>, Error> {
+    /// Begins one request: takes a permit, chooses the variant, and takes the one snapshot it will use to its end.
+    ///
+    /// # Errors
+    /// [`Kind::Overloaded`], [`Kind::UnknownSlot`], [`Kind::UnknownVariant`], or [`Kind::NotReady`] while nothing is
+    /// loaded.
+    pub fn begin(&self, head: Head<'_>) -> Result<Call, Error> {
+        let permit = self.admission.admit(&self.in_flight).inspect_err(reject)?;
+        let routes = self.routes.table();
+        let route = routes.get(head.name);
+        let deployment = match route {
+            Some(route) => self.of_route(route, head.headers),
+            None => self.of_slot(head),
+        };
+        let deployment = deployment.inspect_err(reject)?;
+        let timeout = head
+            .patience
+            .map_or(self.timeout, |patience| patience.min(self.timeout));
+        let draft = self.recording.as_ref();
+        let draft =
+            draft.and_then(|recording| recording.begin(&deployment, route.and_then(|route| route.record())));
+        Ok(Call::new(deployment, permit, head.now, timeout, draft))
+    }
+
+    /// The deployment of the variant that a route chooses.
+    fn of_route(&self, route: &Route, headers: &HeaderMap) -> Result<Arc<Deployment>, Error> {
+        let asked = asked(headers, route)?;
+        let table = self.fleet.table();
+        let now = |variant: &Variant| Now {
+            version: table
+                .get(&variant.slot)
+                .and_then(|slot| slot.current())
+                .map(|deployment| deployment.id().version.clone().unwrap_or_default()),
+        };
+        let variant = route
+            .choose(&asked, fastrand::u64(..), now)
+            .map_err(|error| Error::new(Kind::UnknownVariant, error.to_string()))?;
+        let slot = table.get(&variant.slot);
+        slot.and_then(|slot| slot.current()).ok_or_else(|| {
+            let (route, name) = (route.name(), &variant.name);
+            let slot = &variant.slot;
+            Error::new(
+                Kind::NotReady,
+                format!(
+                    "Variant `{name}` of model `{route}` is not loaded yet; GET /api/models/{slot} says why."
+                ),
+            )
+            .with_retry_after(RETRY_AFTER)
+        })
+    }
+
+    /// The deployment of a slot that has no variants.
+    fn of_slot(&self, head: Head<'_>) -> Result<Arc<Deployment>, Error> {
+        let name = head.name;
         let table = self.fleet.table();
         let slot = match name {
             Some(name) => table.get(name),
             None => table.default(),
         };
         let Some(slot) = slot else {
-            return Err(unknown(name, &table));
+            return Err(unknown(name, &table, &self.routes.table()));
         };
+        if head.asks_for_variant
+            && let Some(variant) = text(head.headers, &VARIANT_HEADER)?
+        {
+            // Never a silent default: who asks for a variant counts on it.
+            let variant: String = variant.chars().take(100).collect();
+            return Err(Error::new(
+                Kind::UnknownVariant,
+                format!(
+                    "Model `{}` has no variants, so that `{variant}` is none of them.",
+                    slot.name()
+                ),
+            ));
+        }
         slot.current().ok_or_else(|| {
             Error::new(
                 Kind::NotReady,
@@ -82,17 +171,16 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Names listed in an error.
 const NAMES_LISTED: usize = 20;
 
-fn unknown(name: Option<&str>, table: &Table) -> Error {
-    let names: Vec<String> = table
-        .slots()
+fn unknown(name: Option<&str>, table: &Table, routes: &routing::table::Table) -> Error {
+    let routes = routes.routes().map(|route| route.name());
+    let slots = table.slots().map(|slot| slot.name());
+    let known = routes.len() + slots.len();
+    let names: Vec<String> = routes
+        .chain(slots)
         .take(NAMES_LISTED)
-        .map(|slot| format!("`{}`", slot.name()))
+        .map(|name| format!("`{name}`"))
         .collect();
-    let more = if table.slots().len() > NAMES_LISTED {
-        " and more"
-    } else {
-        ""
-    };
+    let more = if known > NAMES_LISTED { " and more" } else { "" };
     let served = match names[..] {
         [] => "No model is served here.".to_owned(),
         _ => format!("Served here: {}{more}.", names.join(", ")),

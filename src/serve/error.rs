@@ -17,6 +17,8 @@ pub enum Kind {
     TooLarge,
     /// Nothing is served under that name.
     UnknownSlot,
+    /// The request asks for a variant that is not there.
+    UnknownVariant,
     /// The model is not loaded yet.
     NotReady,
     /// Too many requests are in flight.
@@ -39,6 +41,7 @@ impl Kind {
             Kind::UnsupportedMedia => "unsupported_media",
             Kind::TooLarge => "too_large",
             Kind::UnknownSlot => "unknown_slot",
+            Kind::UnknownVariant => "unknown_variant",
             Kind::NotReady => "not_ready",
             Kind::Overloaded => "overloaded",
             Kind::Deadline => "deadline",

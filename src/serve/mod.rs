@@ -4,6 +4,9 @@
 //! encodes, and finishes it. Dropping the call records it, whatever happened.
 
 pub mod admission;
+mod asked;
 pub mod call;
 pub mod endpoint;
 pub mod error;
+pub mod recording;
+pub mod routes;

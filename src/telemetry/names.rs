@@ -1,18 +1,18 @@
 //! Names and labels of metrics. Base units, `<crate>_<noun>[_<unit>][_total]`; labels are never free text.
 
-/// Histogram, seconds: a request from its head to its encoded answer. Labels [`MODEL`], [`VERSION`], [`OUTCOME`].
+/// Histogram, seconds: a request from its head to its encoded answer. Labels [`ROUTE`], [`VARIANT`], [`MODEL`], [`VERSION`], [`OUTCOME`].
 pub const PREDICTION_SECONDS: &str = "modelsd_prediction_seconds";
-/// Histogram, seconds: one stage of an answered request. Labels [`MODEL`], [`VERSION`], [`STAGE`].
+/// Histogram, seconds: one stage of an answered request. Labels [`ROUTE`], [`VARIANT`], [`MODEL`], [`VERSION`], [`STAGE`].
 pub const STAGE_SECONDS: &str = "modelsd_stage_seconds";
-/// Counter: requests that reached a model. Labels [`MODEL`], [`VERSION`], [`OUTCOME`].
+/// Counter: requests that reached a model. Labels [`ROUTE`], [`VARIANT`], [`MODEL`], [`VERSION`], [`OUTCOME`].
 pub const REQUESTS_TOTAL: &str = "modelsd_requests_total";
-/// Counter: rows of decoded requests. Labels [`MODEL`], [`VERSION`], [`OUTCOME`].
+/// Counter: rows of decoded requests. Labels [`ROUTE`], [`VARIANT`], [`MODEL`], [`VERSION`], [`OUTCOME`].
 pub const ROWS_TOTAL: &str = "modelsd_rows_total";
-/// Histogram, rows: one call of a model. Labels [`MODEL`], [`VERSION`].
+/// Histogram, rows: one call of a model. Labels [`ROUTE`], [`VARIANT`], [`MODEL`], [`VERSION`].
 pub const BATCH_ROWS: &str = "modelsd_batch_rows";
-/// Counter: rows that came into line before a busy model. Labels [`MODEL`], [`VERSION`].
+/// Counter: rows that came into line before a busy model. Labels [`ROUTE`], [`VARIANT`], [`MODEL`], [`VERSION`].
 pub const QUEUE_ENQUEUED_ROWS_TOTAL: &str = "modelsd_queue_enqueued_rows_total";
-/// Counter: rows that left the line, run or not. Labels [`MODEL`], [`VERSION`].
+/// Counter: rows that left the line, run or not. Labels [`ROUTE`], [`VARIANT`], [`MODEL`], [`VERSION`].
 pub const QUEUE_DEQUEUED_ROWS_TOTAL: &str = "modelsd_queue_dequeued_rows_total";
 /// Counter: requests refused before or by a model. Label [`KIND`].
 pub const REJECTED_TOTAL: &str = "modelsd_rejected_total";
@@ -30,7 +30,7 @@ pub const RELOADS_TOTAL: &str = "modelsd_reloads_total";
 /// Histogram, seconds: loading and proving a version. Label [`MODEL`].
 pub const LOAD_SECONDS: &str = "modelsd_load_seconds";
 /// Gauge: largest difference between a version's answers and those recorded beside it, relative to the larger of 1 and
-/// the recorded one. Labels [`MODEL`], [`VERSION`].
+/// the recorded one. Labels [`ROUTE`], [`VARIANT`], [`MODEL`], [`VERSION`].
 pub const PARITY_DIFFERENCE: &str = "modelsd_parity_difference";
 /// Counter: entries of the record that a sink took. Label [`SINK`].
 pub const RECORDS_TOTAL: &str = "modelsd_records_total";
@@ -42,6 +42,10 @@ pub const RECORD_QUEUE: &str = "modelsd_record_queue";
 /// Gauge, always 1. Label [`VERSION`]: modelsd's own.
 pub const BUILD_INFO: &str = "modelsd_build_info";
 
+/// Name of the route; that of the slot, for one that is no variant.
+pub const ROUTE: &str = "route";
+/// Name of the variant of the route; left out for a slot that is none.
+pub const VARIANT: &str = "variant";
 /// Registered name of the model.
 pub const MODEL: &str = "model";
 /// Version that answered, `none` outside a registry.

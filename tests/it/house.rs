@@ -38,11 +38,15 @@ impl House {
     }
 
     pub fn serve(&self, flags: &[&str]) -> Server {
+        self.serve_any(&[&["-m"], flags].concat())
+    }
+
+    /// Without a model, unless the flags have one.
+    pub fn serve_any(&self, flags: &[&str]) -> Server {
         let mut command = modelsd();
         command.env("MODELSD_CACHE_DIR", self.folder.path().join("cache"));
         command.env("MODELSD_REGISTRY", self.registry());
-        let (model, flags) = flags.split_first().unwrap();
-        Server::start_with(command, model, &[&["--predictors", "1"], flags].concat())
+        Server::start_any(command, &[&["--predictors", "1"], flags].concat())
     }
 }
 

@@ -318,14 +318,14 @@ fn every_prediction_is_measured() {
     server.invoke(r#"{"inputs": [[1, 2, 3]]}"#);
     let metrics = server.metrics();
     for line in [
-        r#"modelsd_requests_total{model="iris",version="1",outcome="ok"} 2"#,
-        r#"modelsd_rows_total{model="iris",version="1",outcome="ok"} 3"#,
-        r#"modelsd_requests_total{model="iris",version="1",outcome="schema_violation"} 1"#,
+        r#"modelsd_requests_total{route="iris",model="iris",version="1",outcome="ok"} 2"#,
+        r#"modelsd_rows_total{route="iris",model="iris",version="1",outcome="ok"} 3"#,
+        r#"modelsd_requests_total{route="iris",model="iris",version="1",outcome="schema_violation"} 1"#,
         r#"modelsd_rejected_total{kind="schema_violation"} 1"#,
-        r#"modelsd_prediction_seconds_count{model="iris",version="1",outcome="ok"} 2"#,
-        r#"modelsd_prediction_seconds_bucket{model="iris",version="1",outcome="ok",le="+Inf"} 2"#,
-        r#"modelsd_stage_seconds_count{model="iris",version="1",stage="predict"} 2"#,
-        r#"modelsd_stage_seconds_count{model="iris",version="1",stage="decode"} 3"#,
+        r#"modelsd_prediction_seconds_count{route="iris",model="iris",version="1",outcome="ok"} 2"#,
+        r#"modelsd_prediction_seconds_bucket{route="iris",model="iris",version="1",outcome="ok",le="+Inf"} 2"#,
+        r#"modelsd_stage_seconds_count{route="iris",model="iris",version="1",stage="predict"} 2"#,
+        r#"modelsd_stage_seconds_count{route="iris",model="iris",version="1",stage="decode"} 3"#,
         r#"modelsd_serving_version{slot="iris",model="iris",version="1"} 1"#,
         "modelsd_in_flight 0",
     ] {

@@ -24,5 +24,6 @@ mod native;
 mod parity;
 mod registry;
 mod registry_writers;
+mod routes;
 mod support;
 mod unix_socket;

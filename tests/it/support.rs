@@ -157,6 +157,18 @@ impl Server {
         );
     }
 
+    /// Asks the server to read its configuration again.
+    pub fn hang_up(&self) {
+        let id = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-HUP", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
     /// Kills it, which leaves it no time to tidy up.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -11,17 +11,29 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("registry", &["model", "telemetry", "client"]),
     ("artifact", &["model", "telemetry", "client"]),
     ("predlog", &["model", "telemetry"]),
+    ("experiment", &["model"]),
     ("batching", &["model", "flavor", "telemetry"]),
     (
         "deploy",
-        &["model", "registry", "artifact", "flavor", "batching", "telemetry"],
+        &[
+            "model",
+            "routing",
+            "registry",
+            "artifact",
+            "flavor",
+            "batching",
+            "telemetry",
+        ],
     ),
     (
         "serve",
         &["model", "routing", "deploy", "batching", "predlog", "telemetry"],
     ),
     ("protocol", &["model", "serve"]),
-    ("http", &["model", "protocol", "serve", "deploy", "telemetry"]),
+    (
+        "http",
+        &["model", "routing", "protocol", "serve", "deploy", "telemetry"],
+    ),
     (
         "config",
         &[
@@ -33,6 +45,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "batching",
             "bench",
             "flavor",
+            "routing",
+            "predlog",
             "deploy",
             "protocol",
             "serve",

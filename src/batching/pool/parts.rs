@@ -19,10 +19,12 @@ impl Pool {
     pub(super) fn parts(&self, batch: &Batch, rows: usize) -> usize {
         let shared = &self.shared;
         let few = rows <= shared.config.max_rows;
-        let cost = shared.runner.cost.expect(rows, 1).unwrap_or_default();
-        if (few && (cost < 2 * PART || self.lanes.len() < 2)) || !shared.runner.joins(batch, rows) {
+        let cost = &shared.runner.cost;
+        let enough = self.lanes.len() >= 2 && !cost.is_below(rows, 2 * PART);
+        if (few && !enough) || !shared.runner.joins(batch, rows) {
             return 1;
         }
+        let cost = cost.expect(rows, 1).unwrap_or_default();
         let worth = (cost.as_nanos() / PART.as_nanos()) as usize;
         let idle = shared.lock().idle.len();
         let limit = rows.div_ceil(shared.config.max_rows);
@@ -82,6 +84,7 @@ impl Pool {
                 output,
                 queue: runs.iter().map(|run| run.queue).min().unwrap_or_default(),
                 predict: runs.iter().map(|run| run.predict).max().unwrap_or_default(),
+                ended: None,
             }),
             _ => {
                 self.shared.runner.no_more_joins();

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use crate::deploy::fleet::Fleet;
 use crate::model::uri::ModelUri;
 use crate::registry::{Registry, RegistryError};
+use crate::routing::spec::VariantSlot;
 
 /// Time the registry has to say whether a version exists before a slot is pinned to it.
 const CHECK_LIMIT: Duration = Duration::from_secs(5);
@@ -22,6 +23,11 @@ pub(super) enum Command {
         slot: Arc<str>,
         version: Option<u64>,
         reply: oneshot::Sender<bool>,
+    },
+    /// Make the slots of variants these; the answer comes once they are there, or gone.
+    Variants {
+        slots: Vec<VariantSlot>,
+        reply: oneshot::Sender<()>,
     },
     /// Write down what every slot serves; the answer comes once that is on disk, or failed to be.
     Remember { reply: oneshot::Sender<()> },
@@ -109,6 +115,17 @@ impl Control {
         let (reply, answer) = oneshot::channel();
         let slot = slot.map(Arc::from);
         self.send(Command::Retry { slot, reply })?;
+        answer.await.map_err(|_| ControlError::Unavailable)
+    }
+
+    /// Makes the slots of variants these. A slot that serves something else from now on goes on with what it has until
+    /// that is there.
+    ///
+    /// # Errors
+    /// [`ControlError::Unavailable`].
+    pub async fn set_variants(&self, slots: Vec<VariantSlot>) -> Result<(), ControlError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Variants { slots, reply })?;
         answer.await.map_err(|_| ControlError::Unavailable)
     }
 

@@ -8,6 +8,7 @@ mod control;
 mod onway;
 mod poll;
 mod tracked;
+mod variants;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -179,11 +180,15 @@ impl Reconciler {
 
     /// Takes a slot away whose model left the registry's stage or alias.
     fn unfollow(&mut self, name: &str) {
+        tracing::info!(
+            slot = name,
+            "no longer in the registry's stage or alias, so no longer served"
+        );
+        self.take_away(name);
+    }
+
+    fn take_away(&mut self, name: &str) {
         if let Some(tracked) = self.slots.remove(name) {
-            tracing::info!(
-                slot = name,
-                "no longer in the registry's stage or alias, so no longer served"
-            );
             self.fleet.remove(name);
             if let Some(old) = tracked.slot.publish(None) {
                 self.retirement.take(old);
@@ -204,6 +209,11 @@ impl Reconciler {
                     let _ = reply.send(written);
                 });
                 self.nudge.notify_one();
+            }
+            Command::Variants { slots, reply } => {
+                self.set_variants(slots);
+                self.nudge.notify_one();
+                let _ = reply.send(());
             }
             Command::Remember { reply } => {
                 let names: Vec<Arc<str>> = self.slots.keys().cloned().collect();
@@ -254,7 +264,8 @@ impl Reconciler {
         let mut pass = FirstPass::default();
         for (name, tracked) in self.slots.iter().filter(|(_, tracked)| tracked.serving.is_none()) {
             let (outage, reason) = tracked.reason();
-            let list = if outage {
+            // A variant on trial that is bad holds up nobody who did not ask for it.
+            let list = if outage || (!tracked.slot.is_required() && !tracked.followed) {
                 &mut pass.waiting
             } else {
                 &mut pass.failed

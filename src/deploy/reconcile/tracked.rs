@@ -324,7 +324,7 @@ impl Install {
                 source: problem.into(),
             })?;
         self.installer
-            .load(&self.wanted, artifact, Arc::clone(self.slot.recent()), at)
+            .load(&self.wanted, artifact, self.slot.place().clone(), at)
             .await
     }
 

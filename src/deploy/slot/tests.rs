@@ -77,7 +77,7 @@ fn deployment(
         &proof,
         Default::default(),
         0,
-        Arc::default(),
+        Place::default(),
     ))
 }
 

@@ -47,7 +47,7 @@ impl<'a> Feed<'a> {
 }
 
 /// Feeds in the order of the graph's inputs.
-pub(super) type Feeds<'a> = SmallVec<[Feed<'a>; 4]>;
+pub(super) type Feeds<'a> = SmallVec<[Feed<'a>; 2]>;
 
 /// Conversion buffers, one an input, kept between calls for their memory only.
 #[derive(Debug)]

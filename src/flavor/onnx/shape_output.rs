@@ -30,6 +30,11 @@ impl OutputNames {
             arrays,
         }
     }
+
+    /// The names of arrays, in the graph's order.
+    pub(super) fn arrays(&self) -> &[Arc<str>] {
+        &self.arrays
+    }
 }
 
 /// Shapes outputs for the kind of batch that was asked with.

@@ -89,6 +89,18 @@ pub enum Empty {
     Refused,
 }
 
+/// The values of one computation, those of the inputs first. Where they lie is the caller's: to hand so much around by
+/// value takes more than most steps do.
+#[derive(Default)]
+pub struct Registers<'a>(SmallVec<[Option<Value<'a>>; 12]>);
+
+impl<'a> Registers<'a> {
+    /// Sets the next input.
+    pub fn push(&mut self, value: Value<'a>) {
+        self.0.push(Some(value));
+    }
+}
+
 /// The values that a step reads, in the order in which it was given them.
 pub struct Inputs<'r, 'a> {
     registers: &'r mut [Option<Value<'a>>],
@@ -107,38 +119,51 @@ impl Plan {
                 "Found array with 0 sample(s) while a minimum of 1 is required.".into(),
             ));
         }
-        let value = self.compute([Value::Input(input)])?.pop().ok_or_else(lost)?;
+        let mut registers = Registers::default();
+        registers.push(Value::Input(input));
+        self.compute(&mut registers)?;
+        let value = self.answer(&mut registers, 0)?;
         Ok(Batch::new(Body::Array(self.shaped(value)?)))
     }
 
-    /// Computes the answers out of the inputs, both in the order in which the builder was given them; inputs have the
-    /// forms that it was told, and all as many rows.
+    /// Computes the answers out of the inputs, which are in the registers in the order in which the builder was given
+    /// them, have the forms that it was told, and all as many rows.
     ///
     /// # Errors
     /// When the input is not for this model.
-    pub fn compute<'a>(
-        &'a self,
-        inputs: impl IntoIterator<Item = Value<'a>>,
-    ) -> Result<SmallVec<[Value<'a>; 2]>, PredictError> {
-        let mut registers: SmallVec<[Option<Value<'_>>; 12]> = inputs.into_iter().map(Some).collect();
+    pub fn compute<'a>(&'a self, registers: &mut Registers<'a>) -> Result<(), PredictError> {
+        let registers = &mut registers.0;
         if registers.len() != self.inputs {
             return Err(lost());
         }
         registers.reserve(self.nodes.len());
         for node in &self.nodes {
             let value = node.step.run(&mut Inputs {
-                registers: &mut registers,
+                registers,
                 arguments: &node.arguments,
             })?;
             registers.push(Some(value));
         }
-        let answer = |(at, answer): (usize, &Register)| {
-            let again = self.answers.get(at + 1..).unwrap_or_default().contains(answer);
-            let slot = registers.get_mut(answer.0)?;
-            if again { slot.clone() } else { slot.take() }
-        };
-        let answers: Option<_> = self.answers.iter().enumerate().map(answer).collect();
-        answers.ok_or_else(lost)
+        Ok(())
+    }
+
+    /// Takes an answer that was computed, each once, from the first to the last.
+    ///
+    /// # Errors
+    /// When there is none: a mistake of the caller.
+    pub fn answer<'a>(
+        &self,
+        registers: &mut Registers<'a>,
+        position: usize,
+    ) -> Result<Value<'a>, PredictError> {
+        let register = self.answers.get(position).ok_or_else(lost)?;
+        let again = self
+            .answers
+            .iter()
+            .skip(position + 1)
+            .any(|later| later == register);
+        let slot = registers.0.get_mut(register.0).ok_or_else(lost)?;
+        if again { slot.clone() } else { slot.take() }.ok_or_else(lost)
     }
 
     /// What each step does, in order.

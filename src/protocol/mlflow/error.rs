@@ -40,7 +40,9 @@ pub fn answer(error: &Error) -> ErrorAnswer {
             "KAM01",
             "SCHEMA_ENFORCEMENT_FAILED",
         ),
-        Kind::InvalidParams => Class(400, "INVALID_PARAMETER_VALUE", "KAM00", "INVALID_PARAMETER_VALUE"),
+        Kind::InvalidParams | Kind::UnknownVariant => {
+            Class(400, "INVALID_PARAMETER_VALUE", "KAM00", "INVALID_PARAMETER_VALUE")
+        }
         Kind::UnknownSlot => Class(404, "RESOURCE_DOES_NOT_EXIST", "KAM00", "RESOURCE_NOT_FOUND"),
         Kind::TooLarge => Class(413, "BAD_REQUEST", "KAM00", "INVALID_PARAMETER_VALUE"),
         Kind::Overloaded | Kind::NotReady => {

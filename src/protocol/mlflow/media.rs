@@ -26,14 +26,15 @@ pub(crate) const PROTOCOL_CHANGE: &str = "IMPORTANT: The MLflow Model scoring pr
 ///
 /// # Errors
 /// [`Kind::Internal`] without a header, as MLflow fails then; [`Kind::UnsupportedMedia`] for anything not read.
-pub fn media(content_type: Option<&str>) -> Result<Media, Error> {
+pub fn media(content_type: Option<&[u8]>) -> Result<Media, Error> {
     let Some(content_type) = content_type else {
         return Err(Error::new(Kind::Internal, "the request has no content type"));
     };
     // What nearly every client sends needs no taking apart.
-    if content_type == "application/json" {
+    if content_type == b"application/json" {
         return Ok(Media::Json);
     }
+    let content_type = String::from_utf8_lossy(content_type);
     let mut parts = content_type.split(';').map(str::trim);
     let kind = parts.next().unwrap_or_default();
     let mut charset = "utf-8";
@@ -84,7 +85,7 @@ mod tests {
             (" text/csv ; charset=utf-8", Media::Csv),
             ("application/vnd.apache.parquet", Media::Parquet),
         ] {
-            assert_eq!(media(Some(header)).unwrap(), expected, "{header}");
+            assert_eq!(media(Some(header.as_bytes())).unwrap(), expected, "{header}");
         }
     }
 
@@ -98,7 +99,7 @@ mod tests {
             "text/csv; header=present",
         ] {
             assert_eq!(
-                media(Some(header)).unwrap_err().kind(),
+                media(Some(header.as_bytes())).unwrap_err().kind(),
                 Kind::UnsupportedMedia,
                 "{header}"
             );

@@ -19,19 +19,17 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::element::{Element, Input, tensor_kind};
 use super::feed::{Feed, Scratch, feed};
 use super::shape_output::{OutputNames, Outputs, shape_output, tensor};
-use crate::flavor::plan::Plan;
 use crate::flavor::plan::builder::Builder;
 use crate::flavor::plan::native::ENGINE;
 use crate::flavor::plan::steps::labels::Labels;
 use crate::flavor::plan::value::{Cell, Matrix, Value};
+use crate::flavor::plan::{Plan, Registers};
 use crate::flavor::refusal::{Refusal, refuse};
 use crate::flavor::{Loaded, Port, PredictError, Predictor, Report};
-use crate::model::batch::Batch;
+use crate::model::batch::{Batch, Body};
 use crate::model::tensor::{Elements, Shape, Tensor};
 use crate::model::value::Value as Object;
 
@@ -328,31 +326,53 @@ struct NativePredictor {
 
 impl Predictor for NativePredictor {
     fn predict(&mut self, input: &Batch) -> Result<Batch, PredictError> {
-        let feeds = feed(input, &self.graph.inputs, &mut self.scratch)?;
-        let outputs = self.graph.compute(&feeds)?;
-        shape_output(&input.body, &self.graph.names, outputs)
+        let graph = &*self.graph;
+        let feeds = feed(input, &graph.inputs, &mut self.scratch)?;
+        if matches!(input.body, Body::Frame(_)) {
+            let mut outputs = Outputs::new();
+            graph.compute(&feeds, |tensor| outputs.push(tensor))?;
+            return shape_output(&input.body, &graph.names, outputs);
+        }
+        // As `shape_output` would have it, with each tensor put at once where it is to be.
+        let mut names = graph.names.arrays().iter();
+        let mut members = Vec::with_capacity(graph.outputs.len());
+        graph.compute(&feeds, |tensor| {
+            if let Some(name) = names.next() {
+                members.push((Arc::clone(name), tensor));
+            }
+        })?;
+        Ok(Batch::new(Body::Named(members)))
     }
 }
 
 impl Graph {
-    /// Computes the outputs of what is fed to its inputs, in their order.
+    /// Computes the outputs of what is fed to its inputs, and gives them in their order.
     ///
     /// # Errors
     /// When the inputs have different numbers of rows, or the values are not for this graph.
-    pub(super) fn compute(&self, feeds: &[Feed<'_>]) -> Result<Outputs, PredictError> {
+    pub(super) fn compute(
+        &self,
+        feeds: &[Feed<'_>],
+        mut give: impl FnMut(Tensor),
+    ) -> Result<(), PredictError> {
         let rows = feeds.first().map_or(0, Feed::rows);
-        if feeds.iter().any(|feed| feed.rows() != rows) {
-            return Err(PredictError::Input(
-                "the inputs have different numbers of rows".into(),
-            ));
+        let mut registers = Registers::default();
+        for feed in feeds {
+            if feed.rows() != rows {
+                return Err(PredictError::Input(
+                    "the inputs have different numbers of rows".into(),
+                ));
+            }
+            match value(feed, rows) {
+                Some(value) => registers.push(value),
+                None => return Err(PredictError::Engine("an input has another type".into())),
+            }
         }
-        let values: Option<SmallVec<[Value<'_>; 4]>> = feeds.iter().map(|feed| value(feed, rows)).collect();
-        let values = values.ok_or_else(|| PredictError::Engine("an input has another type".into()))?;
-        let mut tensors = Outputs::new();
-        for (value, output) in self.plan.compute(values)?.into_iter().zip(&self.outputs) {
-            tensors.push(finished(value, output)?);
+        self.plan.compute(&mut registers)?;
+        for (position, output) in self.outputs.iter().enumerate() {
+            give(finished(self.plan.answer(&mut registers, position)?, output)?);
         }
-        Ok(tensors)
+        Ok(())
     }
 
     /// Element types of its inputs.
@@ -417,7 +437,8 @@ fn finished(value: Value<'_>, output: &Output) -> Result<Tensor, PredictError> {
         }
         (Value::Input(_), _) => return Err(PredictError::Engine("an output is the request".into())),
     };
-    let shape: Shape = std::iter::once(rows).chain(tail.iter().copied()).collect();
+    let mut shape = Shape::from_slice(&[rows]);
+    shape.extend_from_slice(tail);
     tensor(shape, elements)
 }
 

@@ -13,7 +13,8 @@ use crate::flavor::PredictError;
 use crate::flavor::forest::step::Trees;
 use crate::flavor::forest::{CategoryRule, Forest, ForestSpec, Tree};
 use crate::flavor::plan::steps::labels::{Label, Labels};
-use crate::flavor::plan::value::{Matrix, Value};
+use crate::flavor::plan::value::{Form, Kind, Matrix, Value};
+use crate::flavor::plan::{Inputs, Step};
 use crate::flavor::refusal::{Refusal, refuse};
 
 /// Attributes of both operators but for those of leaves.
@@ -218,49 +219,83 @@ pub(super) fn above(
     bound: f32,
     labels: Labels,
 ) -> Result<Rows, Refusal> {
-    let what = format!("class 1 where the score > {bound}");
-    let index = lowering.push(what, &[score], (Element::I64, smallvec![]), move |inputs| {
-        let scores = inputs.get(0)?.f32()?;
-        let data = scores
-            .data
-            .iter()
-            .map(|&score| i64::from(score > bound))
-            .collect();
-        Ok(Value::I64(Matrix {
-            rows: scores.rows,
-            width: 1,
-            data,
-        }))
-    })?;
-    label(lowering, &index, labels)
+    class(lowering, score, Class::Above(bound), labels)
 }
 
 /// The label of the first largest score; NaN is none.
 pub(super) fn largest(lowering: &mut Lowering<'_>, scores: &Rows, labels: Labels) -> Result<Rows, Refusal> {
-    let what = "index of the largest score";
-    let index = lowering.push(what, &[scores], (Element::I64, smallvec![]), |inputs| {
-        let scores = inputs.get(0)?.f32()?;
-        let largest = |row: &[f32]| {
-            let ahead = |best: usize, at: usize| row.get(at) > row.get(best);
-            (1..row.len()).fold(0, |best, at| if ahead(best, at) { at } else { best }) as i64
+    class(lowering, scores, Class::Largest, labels)
+}
+
+fn class(lowering: &mut Lowering<'_>, scores: &Rows, class: Class, labels: Labels) -> Result<Rows, Refusal> {
+    let element = element_of(&labels);
+    let labels = Label(labels);
+    lowering.step(Classified { class, labels }, scores, (element, smallvec![]))
+}
+
+/// Which class scores are for.
+#[derive(Debug, Clone, Copy)]
+enum Class {
+    Largest,
+    Above(f32),
+}
+
+/// The label of a row of scores, without a register for the index of its class.
+struct Classified {
+    class: Class,
+    labels: Label,
+}
+
+impl Step for Classified {
+    fn describe(&self) -> String {
+        let class = match self.class {
+            Class::Largest => "that of the largest score".into(),
+            Class::Above(bound) => format!("the second where the score > {bound}"),
         };
-        let data = scores.each_row().map(largest).collect();
-        Ok(Value::I64(Matrix {
-            rows: scores.rows,
-            width: 1,
-            data,
-        }))
-    })?;
-    label(lowering, &index, labels)
+        format!("{}, {class}", self.labels.describe())
+    }
+
+    fn form(&self, inputs: &[Form]) -> Result<Form, String> {
+        match (inputs, self.class) {
+            ([form], Class::Largest) if form.kind == Kind::F32 && form.width > 0 => {}
+            ([form], Class::Above(_)) if *form == Form::f32(1) => {}
+            _ => return Err(format!("scores expected, got {inputs:?}")),
+        }
+        self.labels.form(&[Form::i64(1)])
+    }
+
+    fn run<'a>(&'a self, inputs: &mut Inputs<'_, 'a>) -> Result<Value<'a>, PredictError> {
+        let scores = inputs.get(0)?.f32()?;
+        let labels = &self.labels.0;
+        match self.class {
+            Class::Largest => {
+                let largest = |row: &[f32]| {
+                    let first = (0, row.first().copied().unwrap_or_default());
+                    let ahead = |best: (usize, f32), (at, &score): (usize, &f32)| {
+                        if score > best.1 { (at, score) } else { best }
+                    };
+                    row.iter().enumerate().fold(first, ahead).0
+                };
+                labels.pick(scores.rows, 1, scores.each_row().map(largest))
+            }
+            Class::Above(bound) => {
+                let second = |score: &f32| usize::from(*score > bound);
+                labels.pick(scores.rows, 1, scores.data.iter().map(second))
+            }
+        }
+    }
+}
+
+fn element_of(labels: &Labels) -> Element {
+    match labels {
+        Labels::Text(_) => Element::Str,
+        _ => Element::I64,
+    }
 }
 
 /// The labels of class indices.
 pub(super) fn label(lowering: &mut Lowering<'_>, index: &Rows, labels: Labels) -> Result<Rows, Refusal> {
-    let element = if matches!(labels, Labels::Text(_)) {
-        Element::Str
-    } else {
-        Element::I64
-    };
+    let element = element_of(&labels);
     lowering.step(Label(labels), index, (element, index.tail.clone()))
 }
 

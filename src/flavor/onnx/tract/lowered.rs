@@ -21,6 +21,7 @@ use tract_onnx::tract_hir::internal::*;
 use super::super::element::Element;
 use super::super::feed::Feed;
 use super::super::native::{self, Graph};
+use super::super::shape_output::Outputs;
 use super::values;
 use crate::model::tensor::Tensor as OurTensor;
 
@@ -315,7 +316,8 @@ impl EvalOp for Plan {
             .map(|(input, element)| values::read(input, element))
             .collect::<Result<_, _>>()?;
         let feeds: Vec<Feed<'_>> = tensors.iter().map(Feed::of).collect();
-        let outputs = self.graph.compute(&feeds)?;
+        let mut outputs = Outputs::new();
+        self.graph.compute(&feeds, |output| outputs.push(output))?;
         let outputs = outputs.iter().map(|output| values::write(&Feed::of(output)));
         Ok(outputs.collect::<Result<TVec<TValue>, _>>()?)
     }

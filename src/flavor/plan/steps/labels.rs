@@ -45,6 +45,45 @@ impl Labels {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// The labels of class indices, which are those of so many rows, `width` a row.
+    ///
+    /// # Errors
+    /// When there is no class of an index.
+    pub fn pick(
+        &self,
+        rows: usize,
+        width: usize,
+        indices: impl ExactSizeIterator<Item = usize>,
+    ) -> Result<Value<'_>, PredictError> {
+        fn each<'l, T, U>(
+            labels: &'l [T],
+            (rows, width): (usize, usize),
+            indices: impl ExactSizeIterator<Item = usize>,
+            cell: impl Fn(&'l T) -> U,
+        ) -> Result<Matrix<U>, PredictError> {
+            let mut data = Vec::with_capacity(indices.len());
+            for index in indices {
+                match labels.get(index) {
+                    Some(label) => data.push(cell(label)),
+                    None => {
+                        return Err(PredictError::Engine(format!(
+                            "a class index is not below {}",
+                            labels.len()
+                        )));
+                    }
+                }
+            }
+            Ok(Matrix { rows, width, data })
+        }
+        let form = (rows, width);
+        Ok(match self {
+            Labels::Int(labels) => Value::I64(each(labels, form, indices, |label| *label)?),
+            Labels::Float(labels) => Value::F64(each(labels, form, indices, |label| *label)?),
+            Labels::Bool(labels) => Value::Cells(each(labels, form, indices, |label| Cell::Bool(*label))?),
+            Labels::Text(labels) => Value::Cells(each(labels, form, indices, |label| Cell::Text(label))?),
+        })
+    }
 }
 
 /// The label of each class index.
@@ -146,50 +185,10 @@ impl Step for Label {
     }
 
     fn run<'a>(&'a self, inputs: &mut Inputs<'_, 'a>) -> Result<Value<'a>, PredictError> {
-        fn pick<T: Clone, U>(
-            indices: Matrix<i64>,
-            labels: &[T],
-            cell: impl Fn(&T) -> U,
-        ) -> Result<Matrix<U>, PredictError> {
-            let (rows, width) = (indices.rows, indices.width);
-            let label = |index: &i64| {
-                usize::try_from(*index)
-                    .ok()
-                    .and_then(|index| labels.get(index))
-                    .map(&cell)
-            };
-            match indices.data.iter().map(label).collect::<Option<Vec<U>>>() {
-                Some(data) => Ok(Matrix { rows, width, data }),
-                None => Err(PredictError::Engine(format!(
-                    "a class index is not below {}",
-                    labels.len()
-                ))),
-            }
-        }
-        let indices = inputs.take(0)?.into_i64()?;
-        Ok(match &self.0 {
-            Labels::Int(labels) => Value::I64(pick(indices, labels, |label| *label)?),
-            Labels::Float(labels) => Value::F64(pick(indices, labels, |label| *label)?),
-            Labels::Bool(labels) => Value::Cells(pick(indices, labels, |label| Cell::Bool(*label))?),
-            Labels::Text(labels) => {
-                // By hand for the lifetime: the cells point into the plan.
-                let (rows, width) = (indices.rows, indices.width);
-                let label = |index: &i64| usize::try_from(*index).ok().and_then(|index| labels.get(index));
-                let data: Option<Vec<Cell<'a>>> = indices
-                    .data
-                    .iter()
-                    .map(|index| label(index).map(|text| Cell::Text(text)))
-                    .collect();
-                match data {
-                    Some(data) => Value::Cells(Matrix { rows, width, data }),
-                    None => {
-                        return Err(PredictError::Engine(format!(
-                            "a class index is not below {}",
-                            labels.len()
-                        )));
-                    }
-                }
-            }
-        })
+        let indices = inputs.get(0)?.i64()?;
+        // What is below nothing is below no number of classes.
+        let index = |index: &i64| usize::try_from(*index).unwrap_or(usize::MAX);
+        self.0
+            .pick(indices.rows, indices.width, indices.data.iter().map(index))
     }
 }

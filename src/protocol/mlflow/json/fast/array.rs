@@ -8,6 +8,11 @@ use crate::model::tensor::{DType, Elements, Shape, Tensor};
 /// Axes a regular array has at most.
 const MAX_AXES: usize = 5;
 
+/// Bytes of a short cell and what comes after it, by which cells to come are guessed.
+const CELL_BYTES: usize = 4;
+/// Cells for which there is room at first; more are found to be there as they come.
+const FIRST_ROOM: usize = 64;
+
 /// Reads the array a tensor of the signature takes.
 pub(super) fn tensor(cursor: &mut Cursor<'_>, spec: &TensorSpec) -> Option<Tensor> {
     let tensor = typed(cursor, spec.dtype)?;
@@ -26,7 +31,7 @@ pub(super) fn typed(cursor: &mut Cursor<'_>, dtype: DType) -> Option<Tensor> {
 }
 
 fn read<T: Cell>(cursor: &mut Cursor<'_>) -> Option<Tensor> {
-    let mut values: Vec<T> = Vec::new();
+    let mut values: Vec<T> = Vec::with_capacity((cursor.left() / CELL_BYTES).min(FIRST_ROOM));
     let shape = nested(cursor, |cursor| {
         values.push(T::next(cursor, Rules::NumPy)?);
         Some(())

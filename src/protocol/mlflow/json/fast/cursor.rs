@@ -134,7 +134,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A number in plain notation, rounded exactly: by one division where its digits and power of ten are doubles
-    /// themselves. `None` leaves anything else, and the last bytes of the text, where they are, for [`Cursor::token`].
+    /// themselves. `None` leaves anything else, and a number that ends the text, where it is, for [`Cursor::token`].
     ///
     /// Digits are read eight at a time: a loop over them ends where the processor does not expect it, which costs more
     /// than reading them.
@@ -302,11 +302,22 @@ const POWERS: [u64; 9] = [
     100_000_000,
 ];
 
-/// The digits from there on, at most eight, as a number, and how many they are; `None` within eight bytes of the end.
+/// The digits from there on, at most eight, as a number, and how many they are; `None` beyond the end.
 #[inline]
 fn digits(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
     const EACH: u64 = 0x0101_0101_0101_0101;
-    let eight: [u8; 8] = bytes.get(at..)?.first_chunk().copied()?;
+    let rest = bytes.get(at..)?;
+    let eight: [u8; 8] = match rest.first_chunk() {
+        Some(eight) => *eight,
+        None => {
+            // At the end of the text, what is no digit stands for what is not there.
+            let mut eight = [0; 8];
+            for (place, &byte) in eight.iter_mut().zip(rest) {
+                *place = byte;
+            }
+            eight
+        }
+    };
     // What a digit becomes is 0 to 9; the high bits of all else show it, at once or when 6 is added. A carry goes to
     // bytes behind the first that is no digit, and those do not count.
     let values = u64::from_le_bytes(eight) ^ (0x30 * EACH);
@@ -432,18 +443,30 @@ mod tests {
         ] {
             assert_eq!(plain(text), None, "{text}");
         }
-        // Within eight bytes of the end there is nothing to read eight from.
-        assert_eq!(Cursor::new("1.5]}").plain_float(), None);
+        // A number that ends the text is no part of a regular request.
+        for text in ["1.5", "1", "12345678", ""] {
+            assert_eq!(Cursor::new(text).plain_float(), None, "{text}");
+        }
+        for (text, float) in [
+            ("1.5]", 1.5),
+            ("-25,", -25.0),
+            ("1234567.25]", 1234567.25),
+            ("0.1234567}", 0.1234567),
+        ] {
+            let mut cursor = Cursor::new(text);
+            assert_eq!((cursor.plain_float(), cursor.left()), (Some(float), 1), "{text}");
+        }
     }
 
     proptest! {
         #[test]
         fn a_plain_number_is_the_number_of_the_other_reader(
-            whole in 0u32..20_000_000, fraction in "[0-9]{0,17}", negative: bool, after in "[,\\] eE.0x]{0,2}"
+            whole in 0u32..20_000_000, fraction in "[0-9]{0,17}", negative: bool, after in "[,\\] eE.0x]{0,2}",
+            spaces in 0usize..12,
         ) {
             let sign = if negative { "-" } else { "" };
             let dot = if fraction.is_empty() { "" } else { "." };
-            let text = format!("{sign}{whole}{dot}{fraction}{after}           ");
+            let text = format!("{sign}{whole}{dot}{fraction}{after}{:spaces$}", "");
             let mut cursor = Cursor::new(&text);
             if let Some(float) = cursor.plain_float() {
                 let end = cursor.at;

@@ -1,0 +1,59 @@
+//! Speaks to the API of a running server.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use reqwest::Method;
+use serde_json::Value as Json;
+
+use crate::config::AdminConfig;
+
+/// A pin asks the registry once, which may be slow.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// Asks, and gives the answer. Blocking.
+///
+/// # Errors
+/// When the server cannot be reached, or refuses.
+pub(super) fn ask(
+    config: &AdminConfig,
+    method: Method,
+    path: &[&str],
+    body: Option<&Json>,
+) -> anyhow::Result<Json> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        // Somebody else's choice of cryptography before ours is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut url = config.server.clone();
+        url.path_segments_mut()
+            .map_err(|()| anyhow::anyhow!("`{url}` is no address of a server", url = config.server))?
+            .pop_if_empty()
+            .extend(path);
+        let client = reqwest::Client::builder().timeout(TIME_LIMIT).build()?;
+        let mut request = client.request(method, url);
+        if let Some(token) = &config.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.with_context(|| {
+            format!(
+                "cannot reach the server at {}; --server names another",
+                config.server
+            )
+        })?;
+        let status = answer.status();
+        let text = answer.text().await.context("the answer broke off")?;
+        let answer = serde_json::from_str::<Json>(&text);
+        if !status.is_success() {
+            let answer = answer.ok();
+            let message = answer.as_ref().and_then(|body| body.get("message")?.as_str());
+            bail!("the server refused: {}", message.unwrap_or(status.as_str()));
+        }
+        answer.context("the answer is no JSON: is this a server of modelsd?")
+    })
+}

@@ -1,0 +1,55 @@
+//! The slots of variants, which a new configuration adds, changes and takes away.
+
+use std::sync::Arc;
+
+use super::Reconciler;
+use super::tracked::Tracked;
+use crate::deploy::slot::Slot;
+use crate::routing::spec::VariantSlot;
+
+impl Reconciler {
+    /// Makes the slots of variants these.
+    pub(super) fn set_variants(&mut self, wanted: Vec<VariantSlot>) {
+        let of_variants = self.slots.values().filter(|tracked| tracked.slot.is_variant());
+        let names: Vec<Arc<str>> = of_variants
+            .map(|tracked| Arc::clone(tracked.slot.name()))
+            .collect();
+        for name in names {
+            if wanted.iter().all(|slot| slot.slot != name) {
+                tracing::info!(slot = %name, "no longer configured, so no longer served");
+                self.take_away(&name);
+            }
+        }
+        for spec in wanted {
+            let name = Arc::clone(&spec.slot);
+            match self.slots.get(&name) {
+                Some(tracked) if *tracked.slot.uri() == spec.uri => {}
+                Some(_) => self.replace(spec),
+                None => {
+                    let slot = Arc::new(Slot::variant(spec));
+                    let mut tracked = Tracked::new(&slot, false);
+                    tracked.remember(self.journal.read(&name));
+                    self.fleet.add(slot);
+                    self.slots.insert(name, tracked);
+                }
+            }
+        }
+    }
+
+    /// Has a slot serve something else. What it serves goes on until that is there.
+    fn replace(&mut self, spec: VariantSlot) {
+        let name = Arc::clone(&spec.slot);
+        let slot = Arc::new(Slot::variant(spec));
+        let mut tracked = Tracked::new(&slot, false);
+        tracked.remember(self.journal.read(&name));
+        if let Some(old) = self.slots.remove(&name) {
+            slot.publish(old.slot.current());
+            tracked.serving.clone_from(&old.serving);
+            slot.status().serving.clone_from(&old.slot.status().serving);
+            slot.status().swaps.clone_from(&old.slot.status().swaps);
+        }
+        // The old slot goes with its last request; what it serves stays, for the new one has it.
+        self.fleet.add(slot);
+        self.slots.insert(name, tracked);
+    }
+}
