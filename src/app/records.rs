@@ -21,7 +21,7 @@ const LONGEST_NS: u64 = 3_600_000_000_000;
 ///
 /// # Errors
 /// When the record cannot be read, or the answer not be written.
-pub fn run(config: &RecordsConfig, out: &mut dyn Write) -> anyhow::Result<()> {
+pub(super) fn run(config: &RecordsConfig, out: &mut dyn Write) -> anyhow::Result<()> {
     let reader = Reader::new(&config.dir);
     let filter = &config.filter;
     match &config.action {

@@ -90,17 +90,26 @@ impl Jsonl {
             }
         };
         if let Err(error) = open.partial.file.write_all(&self.text) {
-            let cut = open.partial.file.set_len(open.length);
-            let back = open.partial.file.seek(SeekFrom::Start(open.length));
-            if cut.and(back.map(|_| ())).is_err() {
-                // Its last line has no end, which the next start repairs.
-                self.open = None;
-            }
+            // The next attempt is in a file of its own: this one may have become as large as files can be.
+            self.abandon();
             return Err(error);
         }
         open.length += self.text.len() as u64;
         open.entries += entries;
         Ok(())
+    }
+
+    /// Ends the file with its last whole line, after a failure.
+    fn abandon(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        if open.length == 0 {
+            open.partial.discard();
+            return;
+        }
+        let cut = open.partial.file.set_len(open.length);
+        if let Err(error) = cut.and_then(|()| open.partial.finish()) {
+            tracing::debug!(%error, "a file of records is left to the next start");
+        }
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {

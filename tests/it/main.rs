@@ -22,6 +22,7 @@ mod live;
 mod mlmodel;
 mod native;
 mod parity;
+mod records;
 mod registry;
 mod registry_writers;
 mod routes;

@@ -1,5 +1,5 @@
 //! `parquet:DIR`: tables that are read as one, `model=NAME/version=V/date=YYYY-MM-DD/part-….parquet`, and feedback in
-//! `feedback/date=YYYY-MM-DD/`.
+//! `_feedback/date=YYYY-MM-DD/`.
 //!
 //! One row a row of a prediction; a prediction without values has one. Columns of inputs and outputs are typed as their
 //! values are, so that versions differ in them; batches that differ within a version go to different files, the fifth and

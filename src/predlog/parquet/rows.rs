@@ -14,6 +14,7 @@ use super::KIND;
 use super::column::{Column, Kind, Nesting};
 use super::part::{Lost, Part};
 use super::side::Side;
+use crate::model::batch::Batch;
 
 const MICROS_A_DAY: i64 = 86_400_000_000;
 /// What Hive calls a folder of nothing.
@@ -31,13 +32,16 @@ pub(super) struct Open {
 
 /// What the rows of a part are.
 enum Rows {
-    Predictions {
-        model: Arc<str>,
-        version: Arc<str>,
-        inputs: Side,
-        outputs: Side,
-    },
+    Predictions(Box<Of>),
     Feedback,
+}
+
+/// What predictions of a part are of, and the columns of their values.
+struct Of {
+    model: Arc<str>,
+    version: Arc<str>,
+    inputs: Side,
+    outputs: Side,
 }
 
 /// Positions of the columns that every prediction has.
@@ -139,12 +143,12 @@ impl Open {
             part: Part::new(columns, notes, now),
             folder,
             day: day_of(record.time),
-            rows: Rows::Predictions {
+            rows: Rows::Predictions(Box::new(Of {
                 model: record.model.clone(),
                 version: record.version.clone(),
                 inputs,
                 outputs,
-            },
+            })),
         }
     }
 
@@ -153,29 +157,21 @@ impl Open {
         let same = |one: &Arc<str>, other: &Arc<str>| Arc::ptr_eq(one, other) || one == other;
         match (&mut self.rows, entry) {
             (Rows::Feedback, Entry::Feedback(feedback)) => self.day == day_of(feedback.time),
-            (
-                Rows::Predictions {
-                    model,
-                    version,
-                    inputs,
-                    outputs,
-                },
-                Entry::Prediction(record),
-            ) => {
+            (Rows::Predictions(of), Entry::Prediction(record)) => {
                 if self.day != day_of(record.time)
-                    || !same(version, &record.version)
-                    || !same(model, &record.model)
+                    || !same(&of.version, &record.version)
+                    || !same(&of.model, &record.model)
                 {
                     return false;
                 }
                 *shapes += 1;
                 let schema = record.schema.as_deref();
-                let (of_inputs, of_outputs) = (
+                let (inputs, outputs) = (
                     schema.and_then(|schema| schema.inputs.as_ref()),
                     schema.and_then(|schema| schema.outputs.as_ref()),
                 );
-                inputs.takes(record.inputs.as_ref(), of_inputs)
-                    && outputs.takes(record.outputs.as_ref(), of_outputs)
+                of.inputs.takes(record.inputs.as_ref(), inputs)
+                    && of.outputs.takes(record.outputs.as_ref(), outputs)
             }
             _ => false,
         }
@@ -184,14 +180,16 @@ impl Open {
     /// Appends an entry that [`Open::takes`] took, and says whether the part is full.
     pub(super) fn push(&mut self, entry: &Entry, now: SystemTime) -> bool {
         let rows = match (&self.rows, entry) {
-            (Rows::Predictions { inputs, outputs, .. }, Entry::Prediction(record)) => {
-                let of = |batch: &Option<_>| batch.as_ref().map_or(0, crate::model::batch::Batch::rows);
+            (Rows::Predictions(of), Entry::Prediction(record)) => {
+                let count = |batch: &Option<Batch>| batch.as_ref().map_or(0, Batch::rows);
                 // A prediction without values, or without rows, is a row too.
-                let rows = of(&record.inputs).max(of(&record.outputs)).max(1);
+                let rows = count(&record.inputs).max(count(&record.outputs)).max(1);
                 for row in 0..rows {
                     push_record(&mut self.part.columns, record, row);
-                    inputs.push(&mut self.part.columns, record.inputs.as_ref(), row);
-                    outputs.push(&mut self.part.columns, record.outputs.as_ref(), row);
+                    of.inputs
+                        .push(&mut self.part.columns, record.inputs.as_ref(), row);
+                    of.outputs
+                        .push(&mut self.part.columns, record.outputs.as_ref(), row);
                 }
                 rows
             }

@@ -178,10 +178,10 @@ impl Side {
             (Form::Json, _) => true,
             (Form::Array(slot), Body::Array(tensor)) => slot.takes(tensor, None),
             (Form::Named(slots), Body::Named(members)) => {
-                let fits = |((name, slot), (member, tensor)): (&(Arc<str>, Slot), &(Arc<str>, Tensor))| {
-                    name == member && slot.takes(tensor, None)
-                };
-                slots.len() == members.len() && slots.iter().zip(members).all(fits)
+                let mut pairs = slots.iter().zip(members);
+                slots.len() == members.len()
+                    && pairs
+                        .all(|((name, slot), (member, tensor))| name == member && slot.takes(tensor, None))
             }
             (
                 Form::Table {

@@ -288,7 +288,7 @@ fn feedback_has_its_own_folder() {
     };
     sink.write(&[Entry::Feedback(Box::new(feedback))]).unwrap();
     sink.close().unwrap();
-    assert_eq!(paths(dir.path()), ["feedback/date=1970-01-01"]);
+    assert_eq!(paths(dir.path()), ["_feedback/date=1970-01-01"]);
     let row = rows(dir.path()).remove(0);
     let got = ["type", "value", "model", "variant"].map(|name| row.get(name).unwrap().to_owned());
     assert_eq!(got, ["\"feedback\"", "[0.5, null]", "\"iris\"", "\"b\""]);
