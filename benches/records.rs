@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use modelsd::model::batch::{Batch, Body, Columns, Frame, Name, Names};
 use modelsd::model::tensor::{Elements, Tensor};
-use modelsd::predlog::{Entry, Record, SinkSpec, Timing};
+use modelsd::predlog::{Assignment, Entry, Record, SinkSpec, Timing};
 use uuid::Uuid;
 
 /// A reproducible number with as many digits as measurements have.
@@ -53,7 +53,9 @@ fn entry(seed: u64, shared: &Shared) -> Entry {
             total: micros(10),
         },
         request_id: Some(bytes::Bytes::from(Uuid::from_u128(u128::from(seed)).to_string())),
+        assignment: Assignment::Weight,
         routing_key: None,
+        sampled: true,
         schema: None,
     }))
 }

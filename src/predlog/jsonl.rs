@@ -129,19 +129,19 @@ impl Sink for Jsonl {
     }
 
     fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError> {
-        let mut written = 0;
-        for (position, entry) in entries.iter().enumerate() {
+        let mut left = entries.iter().filter(|entry| entry.is_for_files()).count() as u64;
+        let mut gathered = 0;
+        for entry in entries.iter().filter(|entry| entry.is_for_files()) {
             json::write_entry(&mut self.text, entry);
             self.text.push(b'\n');
+            gathered += 1;
             if self.text.len() >= PIECE {
-                let count = (position + 1 - written) as u64;
-                let left = (entries.len() - written) as u64;
-                self.write_text(count).map_err(|error| error.losing(left))?;
-                written = position + 1;
+                self.write_text(gathered).map_err(|error| error.losing(left))?;
+                left -= gathered;
+                gathered = 0;
             }
         }
-        let left = (entries.len() - written) as u64;
-        self.write_text(left).map_err(|error| error.losing(left))?;
+        self.write_text(gathered).map_err(|error| error.losing(left))?;
         match &self.open {
             Some(open) if open.length >= self.config.max_file_bytes => self.finish(),
             _ => Ok(()),

@@ -19,7 +19,7 @@ use std::time::SystemTime;
 
 pub use privacy::{Privacy, Salt};
 pub use read::{Filter, ReadError, Reader, Row, Tail};
-pub use record::{Entry, Failure, Feedback, Record, Timing};
+pub use record::{Assignment, Entry, Failure, Feedback, Record, Timing};
 pub use recorder::{Config, Recorder};
 pub use spec::{SinkSpec, SpecError};
 
@@ -28,7 +28,7 @@ pub trait Sink: Send {
     /// Its name in metrics and the log, one of few.
     fn name(&self) -> &str;
 
-    /// Takes entries, which may stay in memory for a while.
+    /// Takes entries, which may stay in memory for a while. One that writes files leaves out those that are not for files.
     ///
     /// # Errors
     /// When entries were lost, with their number.

@@ -7,7 +7,7 @@ use super::*;
 use crate::model::batch::{Batch, Body};
 use crate::model::tensor::{Elements, Tensor};
 use crate::model::value::Value;
-use crate::predlog::{Entry, Failure, Feedback, Record, SinkSpec, Timing};
+use crate::predlog::{Assignment, Entry, Failure, Feedback, Record, SinkSpec, Timing};
 
 fn record(number: u64, rows: usize) -> Entry {
     let values = |start: f64| (0..rows).map(|row| start + row as f64).collect();
@@ -33,7 +33,9 @@ fn record(number: u64, rows: usize) -> Entry {
             ..Timing::default()
         },
         request_id: None,
+        assignment: Assignment::Weight,
         routing_key: None,
+        sampled: true,
         schema: None,
     }))
 }

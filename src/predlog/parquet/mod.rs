@@ -140,7 +140,7 @@ impl Sink for Parquet {
     fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError> {
         let now = SystemTime::now();
         let mut losses = Losses::default();
-        for entry in entries {
+        for entry in entries.iter().filter(|entry| entry.is_for_files()) {
             self.push(entry, now, &mut losses);
         }
         self.bound_memory(&mut losses);

@@ -55,12 +55,13 @@ mod at {
     pub(super) const DIGEST: usize = 6;
     pub(super) const ROWS: usize = 7;
     pub(super) const REQUEST_ID: usize = 8;
-    pub(super) const ROUTING_KEY: usize = 9;
-    pub(super) const ERROR_KIND: usize = 10;
-    pub(super) const ERROR: usize = 11;
-    pub(super) const TIMING: usize = 12;
-    pub(super) const PARAMS: usize = 17;
-    pub(super) const INPUTS: usize = 18;
+    pub(super) const ASSIGNMENT: usize = 9;
+    pub(super) const ROUTING_KEY: usize = 10;
+    pub(super) const ERROR_KIND: usize = 11;
+    pub(super) const ERROR: usize = 12;
+    pub(super) const TIMING: usize = 13;
+    pub(super) const PARAMS: usize = 18;
+    pub(super) const INPUTS: usize = 19;
 }
 
 fn prediction_columns() -> Vec<Column> {
@@ -75,6 +76,7 @@ fn prediction_columns() -> Vec<Column> {
         Column::of_words("digest", Required),
         Column::new("rows", Kind::I32, Required),
         Column::new("request_id", Kind::Text, Optional),
+        Column::of_words("assignment", Optional),
         Column::new("routing_key", Kind::Text, Optional),
         Column::of_words("error_kind", Optional),
         Column::new("error", Kind::Text, Optional),
@@ -308,6 +310,9 @@ fn push_record(columns: &mut [Column], record: &Record, row: usize) {
                 .map(String::from_utf8_lossy)
                 .as_deref(),
         );
+    });
+    put(at::ASSIGNMENT, &mut |column| {
+        push_optional(column, record.assignment.label())
     });
     put(at::ROUTING_KEY, &mut |column| {
         push_optional(column, record.routing_key.as_deref())

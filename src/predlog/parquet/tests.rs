@@ -9,7 +9,7 @@ use half::f16;
 use proptest::prelude::*;
 
 use super::super::read::{Filter, Reader, Row};
-use super::super::record::{Failure, Feedback, Record, Timing};
+use super::super::record::{Assignment, Failure, Feedback, Record, Timing};
 use super::super::{files, json};
 use super::*;
 use crate::model::batch::{Batch, Body, Columns, Frame, Name};
@@ -46,7 +46,9 @@ fn record(number: u128, inputs: Option<Body>, outputs: Option<Body>) -> Record {
             ..Timing::default()
         },
         request_id: None,
+        assignment: Assignment::Weight,
         routing_key: Some(format!("k{number}").into()),
+        sampled: true,
         schema: None,
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use modelsd::model::batch::{Batch, Body, Columns, Frame, Name, Names};
 use modelsd::model::tensor::{Elements, Tensor};
 use modelsd::model::value::Value;
-use modelsd::predlog::{Entry, Feedback, Record, SinkSpec, Timing};
+use modelsd::predlog::{Assignment, Entry, Feedback, Record, SinkSpec, Timing};
 use uuid::Uuid;
 
 use super::server::{clean, python};
@@ -89,7 +89,9 @@ fn record(number: u64) -> Record {
             ..Timing::default()
         },
         request_id: None,
+        assignment: Assignment::Weight,
         routing_key: number.is_multiple_of(4).then(|| format!("user {number}").into()),
+        sampled: true,
         schema: None,
     }
 }
