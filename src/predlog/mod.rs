@@ -15,7 +15,12 @@ mod record;
 mod recorder;
 mod spec;
 
+use std::io;
+use std::path::Path;
 use std::time::SystemTime;
+
+use read::Form;
+use spec::SinkKind;
 
 pub use privacy::{Privacy, Salt};
 pub use read::{Filter, ReadError, Reader, Row, Tail};
@@ -76,5 +81,42 @@ impl SinkError {
     /// The same with this many entries lost.
     pub fn losing(self, lost: u64) -> SinkError {
         SinkError { lost, ..self }
+    }
+}
+
+impl SinkSpec {
+    /// Opens the sink: makes its folder, finishes the files of a process that died, removes what is kept no longer.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, read or written.
+    pub fn open(&self) -> io::Result<Box<dyn Sink>> {
+        let now = SystemTime::now();
+        Ok(match self.kind {
+            SinkKind::Jsonl => Box::new(jsonl::Jsonl::open(self.files.clone(), now)?),
+            #[cfg(feature = "parquet")]
+            SinkKind::Parquet => Box::new(parquet::Parquet::open(self.files.clone(), now)?),
+        })
+    }
+}
+
+impl Reader {
+    /// The records in this folder, in whatever form they are.
+    pub fn new(dir: &Path) -> Reader {
+        let forms = vec![
+            Form {
+                kind: jsonl::KIND,
+                partitioned: false,
+                grows: true,
+                read: read::read_lines,
+            },
+            #[cfg(feature = "parquet")]
+            Form {
+                kind: parquet::KIND,
+                partitioned: true,
+                grows: false,
+                read: parquet::read::read,
+            },
+        ];
+        Reader::of(dir, forms)
     }
 }

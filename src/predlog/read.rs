@@ -14,7 +14,6 @@ use std::time::SystemTime;
 
 use super::files;
 use super::json::since_epoch;
-use super::jsonl;
 
 /// Why a folder cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -108,25 +107,55 @@ impl Filter {
     }
 }
 
+/// A form that entries have in files.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
+    /// The names of the files.
+    pub(super) kind: files::Kind,
+    /// Whether they lie in folders of models, versions and days.
+    pub(super) partitioned: bool,
+    /// Whether a file is read while it is written.
+    pub(super) grows: bool,
+    /// Reads the entries of a file from a position on, as long as it is told to; says where it stopped.
+    pub(super) read: ReadFile,
+}
+
+/// How a file is read.
+pub(super) type ReadFile = fn(&Path, u64, &mut dyn FnMut(Row) -> bool) -> Result<u64, ReadError>;
+
+pub(super) use lines::read as read_lines;
+
 /// A file that was found.
 #[derive(Debug, Clone)]
 struct Found {
     path: PathBuf,
-    lines: bool,
+    form: Form,
     changed: SystemTime,
     number: (u64, u64),
+}
+
+impl Found {
+    fn read(&self, start: u64, each: &mut dyn FnMut(Row) -> bool) -> Result<u64, ReadError> {
+        match (self.form.read)(&self.path, start, each) {
+            // Its sink removed it meanwhile.
+            Err(ReadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(start),
+            read => read,
+        }
+    }
 }
 
 /// The records of a folder.
 #[derive(Debug)]
 pub struct Reader {
     dir: PathBuf,
+    forms: Vec<Form>,
 }
 
 impl Reader {
-    /// Those in this folder.
-    pub fn new(dir: &Path) -> Reader {
-        Reader { dir: dir.to_owned() }
+    /// Those of these forms.
+    pub(super) fn of(dir: &Path, forms: Vec<Form>) -> Reader {
+        let dir = dir.to_owned();
+        Reader { dir, forms }
     }
 
     /// All files, those that were written to first before the others.
@@ -138,29 +167,24 @@ impl Reader {
         // A folder that is missing is a mistake here, not one without files.
         fs::read_dir(&self.dir).map_err(failed)?;
         let mut found = Vec::new();
-        let mut add = |path: PathBuf, lines: bool| {
-            // A file that went meanwhile was removed by its sink.
-            if let Ok(metadata) = fs::symlink_metadata(&path)
-                && metadata.is_file()
-            {
-                found.push(Found {
-                    path,
-                    lines,
-                    changed: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
-                    number: (metadata.dev(), metadata.ino()),
-                });
-            }
-        };
-        for (name, path) in files::entries(&self.dir).map_err(failed)? {
-            if jsonl::KIND.moment(&name).is_some() || jsonl::KIND.closed_name(&name).is_some() {
-                add(path, true);
-            }
-        }
-        #[cfg(feature = "parquet")]
-        for folder in files::folders(&self.dir, true).map_err(failed)? {
-            for (name, path) in files::entries(&folder).map_err(failed)? {
-                if super::parquet::KIND.moment(&name).is_some() {
-                    add(path, false);
+        for form in &self.forms {
+            for folder in files::folders(&self.dir, form.partitioned).map_err(failed)? {
+                for (name, path) in files::entries(&folder).map_err(failed)? {
+                    let open = || form.grows && form.kind.closed_name(&name).is_some();
+                    if form.kind.moment(&name).is_none() && !open() {
+                        continue;
+                    }
+                    // A file that went meanwhile was removed by its sink.
+                    if let Ok(metadata) = fs::symlink_metadata(&path)
+                        && metadata.is_file()
+                    {
+                        found.push(Found {
+                            path,
+                            form: *form,
+                            changed: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
+                            number: (metadata.dev(), metadata.ino()),
+                        });
+                    }
                 }
             }
         }
@@ -179,7 +203,7 @@ impl Reader {
         }
         for file in files {
             let mut more = true;
-            read(&file, 0, &mut |row| {
+            file.read(0, &mut |row| {
                 if filter.takes(&row) {
                     more = each(row);
                 }
@@ -204,7 +228,7 @@ impl Reader {
             if kept.len() >= count && since_epoch(file.changed) < oldest {
                 break;
             }
-            read(&file, 0, &mut |row| {
+            file.read(0, &mut |row| {
                 if filter.takes(&row) {
                     kept.push((row.time().unwrap_or(i64::MIN), row));
                 }
@@ -228,7 +252,11 @@ impl Reader {
             ends: HashMap::new(),
         };
         for file in tail.reader.files()? {
-            let end = if file.lines { lines::end(&file.path)? } else { 0 };
+            let end = if file.form.grows {
+                file.read(0, &mut |_| true)?
+            } else {
+                0
+            };
             tail.ends.insert(file.number, end);
         }
         Ok(tail)
@@ -259,10 +287,10 @@ impl Tail {
         self.ends.retain(|number, _| there.contains(number));
         for file in files {
             let known = self.ends.get(&file.number).copied();
-            if !file.lines && known.is_some() {
+            if !file.form.grows && known.is_some() {
                 continue;
             }
-            let end = read(&file, known.unwrap_or(0), &mut |row| {
+            let end = file.read(known.unwrap_or(0), &mut |row| {
                 if filter.takes(&row) {
                     each(row);
                 }
@@ -272,14 +300,4 @@ impl Tail {
         }
         Ok(())
     }
-}
-
-/// Reads the entries of a file from `start` on, as long as `each` returns true; says where it stopped.
-fn read(file: &Found, start: u64, each: &mut dyn FnMut(Row) -> bool) -> Result<u64, ReadError> {
-    if file.lines {
-        return lines::read(&file.path, start, each);
-    }
-    #[cfg(feature = "parquet")]
-    super::parquet::read::read(&file.path, each)?;
-    Ok(start)
 }

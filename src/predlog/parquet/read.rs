@@ -24,14 +24,15 @@ enum Meaning {
     Id,
 }
 
-/// Calls `each` with the rows of a file as long as it returns true.
+/// Calls `each` with the rows of a file as long as it returns true. A file that is closed is read whole.
 ///
 /// # Errors
 /// When the file cannot be read.
 pub(in crate::predlog) fn read(
     path: &Path,
+    start: u64,
     each: &mut dyn FnMut(Row) -> bool,
-) -> std::result::Result<(), ReadError> {
+) -> std::result::Result<u64, ReadError> {
     let file = File::open(path).map_err(|source| ReadError::Io {
         path: path.to_owned(),
         source,
@@ -39,7 +40,7 @@ pub(in crate::predlog) fn read(
     // The reader is known to panic on some damaged files.
     let done = catch_unwind(AssertUnwindSafe(|| rows(file, each)));
     let problem = match done {
-        Ok(Ok(())) => return Ok(()),
+        Ok(Ok(())) => return Ok(start),
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the file is damaged".to_owned(),
     };
