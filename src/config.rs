@@ -26,6 +26,7 @@ mod bench;
 mod follow;
 mod mlflow;
 mod recording;
+mod records;
 mod registry_command;
 mod routes;
 mod stores;
@@ -36,6 +37,7 @@ pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs, VerifyA
 pub use bench::{BenchArgs, BenchConfig, BodySource};
 pub use follow::{FollowArgs, FollowConfig, SlotConfig};
 pub use recording::{RecordingArgs, RecordingConfig};
+pub use records::{FilterArgs, RecordsAction, RecordsCommand, RecordsConfig};
 pub use registry_command::RegistryCommand;
 pub use routes::{ConfigCommand, RouteArgs, RouteCommand, RoutesConfig, read as read_config};
 
@@ -84,6 +86,12 @@ pub enum Command {
         /// The server.
         #[command(flatten)]
         admin: AdminArgs,
+    },
+    /// Read the record of predictions that a server wrote
+    Records {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: RecordsCommand,
     },
     /// Look at the routes of a running server, and change their weights
     Route {

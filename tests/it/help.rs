@@ -51,6 +51,15 @@ fn help_texts_change_only_on_purpose() {
         ("bench.txt", &[&["bench"]]),
         ("pin.txt", &[&["pin"], &["unpin"]]),
         (
+            "records.txt",
+            &[
+                &["records"],
+                &["records", "export"],
+                &["records", "tail"],
+                &["records", "stats"],
+            ],
+        ),
+        (
             "registry.txt",
             &[
                 &["registry"],

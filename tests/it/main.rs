@@ -23,6 +23,7 @@ mod live;
 mod mlmodel;
 mod native;
 mod parity;
+mod records;
 mod registry;
 mod registry_writers;
 mod routes;

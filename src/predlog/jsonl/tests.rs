@@ -156,3 +156,16 @@ fn a_folder_that_cannot_be_made_is_told_with_what_is_lost() {
     sink.write(&[entry(3)]).unwrap();
     assert_eq!(text(&folder, ".partial").lines().count(), 1);
 }
+
+#[test]
+fn what_is_only_counted_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sink = Jsonl::open(config(dir.path()), SystemTime::now()).unwrap();
+    let mut counted = entry(1);
+    if let Entry::Prediction(record) = &mut counted {
+        record.sampled = false;
+    }
+    sink.write(&[counted.clone(), entry(2), counted]).unwrap();
+    sink.close().unwrap();
+    assert_eq!(text(dir.path(), ".jsonl").lines().count(), 1);
+}

@@ -9,6 +9,7 @@ mod clouds;
 mod follow;
 mod native;
 mod proxy;
+mod records;
 mod registry;
 mod server;
 mod stand_ins;
