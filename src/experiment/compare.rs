@@ -165,7 +165,11 @@ pub fn compare(
     tallies.weigh(route, weights, now);
     let (since, known) = tallies.of(route);
     let none = Counts::default();
-    let of_variant = |name: &str| known.iter().find(|tally| tally.current && *tally.arm.variant == *name);
+    let of_variant = |name: &str| {
+        known
+            .iter()
+            .find(|tally| tally.current && *tally.arm.variant == *name)
+    };
     let arms: Vec<Side<'_>> = weights
         .iter()
         .map(|(name, weight)| {
@@ -187,7 +191,8 @@ pub fn compare(
         .map(|side| side.summary(alpha, reference.filter(|reference| reference.name != side.name)))
         .collect();
     let mut earlier: Vec<&Tally> = known.iter().filter(|tally| !tally.current).collect();
-    earlier.sort_by(|one, two| (&one.arm.variant, &one.arm.version).cmp(&(&two.arm.variant, &two.arm.version)));
+    earlier
+        .sort_by(|one, two| (&one.arm.variant, &one.arm.version).cmp(&(&two.arm.variant, &two.arm.version)));
     let earlier = earlier.into_iter().map(|tally| {
         let side = Side {
             name: &tally.arm.variant,
@@ -263,7 +268,8 @@ impl Side<'_> {
         });
         let differences = reference.map(|reference| {
             let kinds = counts.outcomes.iter().filter_map(|(kind, _)| {
-                let interval = sequential::difference(&self.numbers(kind)?, &reference.numbers(kind)?, alpha)?;
+                let interval =
+                    sequential::difference(&self.numbers(kind)?, &reference.numbers(kind)?, alpha)?;
                 Some((kind.to_owned(), interval))
             });
             kinds.collect()
@@ -329,9 +335,16 @@ fn decide(
     let mut short = Vec::new();
     for side in others {
         let none = Moments::default();
-        let (of, from) = (side.numbers(metric).unwrap_or(none), reference.numbers(metric).unwrap_or(none));
+        let (of, from) = (
+            side.numbers(metric).unwrap_or(none),
+            reference.numbers(metric).unwrap_or(none),
+        );
         let Some(interval) = sequential::difference(&of, &from, alpha) else {
-            let least = if of.count() < from.count() { (side.name, of) } else { (reference.name, from) };
+            let least = if of.count() < from.count() {
+                (side.name, of)
+            } else {
+                (reference.name, from)
+            };
             short.push(format!("`{}` has {}", least.0, least.1.count()));
             continue;
         };
@@ -354,11 +367,15 @@ fn decide(
         return Verdict::better(reference.name, &names.join("`, `"));
     }
     if short.is_empty() {
-        Verdict::not_yet(&format!("what is known of `{metric}` fits variants that are equally good"))
+        Verdict::not_yet(&format!(
+            "what is known of `{metric}` fits variants that are equally good"
+        ))
     } else {
         short.dedup();
         let short = short.join(", ");
-        Verdict::not_yet(&format!("{LEAST} outcomes `{metric}` of each variant are needed, {short}"))
+        Verdict::not_yet(&format!(
+            "{LEAST} outcomes `{metric}` of each variant are needed, {short}"
+        ))
     }
 }
 

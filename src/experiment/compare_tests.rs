@@ -45,7 +45,11 @@ impl Trial {
                 arm: &arm,
                 draw: Draw::Lot,
                 rows: 1,
-                outcome: if number % 100 == 7 { Err("overloaded") } else { Ok(Some(&output)) },
+                outcome: if number % 100 == 7 {
+                    Err("overloaded")
+                } else {
+                    Ok(Some(&output))
+                },
                 total: Duration::from_millis(1 + number % 100),
             };
             self.tallies.note(&answered).unwrap();
@@ -55,7 +59,10 @@ impl Trial {
     }
 
     fn compare(&self, weights: &[(&str, f64)], question: &Question) -> Comparison {
-        let weights: Vec<(Arc<str>, f64)> = weights.iter().map(|(name, weight)| (Arc::from(*name), *weight)).collect();
+        let weights: Vec<(Arc<str>, f64)> = weights
+            .iter()
+            .map(|(name, weight)| (Arc::from(*name), *weight))
+            .collect();
         compare(&Arc::from("r"), &self.tallies, &weights, question, now())
     }
 
@@ -75,19 +82,35 @@ fn the_better_variant_is_named() {
     assert_eq!(found.verdict.better.as_deref(), Some("challenger"));
     assert_eq!(found.verdict.text, "`challenger` is better than `champion`");
     assert_eq!((found.metric.as_deref(), found.since), (Some("clicked"), None));
-    let [champion, challenger] = &found.variants[..] else { panic!() };
+    let [champion, challenger] = &found.variants[..] else {
+        panic!()
+    };
     assert!(champion.differences.is_empty() && champion.error_rate_difference.is_none());
     let difference = challenger.differences["clicked"];
     assert!((difference.estimate - 0.1).abs() < 1e-9 && difference.lower > 0.0 && difference.upper < 0.2);
-    assert_eq!((champion.requests, champion.rows, champion.errors, champion.error_rate), (1000, 1000, 10, Some(0.01)));
+    assert_eq!(
+        (
+            champion.requests,
+            champion.rows,
+            champion.errors,
+            champion.error_rate
+        ),
+        (1000, 1000, 10, Some(0.01))
+    );
     let latency = champion.latency_ms.unwrap();
-    assert!((latency.p50 / 50.0 - 1.0).abs() < 0.05 && (latency.p999 / 100.0 - 1.0).abs() < 0.01, "{latency:?}");
+    assert!(
+        (latency.p50 / 50.0 - 1.0).abs() < 0.05 && (latency.p999 / 100.0 - 1.0).abs() < 0.01,
+        "{latency:?}"
+    );
     assert_eq!(champion.predictions.numbers.unwrap().p50, 0.5);
     let lower = Question {
         lower_is_better: true,
         ..Question::default()
     };
-    assert_eq!(trial.verdict(HALVES, &lower).text, "`champion` is better than `challenger`");
+    assert_eq!(
+        trial.verdict(HALVES, &lower).text,
+        "`champion` is better than `challenger`"
+    );
 }
 
 #[test]
@@ -97,7 +120,10 @@ fn what_may_be_chance_is_no_verdict() {
     trial.answer("challenger", 1000, "clicked", 230);
     let verdict = trial.verdict(HALVES, &Question::default());
     assert_eq!(verdict.better, None);
-    assert_eq!(verdict.text, "not yet: what is known of `clicked` fits variants that are equally good");
+    assert_eq!(
+        verdict.text,
+        "not yet: what is known of `clicked` fits variants that are equally good"
+    );
 }
 
 #[test]
@@ -106,25 +132,43 @@ fn there_is_no_verdict_while_the_shares_do_not_fit() {
     trial.answer("champion", 1000, "clicked", 200);
     trial.answer("challenger", 700, "clicked", 400);
     let found = trial.compare(HALVES, &Question::default());
-    assert!(!found.ratio.fits && found.verdict.better.is_none(), "{:?}", found.ratio);
-    assert!(found.verdict.text.starts_with("not yet: the variants did not get their shares"));
+    assert!(
+        !found.ratio.fits && found.verdict.better.is_none(),
+        "{:?}",
+        found.ratio
+    );
+    assert!(
+        found
+            .verdict
+            .text
+            .starts_with("not yet: the variants did not get their shares")
+    );
     // As they were meant to be they fit; counts begin anew with weights that were not those of the comparison.
     let fitting: &[(&str, f64)] = &[("champion", 10.0), ("challenger", 7.0)];
     let found = trial.compare(fitting, &Question::default());
-    assert_eq!((found.ratio.draws, found.ratio.fits, found.since.is_some()), (0, true, true));
+    assert_eq!(
+        (found.ratio.draws, found.ratio.fits, found.since.is_some()),
+        (0, true, true)
+    );
 }
 
 #[test]
 fn several_kinds_need_a_choice() {
     let mut trial = Trial::new();
     let verdict = trial.verdict(HALVES, &Question::default());
-    assert_eq!(verdict.text, "not yet: no outcome has been told that is a number or a boolean");
+    assert_eq!(
+        verdict.text,
+        "not yet: no outcome has been told that is a number or a boolean"
+    );
     trial.answer("champion", 500, "clicked", 100);
     trial.answer("challenger", 500, "clicked", 100);
     trial.answer("champion", 500, "bought", 10);
     trial.answer("challenger", 500, "bought", 200);
     let verdict = trial.verdict(HALVES, &Question::default());
-    assert_eq!(verdict.text, "not yet: say which outcome decides: `bought`, `clicked`");
+    assert_eq!(
+        verdict.text,
+        "not yet: say which outcome decides: `bought`, `clicked`"
+    );
     let ask = |metric: &str| {
         let question = Question {
             metric: Some(metric.into()),
@@ -148,16 +192,26 @@ fn several_variants_are_each_compared_with_the_first() {
     trial.answer("c", 1000, "y", 500);
     trial.answer("d", 1000, "y", 100);
     let shares = &[("a", 1.0), ("b", 1.0), ("c", 1.0), ("d", 1.0)];
-    assert_eq!(trial.verdict(shares, &Question::default()).text, "`c` is better than `a`");
+    assert_eq!(
+        trial.verdict(shares, &Question::default()).text,
+        "`c` is better than `a`"
+    );
     let found = trial.compare(shares, &Question::default());
-    let alone = sequential::difference(&Moments::of_share(450, 1000), &Moments::of_share(300, 1000), 0.05).unwrap();
-    assert!(found.variants[1].differences["y"].lower < alone.lower, "each of three has a third of the error");
+    let alone =
+        sequential::difference(&Moments::of_share(450, 1000), &Moments::of_share(300, 1000), 0.05).unwrap();
+    assert!(
+        found.variants[1].differences["y"].lower < alone.lower,
+        "each of three has a third of the error"
+    );
     let mut trial = Trial::new();
     trial.answer("a", 1000, "y", 500);
     trial.answer("b", 1000, "y", 300);
     trial.answer("c", 1000, "y", 100);
     let shares = &[("a", 1.0), ("b", 1.0), ("c", 1.0)];
-    assert_eq!(trial.verdict(shares, &Question::default()).text, "`a` is better than `b`, `c`");
+    assert_eq!(
+        trial.verdict(shares, &Question::default()).text,
+        "`a` is better than `b`, `c`"
+    );
     assert_eq!(
         trial.verdict(&[("a", 1.0)], &Question::default()).text,
         "not yet: the route has no two variants with a weight"
@@ -169,11 +223,22 @@ fn a_shadow_is_shown_and_takes_no_part() {
     let mut trial = Trial::new();
     trial.answer("champion", 1000, "clicked", 200);
     trial.answer("challenger", 1000, "clicked", 300);
-    let shares = &[("old", 0.0), ("champion", 1.0), ("challenger", 1.0), ("shadow", 0.0)];
-    let (with, without) = (trial.compare(shares, &Question::default()), trial.compare(HALVES, &Question::default()));
+    let shares = &[
+        ("old", 0.0),
+        ("champion", 1.0),
+        ("challenger", 1.0),
+        ("shadow", 0.0),
+    ];
+    let (with, without) = (
+        trial.compare(shares, &Question::default()),
+        trial.compare(HALVES, &Question::default()),
+    );
     assert_eq!(with.variants.len(), 4);
     // The weights are others then: what was counted went with the first question.
-    assert_eq!((with.variants[1].requests, without.variants[0].requests), (1000, 0));
+    assert_eq!(
+        (with.variants[1].requests, without.variants[0].requests),
+        (1000, 0)
+    );
     assert_eq!(with.verdict.text, "`challenger` is better than `champion`");
 }
 
@@ -189,10 +254,15 @@ fn labels_are_counted_and_decide_nothing() {
     trial.tallies.expect(&arm, now()).unwrap();
     for random in 0..50 {
         let id = PredictionId::new(arm.tag(), now(), random);
-        trial.tallies.feedback(id, "label", &Value::Str("setosa".into())).unwrap();
+        trial
+            .tallies
+            .feedback(id, "label", &Value::Str("setosa".into()))
+            .unwrap();
     }
     let found = trial.compare(HALVES, &Question::default());
-    let Feedback::Labels { n, labels } = &found.variants[0].feedback["label"] else { panic!() };
+    let Feedback::Labels { n, labels } = &found.variants[0].feedback["label"] else {
+        panic!()
+    };
     assert_eq!((*n, labels[0].count, found.metric), (50, 50, None));
 }
 

@@ -17,7 +17,9 @@ pub const MAX_KIND_BYTES: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FeedbackError {
     /// No variant that this server knows has the tag of that prediction.
-    #[error("prediction `{0}` was made by no variant that this server has, or by a version that it no longer has")]
+    #[error(
+        "prediction `{0}` was made by no variant that this server has, or by a version that it no longer has"
+    )]
     Unknown(PredictionId),
     /// It was told before.
     #[error("the outcome `{kind}` of prediction `{id}` was told before")]
@@ -174,11 +176,22 @@ mod tests {
         assert_eq!(Outcome::read(&Value::Int(-3)), Ok(Outcome::Number(-3.0)));
         assert_eq!(Outcome::read(&Value::Float(0.5)), Ok(Outcome::Number(0.5)));
         assert_eq!(Outcome::read(&Value::Str("a".into())), Ok(Outcome::Label("a")));
-        for value in [Value::Float(f64::NAN), Value::Float(f64::NEG_INFINITY), Value::Float(1e150)] {
-            assert_eq!(Outcome::read(&value), Err(FeedbackError::Value("float")), "{value:?}");
+        for value in [
+            Value::Float(f64::NAN),
+            Value::Float(f64::NEG_INFINITY),
+            Value::Float(1e150),
+        ] {
+            assert_eq!(
+                Outcome::read(&value),
+                Err(FeedbackError::Value("float")),
+                "{value:?}"
+            );
         }
         assert_eq!(Outcome::read(&Value::Null), Err(FeedbackError::Value("NoneType")));
-        assert_eq!(Outcome::read(&Value::List(vec![])), Err(FeedbackError::Value("list")));
+        assert_eq!(
+            Outcome::read(&Value::List(vec![])),
+            Err(FeedbackError::Value("list"))
+        );
     }
 
     #[test]
@@ -186,11 +199,16 @@ mod tests {
         let mut kinds = ByKind::default();
         kinds.add("clicked", Outcome::Number(1.0)).unwrap();
         let refused = kinds.add("clicked", Outcome::Label("yes")).unwrap_err();
-        assert_eq!(refused.to_string(), "the outcome `clicked` has been numbers so far");
+        assert_eq!(
+            refused.to_string(),
+            "the outcome `clicked` has been numbers so far"
+        );
         kinds.add("label", Outcome::Label("a")).unwrap();
         let refused = kinds.add("label", Outcome::Number(0.0)).unwrap_err();
         assert_eq!(refused.to_string(), "the outcome `label` has been labels so far");
-        let Some(Outcomes::Numbers(moments)) = kinds.get("clicked") else { panic!() };
+        let Some(Outcomes::Numbers(moments)) = kinds.get("clicked") else {
+            panic!()
+        };
         assert_eq!(moments.count(), 1);
     }
 

@@ -102,7 +102,10 @@ mod tests {
 
     #[test]
     fn too_few_values_have_no_variance() {
-        assert_eq!((of(&[]).mean(), of(&[]).variance(), of(&[3.0]).variance()), (0.0, 0.0, 0.0));
+        assert_eq!(
+            (of(&[]).mean(), of(&[]).variance(), of(&[3.0]).variance()),
+            (0.0, 0.0, 0.0)
+        );
         assert!(!of(&[]).is_binary() && of(&[1.0, 0.0]).is_binary() && !of(&[1.0, 0.5]).is_binary());
     }
 

@@ -38,7 +38,11 @@ pub struct Ratio {
 
 /// Checks counts against weights, as (weight, count). What has no weight is left out. Weights need no particular sum.
 pub fn check(shares: &[(f64, u64)]) -> Ratio {
-    let weighted = || shares.iter().filter(|(weight, _)| *weight > 0.0 && weight.is_finite());
+    let weighted = || {
+        shares
+            .iter()
+            .filter(|(weight, _)| *weight > 0.0 && weight.is_finite())
+    };
     let sum: f64 = weighted().map(|(weight, _)| weight).sum();
     let draws: u64 = weighted().map(|(_, count)| count).sum();
     let mut log_factor = log_gamma(CONCENTRATION) - log_gamma(CONCENTRATION + draws as f64);
@@ -67,7 +71,8 @@ fn log_gamma(x: f64) -> f64 {
     let inverse = 1.0 / shifted;
     let square = inverse * inverse;
     let series = inverse
-        * (1.0 / 12.0 - square * (1.0 / 360.0 - square * (1.0 / 1260.0 - square * (1.0 / 1680.0 - square / 1188.0))));
+        * (1.0 / 12.0
+            - square * (1.0 / 360.0 - square * (1.0 / 1260.0 - square * (1.0 / 1680.0 - square / 1188.0))));
     let half_log_tau = 0.5 * std::f64::consts::TAU.ln();
     (shifted - 0.5) * shifted.ln() - shifted + half_log_tau + series - f64::ln(product)
 }
@@ -112,7 +117,10 @@ mod tests {
             (1e-3, 6.907_178_885_383_854),
         ] {
             let found = log_gamma(x);
-            assert!((found - expected).abs() <= 1e-12 * expected.abs().max(1.0), "{x}: {found}");
+            assert!(
+                (found - expected).abs() <= 1e-12 * expected.abs().max(1.0),
+                "{x}: {found}"
+            );
         }
     }
 
@@ -120,7 +128,10 @@ mod tests {
     fn one_draw_says_nothing() {
         // The predictive distribution of the first draw is that of the weights.
         let ratio = check(&[(0.9, 0), (0.1, 1)]);
-        assert!((ratio.p_value - 1.0).abs() < 1e-9 && ratio.fits && ratio.draws == 1, "{ratio:?}");
+        assert!(
+            (ratio.p_value - 1.0).abs() < 1e-9 && ratio.fits && ratio.draws == 1,
+            "{ratio:?}"
+        );
         assert_eq!(check(&[]).p_value, 1.0);
         assert_eq!(check(&[(0.0, 5), (f64::NAN, 5)]).draws, 0);
     }
@@ -135,9 +146,14 @@ mod tests {
             product *= predicted / shares[side];
             counts[side] += 1.0;
         }
-        let weighted: Vec<(f64, u64)> = (0..3).map(|side| (shares[side] * 7.0, counts[side] as u64)).collect();
+        let weighted: Vec<(f64, u64)> = (0..3)
+            .map(|side| (shares[side] * 7.0, counts[side] as u64))
+            .collect();
         let p_value = check(&weighted).p_value;
-        assert!((p_value - (1.0f64 / product).min(1.0)).abs() < 1e-9, "{p_value} {product}");
+        assert!(
+            (p_value - (1.0f64 / product).min(1.0)).abs() < 1e-9,
+            "{p_value} {product}"
+        );
     }
 
     #[test]

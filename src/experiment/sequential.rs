@@ -99,8 +99,16 @@ pub fn mean(values: &Moments, alpha: f64) -> Option<Interval> {
     }
     let size = values.count() as f64;
     let error = (values.cautious_variance() / size).sqrt();
-    let within = if values.is_binary() { (0.0, 1.0) } else { EVERYWHERE };
-    Some(Interval::around(values.mean(), error * width(size, alpha), within))
+    let within = if values.is_binary() {
+        (0.0, 1.0)
+    } else {
+        EVERYWHERE
+    };
+    Some(Interval::around(
+        values.mean(),
+        error * width(size, alpha),
+        within,
+    ))
 }
 
 /// The interval of `of` less `from`; `None` where either has fewer than [`LEAST`] values. `alpha` is the probability of
@@ -116,8 +124,16 @@ pub fn difference(of: &Moments, from: &Moments, alpha: f64) -> Option<Interval> 
     let from_variance = not_too_small(from, pooled);
     let variance = of_variance / of_size + from_variance / from_size;
     // Without any variance both streams are constant, and of whatever size.
-    let size = if variance > 0.0 { pooled / variance } else { of_size.min(from_size) };
-    let within = if of.is_binary() && from.is_binary() { (-1.0, 1.0) } else { EVERYWHERE };
+    let size = if variance > 0.0 {
+        pooled / variance
+    } else {
+        of_size.min(from_size)
+    };
+    let within = if of.is_binary() && from.is_binary() {
+        (-1.0, 1.0)
+    } else {
+        EVERYWHERE
+    };
     let margin = variance.sqrt() * width(size, alpha);
     Some(Interval::around(of.mean() - from.mean(), margin, within))
 }
@@ -208,7 +224,8 @@ mod tests {
     }
 
     fn excludes(of: &Moments, from: &Moments) -> bool {
-        difference(of, from, ALPHA).is_some_and(|interval| interval.is_above_zero() || interval.is_below_zero())
+        difference(of, from, ALPHA)
+            .is_some_and(|interval| interval.is_above_zero() || interval.is_below_zero())
     }
 
     /// The number of streams that a binomial count of rate α exceeds once in a thousand times (3.1 standard deviations).
@@ -228,7 +245,9 @@ mod tests {
         check(200, 0.1, |random, _| random.ones(0.01));
         check(200, 0.5, |random, _| random.exponential());
         // Amounts that are mostly nothing, and a side that gets few of them.
-        check(200, 0.1, |random, _| random.ones(0.05) * random.exponential().powi(2));
+        check(200, 0.1, |random, _| {
+            random.ones(0.05) * random.exponential().powi(2)
+        });
         check(200, 0.02, |random, _| random.exponential().powi(3));
         check(50, 0.5, |_, _| 3.0);
     }
@@ -295,7 +314,11 @@ mod tests {
     fn few_values_have_no_interval_and_bounds_are_kept() {
         assert_eq!(mean(&Moments::of_share(0, LEAST - 1), ALPHA), None);
         assert_eq!(
-            difference(&Moments::of_share(9, 900), &Moments::of_share(0, LEAST - 1), ALPHA),
+            difference(
+                &Moments::of_share(9, 900),
+                &Moments::of_share(0, LEAST - 1),
+                ALPHA
+            ),
             None
         );
         let found = mean(&Moments::of_share(0, LEAST), ALPHA).unwrap();

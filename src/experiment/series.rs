@@ -154,7 +154,10 @@ impl Series {
             }
             Err(kind) => {
                 let full = counts.errors.len() >= MAX_ERROR_KINDS && !counts.errors.contains_key(kind);
-                *counts.errors.entry(if full { "other" } else { kind }).or_default() += 1;
+                *counts
+                    .errors
+                    .entry(if full { "other" } else { kind })
+                    .or_default() += 1;
             }
         }
     }

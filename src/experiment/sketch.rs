@@ -93,7 +93,11 @@ impl Sketch {
         // The last bin may end beyond the largest number, where infinity begins.
         let highest = f64::from_bits(highest.min(f64::MAX.to_bits()));
         // A bin at zero holds zero far more often than the tiny numbers beside it.
-        let middle = if lowest == 0 { 0.0 } else { f64::from_bits(lowest) / 2.0 + highest / 2.0 };
+        let middle = if lowest == 0 {
+            0.0
+        } else {
+            f64::from_bits(lowest) / 2.0 + highest / 2.0
+        };
         if bin < 0 { -middle } else { middle }
     }
 
@@ -131,7 +135,10 @@ mod tests {
         assert!(sketch.relative_error() <= 1.0 / 128.0);
         for part in [0.5, 0.9, 0.99, 0.999, 1.0] {
             let found = sketch.quantile(part).unwrap();
-            assert!((found / (part * 10_000.0) - 1.0).abs() <= 1.0 / 128.0, "{part}: {found}");
+            assert!(
+                (found / (part * 10_000.0) - 1.0).abs() <= 1.0 / 128.0,
+                "{part}: {found}"
+            );
         }
     }
 
@@ -144,7 +151,10 @@ mod tests {
     #[test]
     fn zeros_are_zero() {
         assert_eq!(of(&[0.0, -0.0, 0.0, 5.0]).quantile(0.5), Some(0.0));
-        assert_eq!(of(&[f64::MAX, f64::MAX]).quantile(0.5).map(f64::is_finite), Some(true));
+        assert_eq!(
+            of(&[f64::MAX, f64::MAX]).quantile(0.5).map(f64::is_finite),
+            Some(true)
+        );
     }
 
     #[test]

@@ -111,7 +111,11 @@ impl Spread {
     pub(super) fn predictions(&self) -> Predictions {
         let labels = self.labels.top(SHOWN);
         let shown: u64 = labels.iter().map(|label| label.count).sum();
-        let quantile = |part| self.sketch.quantile(part).map(|value| value.clamp(self.smallest, self.largest));
+        let quantile = |part| {
+            self.sketch
+                .quantile(part)
+                .map(|value| value.clamp(self.smallest, self.largest))
+        };
         let numbers = || {
             Some(Numbers {
                 count: self.moments.count(),
@@ -192,10 +196,16 @@ impl Spread {
     /// Counts the first element of a tensor that is one cell.
     fn add_first_of(&mut self, tensor: &Tensor) {
         match tensor.elements() {
-            Elements::Bool(all) => all.iter().take(1).for_each(|value| self.add_label(bool_name(*value))),
+            Elements::Bool(all) => all
+                .iter()
+                .take(1)
+                .for_each(|value| self.add_label(bool_name(*value))),
             Elements::I32(all) => all.iter().take(1).for_each(|value| self.add_integer(*value)),
             Elements::I64(all) => all.iter().take(1).for_each(|value| self.add_integer(*value)),
-            Elements::F32(all) => all.iter().take(1).for_each(|value| self.add_float(f64::from(*value))),
+            Elements::F32(all) => all
+                .iter()
+                .take(1)
+                .for_each(|value| self.add_float(f64::from(*value))),
             Elements::F64(all) => all.iter().take(1).for_each(|value| self.add_float(*value)),
             Elements::Str(all) => all.iter().take(1).for_each(|value| self.add_label(value)),
             _ => self.add_missing(),
@@ -286,10 +296,17 @@ mod tests {
 
     #[test]
     fn the_first_column_counts() {
-        let matrix = Tensor::new([3, 2].as_slice(), Elements::F64(vec![1.0, 9.0, 2.0, 9.0, 6.0, 9.0])).unwrap();
+        let matrix = Tensor::new(
+            [3, 2].as_slice(),
+            Elements::F64(vec![1.0, 9.0, 2.0, 9.0, 6.0, 9.0]),
+        )
+        .unwrap();
         let found = of(Body::Array(matrix.clone()));
         let numbers = found.numbers.unwrap();
-        assert_eq!((numbers.count, numbers.mean, numbers.min, numbers.max), (3, 3.0, 1.0, 6.0));
+        assert_eq!(
+            (numbers.count, numbers.mean, numbers.min, numbers.max),
+            (3, 3.0, 1.0, 6.0)
+        );
         assert_eq!((found.rows, labels(&found)), (3, vec![]));
         let names = [Name::from("a"), Name::from("b")];
         let frame = Frame::new(3, Arc::from(names.clone()), Columns::Matrix(matrix.clone())).unwrap();
@@ -314,7 +331,10 @@ mod tests {
     fn what_is_no_answer_is_missing() {
         let floats = vec![1.0, f64::NAN, f64::INFINITY, 1e200];
         let found = of(Body::Array(Tensor::vector(Elements::F64(floats))));
-        assert_eq!((found.rows, found.missing, found.numbers.unwrap().count), (4, 3, 1));
+        assert_eq!(
+            (found.rows, found.missing, found.numbers.unwrap().count),
+            (4, 3, 1)
+        );
         let cells = vec![
             Value::Null,
             Value::Map(vec![("label".into(), Value::Str("a".into()))]),
@@ -331,17 +351,29 @@ mod tests {
     fn long_calls_are_sampled_from_end_to_end() {
         let rows = 10 * MAX_ROWS + 1;
         let values = (0..rows).flat_map(|row| [row as f32, -1.0]).collect();
-        let found = of(Body::Array(Tensor::new([rows, 2].as_slice(), Elements::F32(values)).unwrap()));
+        let found = of(Body::Array(
+            Tensor::new([rows, 2].as_slice(), Elements::F32(values)).unwrap(),
+        ));
         let numbers = found.numbers.unwrap();
-        assert!(found.rows as usize <= MAX_ROWS && found.rows > 900, "{}", found.rows);
+        assert!(
+            found.rows as usize <= MAX_ROWS && found.rows > 900,
+            "{}",
+            found.rows
+        );
         assert_eq!(numbers.min, 0.0);
-        assert!(numbers.max > 10_200.0 && (numbers.p50 / 5120.0 - 1.0).abs() < 0.03, "{numbers:?}");
+        assert!(
+            numbers.max > 10_200.0 && (numbers.p50 / 5120.0 - 1.0).abs() < 0.03,
+            "{numbers:?}"
+        );
     }
 
     #[test]
     fn the_labels_that_are_not_shown_are_counted() {
         let texts = (0..60).map(|n| (n % 30).to_string()).collect();
         let found = of(Body::Array(Tensor::vector(Elements::Str(texts))));
-        assert_eq!((found.labels.len(), found.other_labels, found.rows), (SHOWN, 20, 60));
+        assert_eq!(
+            (found.labels.len(), found.other_labels, found.rows),
+            (SHOWN, 20, 60)
+        );
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::feedback::{FeedbackError, Outcome, Recent, is_name};
+use super::hash::BuildFnv;
 use super::series::{Answered, Arm, Counts, Keys, Series, lock};
 use crate::model::prediction_id::PredictionId;
 use crate::model::value::Value;
@@ -72,7 +73,7 @@ pub struct Tallies {
 #[derive(Debug, Default)]
 struct Known {
     /// By tag.
-    series: HashMap<u32, Arc<Series>>,
+    series: HashMap<u32, Arc<Series>, BuildFnv>,
     routes: HashMap<Arc<str>, Route>,
 }
 
@@ -110,7 +111,11 @@ impl Tallies {
     /// the answer is true. To be called when a route is set up and whenever its weights change.
     pub fn weigh(&self, route: &Arc<str>, weights: &[(Arc<str>, f64)], now: SystemTime) -> bool {
         let known = self.read();
-        if known.routes.get(route).is_some_and(|route| route.weights == weights) {
+        if known
+            .routes
+            .get(route)
+            .is_some_and(|route| route.weights == weights)
+        {
             return false;
         }
         drop(known);
@@ -145,12 +150,17 @@ impl Tallies {
     pub fn note(&self, answered: &Answered<'_>) -> Result<(), TagTaken> {
         let (tag, time) = (answered.id.tag(), answered.id.time());
         if let Some(series) = self.read().noted(answered.arm, tag, time) {
-            series.used.store(milliseconds(time), Ordering::Relaxed);
+            series.used.store(answered.id.milliseconds(), Ordering::Relaxed);
             series.note(answered);
             return Ok(());
         }
         self.adopt(answered.arm, tag, time)?;
-        if let Some(series) = self.read().series.get(&tag).filter(|series| series.arm == *answered.arm) {
+        if let Some(series) = self
+            .read()
+            .series
+            .get(&tag)
+            .filter(|series| series.arm == *answered.arm)
+        {
             series.note(answered);
         }
         Ok(())
@@ -287,10 +297,18 @@ impl Known {
     /// Forgets the series that was not used for longest, and its route with the last one.
     fn forget_one(&mut self) {
         let used = |series: &Arc<Series>| series.used.load(Ordering::Relaxed);
-        let oldest = self.series.iter().min_by_key(|(tag, series)| (used(series), **tag));
-        let Some(tag) = oldest.map(|(tag, _)| *tag) else { return };
+        let oldest = self
+            .series
+            .iter()
+            .min_by_key(|(tag, series)| (used(series), **tag));
+        let Some(tag) = oldest.map(|(tag, _)| *tag) else {
+            return;
+        };
         if let Some(series) = self.series.remove(&tag)
-            && !self.series.values().any(|other| other.arm.route == series.arm.route)
+            && !self
+                .series
+                .values()
+                .any(|other| other.arm.route == series.arm.route)
         {
             self.routes.remove(&series.arm.route);
         }

@@ -37,7 +37,10 @@ fn note(tallies: &Tallies, arm: &Arm, seconds: u64, random: u64, draw: Draw) -> 
 }
 
 fn weights(shares: &[(&str, f64)]) -> Vec<(Arc<str>, f64)> {
-    shares.iter().map(|(name, weight)| (Arc::from(*name), *weight)).collect()
+    shares
+        .iter()
+        .map(|(name, weight)| (Arc::from(*name), *weight))
+        .collect()
 }
 
 /// What a version has come to: requests, draws, and numbers of the outcome `y`.
@@ -69,9 +72,14 @@ fn answers_and_failures_are_counted() {
     answered.total = Duration::from_secs(60);
     tallies.note(&answered).unwrap();
     let (since, known) = tallies.of("iris");
-    let [tally] = &known[..] else { panic!("{}", known.len()) };
+    let [tally] = &known[..] else {
+        panic!("{}", known.len())
+    };
     let counts = &tally.counts;
-    assert_eq!((since, counts.requests, counts.rows, counts.failed()), (None, 2, 4, 1));
+    assert_eq!(
+        (since, counts.requests, counts.rows, counts.failed()),
+        (None, 2, 4, 1)
+    );
     assert_eq!(counts.errors.get("deadline"), Some(&1));
     assert_eq!(counts.latency.count(), 1, "a failure has no latency");
     assert!((counts.latency.quantile(1.0).unwrap() / 8.0 - 1.0).abs() < 0.01);
@@ -111,12 +119,18 @@ fn an_outcome_counts_once() {
     let refused = tell(id, "y", Value::Int(1)).unwrap_err();
     assert!(matches!(refused, FeedbackError::Duplicate { .. }), "{refused}");
     tell(id, "z", Value::Int(1)).unwrap();
-    assert!(matches!(tell(id, "z", Value::Str("a".into())), Err(FeedbackError::Duplicate { .. })));
+    assert!(matches!(
+        tell(id, "z", Value::Str("a".into())),
+        Err(FeedbackError::Duplicate { .. })
+    ));
     assert_eq!(counted(&tallies, &arm).2, 1);
     for random in 2..5 {
         tell(note(&tallies, &arm, 0, random, Draw::Lot), "y", Value::Int(1)).unwrap();
     }
-    assert!(tell(id, "y", Value::Int(1)).is_ok(), "three later ones are remembered, and no more");
+    assert!(
+        tell(id, "y", Value::Int(1)).is_ok(),
+        "three later ones are remembered, and no more"
+    );
 }
 
 #[test]
@@ -130,7 +144,10 @@ fn changed_weights_begin_a_new_comparison() {
     assert!(!tallies.weigh(&route, &weights(&[("a", 9.0), ("b", 1.0)]), at(2)));
     assert_eq!(counted(&tallies, &a), (1, 1, 0));
     assert!(tallies.weigh(&route, &weights(&[("a", 1.0), ("b", 1.0)]), at(5)));
-    assert_eq!((counted(&tallies, &a), counted(&tallies, &b)), ((0, 0, 0), (0, 0, 0)));
+    assert_eq!(
+        (counted(&tallies, &a), counted(&tallies, &b)),
+        ((0, 0, 0), (0, 0, 0))
+    );
     let joined = tallies.feedback(old, "y", &Value::Int(1)).unwrap();
     assert!(!joined.counted, "its prediction is older than the comparison");
     // A request that was begun before, and ended after.
@@ -155,12 +172,24 @@ fn a_new_version_begins_a_new_comparison() {
     note(&tallies, &one, 5, 4, Draw::Lot);
     assert!(tallies.feedback(old, "y", &Value::Int(1)).unwrap().counted);
     assert_eq!(counted(&tallies, &one), (2, 2, 1));
-    assert_eq!((counted(&tallies, &two).0, tallies.of("iris").0), (1, Some(at(5))));
+    assert_eq!(
+        (counted(&tallies, &two).0, tallies.of("iris").0),
+        (1, Some(at(5)))
+    );
     // It is back: a rollback.
     note(&tallies, &one, 9, 5, Draw::Lot);
-    assert_eq!((counted(&tallies, &one), tallies.of("iris").0), ((1, 1, 0), Some(at(9))));
+    assert_eq!(
+        (counted(&tallies, &one), tallies.of("iris").0),
+        ((1, 1, 0), Some(at(9)))
+    );
     let current: Vec<bool> = [&one, &two]
-        .map(|arm| tallies.of("iris").1.iter().any(|tally| tally.arm == *arm && tally.current))
+        .map(|arm| {
+            tallies
+                .of("iris")
+                .1
+                .iter()
+                .any(|tally| tally.arm == *arm && tally.current)
+        })
         .to_vec();
     assert_eq!(current, [true, false]);
 }
@@ -173,7 +202,10 @@ fn a_shadow_takes_no_part_in_the_comparison() {
     note(&tallies, &a, 1, 1, Draw::Lot);
     note(&tallies, &one, 1, 1, Draw::None);
     note(&tallies, &two, 2, 1, Draw::None);
-    assert_eq!((counted(&tallies, &a), counted(&tallies, &two)), ((1, 1, 0), (1, 0, 0)));
+    assert_eq!(
+        (counted(&tallies, &a), counted(&tallies, &two)),
+        ((1, 1, 0), (1, 0, 0))
+    );
     assert_eq!(tallies.of("iris").0, None);
 }
 

@@ -105,10 +105,15 @@ impl PredictionId {
         (high << LOW_TAG_BITS) | low
     }
 
+    /// When the prediction was asked for, in milliseconds since 1970.
+    pub fn milliseconds(self) -> u64 {
+        (self.0 >> 80) as u64
+    }
+
     /// When the prediction was asked for, to the millisecond.
     pub fn time(self) -> SystemTime {
         // 48 bits of milliseconds are far from what a `SystemTime` holds.
-        UNIX_EPOCH + Duration::from_millis((self.0 >> 80) as u64)
+        UNIX_EPOCH + Duration::from_millis(self.milliseconds())
     }
 
     /// Writes the text form: lower case, with hyphens.
