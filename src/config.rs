@@ -26,6 +26,7 @@ mod bench;
 mod compare;
 mod follow;
 mod mlflow;
+mod recording;
 mod registry_command;
 mod routes;
 mod stores;
@@ -36,6 +37,7 @@ pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs, VerifyA
 pub use bench::{BenchArgs, BenchConfig, BodySource};
 pub use compare::CompareArgs;
 pub use follow::{FollowArgs, FollowConfig, SlotConfig};
+pub use recording::{RecordingArgs, RecordingConfig};
 pub use registry_command::RegistryCommand;
 pub use routes::{ConfigCommand, RouteArgs, RouteCommand, RoutesConfig, read as read_config};
 
@@ -144,6 +146,8 @@ pub struct ServeConfig {
     pub follow: FollowConfig,
     /// Names under which several variants answer.
     pub routes: RoutesConfig,
+    /// Which predictions are recorded.
+    pub recording: RecordingConfig,
     /// The registry that knows the models.
     pub registry: registry::Spec,
     /// Where their files come from, and where they are kept.
@@ -227,6 +231,7 @@ impl ServeConfig {
         let slots: Vec<_> = follow.slots.iter().map(|slot| Arc::clone(&slot.name)).collect();
         let config = ServeConfig {
             routes: check.routes(&args.routes, &slots),
+            recording: check.recording(&args.recording),
             follow,
             artifacts: artifact::Config {
                 max_cache_bytes: check.parsed(

@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::artifact::{self, Artifacts};
-use crate::config::ServeConfig;
+use crate::config::{RecordingConfig, ServeConfig};
 use crate::deploy::background;
 use crate::deploy::fleet::Fleet;
 use crate::deploy::install::{self, Installer};
@@ -26,16 +26,20 @@ use crate::http::routes::Routes;
 use crate::http::unix::SocketFile;
 use crate::http::webhook::Verifier;
 use crate::http::{self, App};
+use crate::predlog::{self, Recorder, SinkSpec};
 use crate::protocol::Codecs;
 use crate::registry::{self, Registry};
 use crate::routing::spec::RouteSpec;
 use crate::routing::store::Store;
 use crate::serve::endpoint::Endpoint;
+use crate::serve::recording::Recording;
 use crate::serve::routes::{Reread, RouteKeeper};
 use crate::telemetry::recorder::{self, Metrics};
 
 /// Time that the end of the process waits for the disk.
 const REMEMBER_LIMIT: Duration = Duration::from_secs(2);
+/// Time that the end of the process waits for the record of predictions.
+const RECORD_LIMIT: Duration = Duration::from_secs(10);
 /// Connections the system keeps for us while we are busy.
 const BACKLOG: u32 = 1024;
 
@@ -116,12 +120,18 @@ async fn follow_and_answer(
     if guard.is_open() {
         tracing::info!("no admin token is set: who reaches this loopback address may pin and reload");
     }
+    let recording = recording(config)?;
     let remember = control.clone();
     let keeper = RouteKeeper::new(routes, default_route, weights, control.clone(), rereading(config))
         .context("cannot route")?;
     let keeper = Arc::new(keeper);
     let app = Arc::new(App {
-        endpoint: Endpoint::new(Arc::clone(&fleet), Arc::clone(keeper.routes()), &config.endpoint),
+        endpoint: Endpoint::new(
+            Arc::clone(&fleet),
+            Arc::clone(keeper.routes()),
+            recording.clone(),
+            &config.endpoint,
+        ),
         codecs,
         config: config.http.clone(),
         metrics,
@@ -158,9 +168,34 @@ async fn follow_and_answer(
     if timeout(REMEMBER_LIMIT, remember.remember()).await.is_err() {
         tracing::warn!("the disk is too slow to remember what was served");
     }
+    if let Some(recording) = recording
+        && !recording.recorder().close(RECORD_LIMIT)
+    {
+        tracing::warn!("the disk is too slow to record the last predictions");
+    }
     following.abort();
     rereading.abort();
     answered
+}
+
+/// Opens the sinks of the record, if there are any.
+fn recording(config: &ServeConfig) -> anyhow::Result<Option<Recording>> {
+    let RecordingConfig {
+        sinks,
+        share,
+        privacy,
+    } = &config.recording;
+    if sinks.is_empty() {
+        return Ok(None);
+    }
+    let open = |sink: &SinkSpec| sink.open().with_context(|| format!("cannot record to `{sink}`"));
+    let sinks = sinks.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
+    let settings = predlog::Config {
+        privacy: privacy.clone(),
+        ..predlog::Config::default()
+    };
+    let recorder = Recorder::start(sinks, settings).context("cannot start a thread")?;
+    Ok(Some(Recording::new(recorder, *share)))
 }
 
 /// How the configuration file is read again, if there is one.

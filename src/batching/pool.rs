@@ -125,8 +125,8 @@ struct Work {
 
 /// What becomes of a call at first.
 enum Entry {
-    /// It has a predictor.
-    Now(Lease, Batch),
+    /// It has a predictor, and its batch still.
+    Now(Lease),
     /// It waits in line; with `leads`, the caller takes the line after others had time to join it.
     Waits {
         answer: oneshot::Receiver<Result<Run, RunError>>,
@@ -194,8 +194,14 @@ impl Pool {
         if parts > 1 {
             return self.run_parts(batch, rows, parts, deadline, queued).await;
         }
-        match self.enter(batch, rows, deadline, queued)? {
-            Entry::Now(lease, batch) => self.run_now(lease, batch, rows, deadline, queued).await,
+        // Taken by the line only: a batch is long, and one that is run here stays where it is.
+        let mut batch = Some(batch);
+        match self.enter(&mut batch, rows, deadline, queued)? {
+            Entry::Now(lease) => match batch {
+                Some(batch) if self.runs_here(&lease, rows) => self.run_here(lease, &batch, rows, queued),
+                Some(batch) => self.run_there(lease, batch, rows, deadline, queued).await,
+                None => Err(RunError::Stopped),
+            },
             Entry::Waits { answer, leads } => {
                 if leads {
                     self.lead().await;
@@ -208,26 +214,29 @@ impl Pool {
     /// A predictor, or a place in line.
     fn enter(
         &self,
-        batch: Batch,
+        batch: &mut Option<Batch>,
         rows: usize,
         deadline: Instant,
         queued: Instant,
     ) -> Result<Entry, RunError> {
         let shared = &self.shared;
-        let joins = shared.runner.joins(&batch, rows);
+        let joins = batch
+            .as_ref()
+            .is_some_and(|batch| shared.runner.joins(batch, rows));
         let mut state = shared.lock();
         let mut leads = false;
         if !state.led && !state.idle.is_empty() {
             leads = !state.line.is_empty() || (joins && shared.gathers(&mut state));
             if !leads && let Some(slot) = state.idle.pop() {
                 drop(state);
-                return Ok(Entry::Now(shared.lease(slot), batch));
+                return Ok(Entry::Now(shared.lease(slot)));
             }
         }
         if self.lanes.is_empty() {
             return Err(RunError::Stopped);
         }
         self.admit(&state, rows, deadline, queued)?;
+        let batch = batch.take().ok_or(RunError::Stopped)?;
         let (reply, answer) = oneshot::channel();
         state.rows = state.rows.saturating_add(rows);
         shared.runner.meters.enqueued_rows.increment(rows as u64);
@@ -278,24 +287,40 @@ impl Pool {
         self.admit(&state, rows, deadline, Instant::now()).err()
     }
 
+    /// The thread of a predictor in use.
+    fn thread(&self, lease: &Lease) -> Option<&SyncSender<Work>> {
+        self.lanes.get(lease.lane()?)?.as_ref()
+    }
+
+    /// Whether a call is for the task that asks.
+    fn runs_here(&self, lease: &Lease, rows: usize) -> bool {
+        self.shared.runner.cost.is_below(rows, INLINE_BELOW) || self.thread(lease).is_none()
+    }
+
     /// Runs a call on a predictor that was idle.
-    async fn run_now(
+    fn run_here(
         &self,
         mut lease: Lease,
+        batch: &Batch,
+        rows: usize,
+        queued: Instant,
+    ) -> Result<Run, RunError> {
+        let (slot, runner) = (lease.slot.as_mut().ok_or(RunError::Stopped)?, &self.shared.runner);
+        let result = runner.now(slot.predictor.as_mut(), batch, rows, queued);
+        self.give_back(lease);
+        result
+    }
+
+    /// Runs a call on the thread of a predictor that was idle.
+    async fn run_there(
+        &self,
+        lease: Lease,
         batch: Batch,
         rows: usize,
         deadline: Instant,
         queued: Instant,
     ) -> Result<Run, RunError> {
-        let runner = &self.shared.runner;
-        let cheap = runner.cost.is_below(rows, INLINE_BELOW);
-        let lane = lease.lane().and_then(|lane| self.lanes.get(lane)?.as_ref());
-        let (Some(lane), false) = (lane, cheap) else {
-            let slot = lease.slot.as_mut().ok_or(RunError::Stopped)?;
-            let result = runner.now(slot.predictor.as_mut(), &batch, rows, queued);
-            self.give_back(lease);
-            return result;
-        };
+        let lane = self.thread(&lease).ok_or(RunError::Stopped)?;
         let (reply, answer) = oneshot::channel();
         let job = Job {
             batch,
@@ -329,7 +354,7 @@ impl Pool {
     /// Has the thread of the predictor run these calls, and then what is in line; or does so here, without one.
     fn hand_on(&self, lease: Lease, jobs: Vec<Job>) {
         let work = Work { lease, jobs };
-        match work.lease.lane().and_then(|lane| self.lanes.get(lane)?.as_ref()) {
+        match self.thread(&work.lease) {
             // Should the thread be gone, the calls get no answer and the predictor goes back.
             Some(lane) => drop(lane.try_send(work)),
             None => work.carry_out(),

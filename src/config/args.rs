@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::batching::BatchingArgs;
 use super::follow::FollowArgs;
+use super::recording::RecordingArgs;
 use super::routes::RouteArgs;
 
 /// Flags of `modelsd serve`.
@@ -33,6 +34,9 @@ pub struct ServeArgs {
     /// Several variants behind one name.
     #[command(flatten)]
     pub routes: RouteArgs,
+    /// Record of predictions.
+    #[command(flatten)]
+    pub recording: RecordingArgs,
     /// Address to listen on [default: 127.0.0.1; also MLFLOW_HOST]
     #[arg(long, env = "MODELSD_HOST", value_name = "ADDRESS")]
     pub host: Option<String>,

@@ -179,7 +179,7 @@ impl Check<'_> {
         self.secret("--admin-token-file", file, "MODELSD_ADMIN_TOKEN")
     }
 
-    fn secret(&mut self, flag: &str, file: Option<&PathBuf>, variable: &str) -> Option<String> {
+    pub(super) fn secret(&mut self, flag: &str, file: Option<&PathBuf>, variable: &str) -> Option<String> {
         let Some(file) = file else {
             return self.env.get(variable);
         };

@@ -140,6 +140,7 @@ struct RouteText {
     allow_version: bool,
     #[serde(default)]
     allow_stage: bool,
+    record: Option<f64>,
     variants: Ordered<VariantText>,
 }
 
@@ -199,6 +200,11 @@ fn parse(text: &str) -> Result<Vec<RouteSpec>, Vec<String>> {
                 VARIANT_HEADER
             }
         };
+        if let Some(share) = route.record
+            && !(0.0..=1.0).contains(&share)
+        {
+            mistake(format!("record is {share}: use a share from 0 to 1"));
+        }
         let weighted = route
             .variants
             .0
@@ -231,6 +237,7 @@ fn parse(text: &str) -> Result<Vec<RouteSpec>, Vec<String>> {
                 version: route.allow_version,
                 stage: route.allow_stage,
             },
+            record: route.record,
             variants,
         });
     }
@@ -288,6 +295,7 @@ fn typed(text: &str) -> Result<RouteSpec, String> {
         name: name.into(),
         header: VARIANT_HEADER,
         allowed: Allowed::default(),
+        record: None,
         variants,
     })
 }

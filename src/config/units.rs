@@ -29,6 +29,12 @@ pub(super) fn seconds(text: &str) -> Reading<Duration> {
     }
 }
 
+/// A part of a whole: from 0 to 1.
+pub(super) fn part(text: &str) -> Reading<f64> {
+    let part = text.trim().parse().ok().filter(|part| (0.0..=1.0).contains(part));
+    part.ok_or_else(|| (1.0, "use a number from 0 to 1, such as 0.1".into()))
+}
+
 /// A share: a number from 0 on, `inf` allowed.
 pub(super) fn share(text: &str) -> Reading<f64> {
     match text.trim().parse::<f64>() {

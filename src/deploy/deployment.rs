@@ -1,7 +1,7 @@
 //! A deployment: one version of a model, loaded, immutable, shared by the requests it answers.
 
 use std::any::Any;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
@@ -16,6 +16,7 @@ use crate::batching::{
     pool::{Pool, Setup},
 };
 use crate::flavor::{Loaded, Report};
+use crate::model::prediction_id::tag_of;
 use crate::model::signature::Signature;
 use crate::model::version::VersionId;
 use crate::registry::Wanted;
@@ -64,6 +65,19 @@ pub struct Labels {
     pub variant: Option<Bytes>,
 }
 
+/// What the record of a prediction says of its deployment.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Version, `none` outside a registry.
+    pub version: Arc<str>,
+    /// Digest of the files; empty for a model that is served from where it lies.
+    pub digest: Arc<str>,
+    /// What it takes and gives.
+    pub signature: Arc<Signature>,
+    /// What ids of predictions say of it.
+    pub tag: u32,
+}
+
 /// Everything a request needs of a version, under one pointer.
 pub struct Deployment {
     wanted: Wanted,
@@ -74,6 +88,7 @@ pub struct Deployment {
     report: Report,
     meters: Meters,
     labels: Labels,
+    origin: Origin,
     /// See [`Deployment::once`].
     once: OnceLock<Box<dyn Any + Send + Sync>>,
     joins: Joins,
@@ -113,6 +128,16 @@ impl Deployment {
                 variant: (!place.variant.is_empty()).then(|| bytes(&place.variant)),
             },
             once: OnceLock::new(),
+            origin: Origin {
+                version: id.version_label().into(),
+                digest: artifact
+                    .digest
+                    .map(|digest| digest.to_string())
+                    .unwrap_or_default()
+                    .into(),
+                signature: Arc::new(artifact.dir.mlmodel().signature.clone()),
+                tag: tag_of(&place.route, &place.variant, &id.name, id.version_label()),
+            },
             pool: Pool::new(loaded.predictors, setup),
             meters,
             report: loaded.report,
@@ -146,6 +171,11 @@ impl Deployment {
     /// What answers say of it.
     pub fn labels(&self) -> &Labels {
         &self.labels
+    }
+
+    /// What the record of a prediction says of it.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// What who answers with it makes of it once, for all its answers: kept when it is first asked for. `None` for who

@@ -81,11 +81,7 @@ impl Pieces {
             Payload::Whole(bytes) => (None, bytes),
             Payload::Any(body) => (Some(body), Bytes::new()),
         };
-        Pieces {
-            body,
-            rest,
-            activity,
-        }
+        Pieces { body, rest, activity }
     }
 }
 

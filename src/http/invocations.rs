@@ -17,6 +17,7 @@ use super::request_id::{REQUEST_ID, request_id};
 use super::{App, answer, body, encoding, patience, unrouted};
 use crate::deploy::deployment::RequestStage;
 use crate::protocol;
+use crate::routing::route::KEY_HEADER;
 use crate::serve::call::Call;
 use crate::serve::endpoint::{Head, reject};
 use crate::serve::error::{Error, Kind};
@@ -62,12 +63,7 @@ pub(super) fn plain_name(path: &str) -> Option<&str> {
 }
 
 /// Takes the request by reference: the futures it is handed on to would each have a copy of it.
-async fn answer_to<B>(
-    app: &App,
-    slot: Option<&str>,
-    headers: &HeaderMap,
-    body: &mut B,
-) -> Response<Payload>
+async fn answer_to<B>(app: &App, slot: Option<&str>, headers: &HeaderMap, body: &mut B) -> Response<Payload>
 where
     B: AnyBody<Data = Bytes> + Unpin,
 {
@@ -87,6 +83,14 @@ where
         });
     let mut response = match begun {
         Ok(mut call) => {
+            if let Some(draft) = call.draft() {
+                let key = || {
+                    headers
+                        .get(KEY_HEADER)
+                        .map(|key| String::from_utf8_lossy(key.as_bytes()).into())
+                };
+                draft.note_request(|| Some(Bytes::copy_from_slice(id.as_bytes())), key);
+            }
             let mut response = match predict(app, &mut call, headers, &asked, body).await {
                 Ok(encoded) => return answer::predictions(encoded, &call, id),
                 Err(Failure::Answered(error)) => {
@@ -178,6 +182,7 @@ where
             })
         })
     })?;
+    call.keep(output);
     call.finish();
     Ok(encoded)
 }

@@ -40,12 +40,13 @@ pub struct Allowed {
 }
 
 /// A name under which several variants answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Route {
     name: Arc<str>,
     /// The header that names a variant.
     header: HeaderName,
     allowed: Allowed,
+    record: Option<f64>,
     variants: Vec<Variant>,
     /// The hash of each variant's name.
     hashes: Vec<u64>,
@@ -167,8 +168,21 @@ impl Route {
             name,
             header,
             allowed,
+            record: None,
             variants,
         })
+    }
+
+    /// The same with a share of its requests that is recorded, from 0 to 1.
+    #[must_use]
+    pub fn recording(mut self, share: Option<f64>) -> Route {
+        self.record = share;
+        self
+    }
+
+    /// The share of its requests that is recorded, from 0 to 1; `None` for what others have.
+    pub fn record(&self) -> Option<f64> {
+        self.record
     }
 
     /// Its name.

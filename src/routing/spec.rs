@@ -9,7 +9,7 @@ use super::route::{Allowed, NoRoute, Route, Variant};
 use crate::model::uri::ModelUri;
 
 /// A route, as it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RouteSpec {
     /// Its name.
     pub name: Arc<str>,
@@ -17,6 +17,8 @@ pub struct RouteSpec {
     pub header: HeaderName,
     /// What requests may ask for besides.
     pub allowed: Allowed,
+    /// The share of its requests that is recorded, from 0 to 1; `None` for what others have.
+    pub record: Option<f64>,
     /// Its variants; the first is the one that others are compared with.
     pub variants: Vec<VariantSpec>,
 }
@@ -79,12 +81,13 @@ impl RouteSpec {
             },
             weight: variant.weight,
         };
-        Route::new(
+        let route = Route::new(
             Arc::clone(&self.name),
             self.header.clone(),
             self.allowed,
             self.variants.iter().map(variant).collect(),
-        )
+        )?;
+        Ok(route.recording(self.record))
     }
 }
 

@@ -14,7 +14,7 @@ pub struct Routes {
 }
 
 /// The routes at one moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Table {
     routes: BTreeMap<Arc<str>, Arc<Route>>,
     default: Option<Arc<str>>,

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use super::admission::Permit;
 use super::endpoint::reject;
 use super::error::{Error, Kind};
+use super::recording::Draft;
 use crate::batching::pool::RunError;
 use crate::deploy::deployment::{Deployment, RequestStage};
 use crate::deploy::recent::small_copy;
 use crate::model::batch::Batch;
+use crate::model::prediction_id::PredictionId;
 
 /// One request. Holds the snapshot that answers it; its drop records it once, also when the client left.
 pub struct Call {
@@ -27,6 +29,7 @@ pub struct Call {
     stages: [Option<Duration>; RequestStage::ALL.len()],
     rows: usize,
     outcome: Outcome,
+    draft: Option<Draft>,
 }
 
 /// How a call ended.
@@ -50,7 +53,13 @@ pub struct Timing {
 }
 
 impl Call {
-    pub(super) fn new(deployment: Arc<Deployment>, permit: Permit, now: Instant, timeout: Duration) -> Call {
+    pub(super) fn new(
+        deployment: Arc<Deployment>,
+        permit: Permit,
+        now: Instant,
+        timeout: Duration,
+        draft: Option<Draft>,
+    ) -> Call {
         Call {
             deployment,
             permit: Some(permit),
@@ -62,12 +71,30 @@ impl Call {
             stages: [None; RequestStage::ALL.len()],
             rows: 0,
             outcome: Outcome::Abandoned,
+            draft,
         }
     }
 
     /// The deployment that answers.
     pub fn deployment(&self) -> &Arc<Deployment> {
         &self.deployment
+    }
+
+    /// The record of it, where predictions are recorded.
+    pub fn draft(&mut self) -> Option<&mut Draft> {
+        self.draft.as_mut()
+    }
+
+    /// The prediction's id, where predictions are recorded.
+    pub fn prediction_id(&self) -> Option<PredictionId> {
+        self.draft.as_ref().map(Draft::id)
+    }
+
+    /// Takes the predictions once they are encoded: where they are recorded, nothing is copied.
+    pub fn keep(&mut self, output: Batch) {
+        if let Some(draft) = &mut self.draft {
+            draft.note_outputs(output);
+        }
     }
 
     /// Runs one synchronous stage and notes its time and, on failure, its outcome.
@@ -113,6 +140,9 @@ impl Call {
     /// [`Kind::Deadline`], [`Kind::ModelFailed`], or [`Kind::Internal`] when the model panicked.
     pub async fn predict(&mut self, batch: Batch) -> Result<Batch, Error> {
         self.rows = batch.rows();
+        if let Some(draft) = &mut self.draft {
+            draft.note_inputs(&batch);
+        }
         let deployment = Arc::clone(&self.deployment);
         // Copied before, since the batch is gone afterwards; one request in a tenth of a second.
         let copy = deployment
@@ -147,6 +177,9 @@ impl Call {
     pub fn fail(&mut self, error: Error) -> Error {
         self.permit = None;
         self.outcome = Outcome::Failed(error.kind());
+        if let Some(draft) = &mut self.draft {
+            draft.note_failure(error.kind().label(), error.message());
+        }
         error
     }
 
@@ -184,9 +217,13 @@ impl Drop for Call {
             }
             Outcome::Abandoned => Some("abandoned"),
         };
+        let total = self.total();
         self.deployment
             .meters()
-            .record(label, self.rows, self.total(), &self.stages);
+            .record(label, self.rows, total, &self.stages);
+        if let Some(draft) = self.draft.take() {
+            draft.end(self.rows, &self.stages, total, self.outcome == Outcome::Abandoned);
+        }
     }
 }
 

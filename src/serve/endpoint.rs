@@ -9,6 +9,7 @@ use super::admission::Admission;
 use super::asked::{asked, text};
 use super::call::Call;
 use super::error::{Error, Kind};
+use super::recording::Recording;
 use crate::deploy::deployment::Deployment;
 use crate::deploy::fleet::{Fleet, Table};
 use crate::routing;
@@ -44,17 +45,24 @@ pub struct Head<'a> {
 pub struct Endpoint {
     fleet: Arc<Fleet>,
     routes: Arc<Routes>,
+    recording: Option<Recording>,
     admission: Admission,
     timeout: Duration,
     in_flight: metrics::Gauge,
 }
 
 impl Endpoint {
-    /// An endpoint for these slots, and the routes over them.
-    pub fn new(fleet: Arc<Fleet>, routes: Arc<Routes>, config: &Config) -> Endpoint {
+    /// An endpoint for these slots, and the routes over them; with `recording`, it records predictions.
+    pub fn new(
+        fleet: Arc<Fleet>,
+        routes: Arc<Routes>,
+        recording: Option<Recording>,
+        config: &Config,
+    ) -> Endpoint {
         Endpoint {
             fleet,
             routes,
+            recording,
             admission: Admission::new(config.max_in_flight),
             timeout: config.timeout,
             in_flight: metrics::gauge!(names::IN_FLIGHT),
@@ -79,7 +87,8 @@ impl Endpoint {
     pub fn begin(&self, head: Head<'_>) -> Result<Call, Error> {
         let permit = self.admission.admit(&self.in_flight).inspect_err(reject)?;
         let routes = self.routes.table();
-        let deployment = match routes.get(head.name) {
+        let route = routes.get(head.name);
+        let deployment = match route {
             Some(route) => self.of_route(route, head.headers),
             None => self.of_slot(head),
         };
@@ -87,7 +96,10 @@ impl Endpoint {
         let timeout = head
             .patience
             .map_or(self.timeout, |patience| patience.min(self.timeout));
-        Ok(Call::new(deployment, permit, head.now, timeout))
+        let draft = self.recording.as_ref();
+        let draft =
+            draft.and_then(|recording| recording.begin(&deployment, route.and_then(|route| route.record())));
+        Ok(Call::new(deployment, permit, head.now, timeout, draft))
     }
 
     /// The deployment of the variant that a route chooses.

@@ -8,4 +8,5 @@ mod asked;
 pub mod call;
 pub mod endpoint;
 pub mod error;
+pub mod recording;
 pub mod routes;

@@ -46,6 +46,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "bench",
             "flavor",
             "routing",
+            "predlog",
             "deploy",
             "protocol",
             "serve",
