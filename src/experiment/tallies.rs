@@ -35,12 +35,18 @@ impl Default for Bounds {
 
 /// A tag that another version has already: once in four thousand million pairs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` of route `{}` is not tallied: its tag is that of `{}` of route `{}`", .wanted.variant, .wanted.route, .holder.variant, .holder.route)]
+#[error(
+    "variant `{variant}` of route `{route}` is not tallied: its tag is that of `{holder_variant}` of `{holder_route}`"
+)]
 pub struct TagTaken {
-    /// Who wanted it.
-    pub wanted: Arm,
-    /// Who has it.
-    pub holder: Arm,
+    /// The route of who wanted it.
+    pub route: Arc<str>,
+    /// The variant of who wanted it.
+    pub variant: Arc<str>,
+    /// The route of who has it.
+    pub holder_route: Arc<str>,
+    /// The variant of who has it.
+    pub holder_variant: Arc<str>,
 }
 
 /// Whose prediction an outcome was of.
@@ -215,8 +221,10 @@ impl Tallies {
         if let Some(holder) = known.series.get(&tag) {
             if holder.arm != *arm {
                 return Err(TagTaken {
-                    wanted: arm.clone(),
-                    holder: holder.arm.clone(),
+                    route: Arc::clone(&arm.route),
+                    variant: Arc::clone(&arm.variant),
+                    holder_route: Arc::clone(&holder.arm.route),
+                    holder_variant: Arc::clone(&holder.arm.variant),
                 });
             }
         } else {
