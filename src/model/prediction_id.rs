@@ -105,8 +105,8 @@ impl PredictionId {
     /// Writes the text form: lower case, with hyphens.
     #[inline]
     pub fn write(self, out: &mut [u8; TEXT_LENGTH]) {
-        let [first, second, third, fourth] =
-            [96, 64, 32, 0].map(|shift| digits((self.0 >> shift) as u32).to_be_bytes());
+        let part = |shift: u32| digits((self.0 >> shift) as u32).to_be_bytes();
+        let (first, second, third, fourth) = (part(96), part(64), part(32), part(0));
         out[..8].copy_from_slice(&first);
         out[8] = b'-';
         out[9..13].copy_from_slice(&second[..4]);
