@@ -102,7 +102,7 @@ async fn endpoint(model: &str) -> Endpoint {
         max_in_flight: 1,
         timeout: Duration::from_secs(60),
     };
-    Endpoint::new(fleet, Default::default(), None, &config)
+    Endpoint::new(fleet, Default::default(), None, None, &config)
 }
 
 /// One request, as `http::invocations` makes it; the answer.

@@ -20,13 +20,14 @@ use crate::deploy::journal::Journal;
 use crate::deploy::reconcile::{FirstPass, Reconciler};
 use crate::deploy::slot::Slot;
 use crate::deploy::starter::Starter;
+use crate::experiment::tallies::{Bounds, Tallies};
 use crate::http::admin::Guard;
 use crate::http::listener::Doors;
 use crate::http::routes::Routes;
 use crate::http::unix::SocketFile;
 use crate::http::webhook::Verifier;
 use crate::http::{self, App};
-use crate::predlog::{self, Recorder, SinkSpec};
+use crate::predlog::{self, Recorder, Sink};
 use crate::protocol::Codecs;
 use crate::registry::{self, Registry};
 use crate::routing::spec::RouteSpec;
@@ -34,6 +35,8 @@ use crate::routing::store::Store;
 use crate::serve::endpoint::Endpoint;
 use crate::serve::recording::Recording;
 use crate::serve::routes::{Reread, RouteKeeper};
+use crate::serve::shadow::Shadowing;
+use crate::serve::tally::{Sampled, Tally};
 use crate::telemetry::recorder::{self, Metrics};
 
 /// Time that the end of the process waits for the disk.
@@ -121,6 +124,7 @@ async fn follow_and_answer(
         tracing::info!("no admin token is set: who reaches this loopback address may pin and reload");
     }
     let recording = recording(config)?;
+    let shadowing = Shadowing::new(Arc::clone(&fleet), background.handle().clone(), recording.clone());
     let remember = control.clone();
     let keeper = RouteKeeper::new(routes, default_route, weights, control.clone(), rereading(config))
         .context("cannot route")?;
@@ -130,6 +134,7 @@ async fn follow_and_answer(
             Arc::clone(&fleet),
             Arc::clone(keeper.routes()),
             recording.clone(),
+            Some(shadowing),
             &config.endpoint,
         ),
         codecs,
@@ -185,17 +190,26 @@ fn recording(config: &ServeConfig) -> anyhow::Result<Option<Recording>> {
         share,
         privacy,
     } = &config.recording;
-    if sinks.is_empty() {
+    let has_routes = config.routes.file.is_some() || !config.routes.typed.is_empty();
+    if sinks.is_empty() && !has_routes {
         return Ok(None);
     }
-    let open = |sink: &SinkSpec| sink.open().with_context(|| format!("cannot record to `{sink}`"));
-    let sinks = sinks.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
+    // Without a sink, predictions of variants are counted all the same.
+    let share = if sinks.is_empty() { 0.0 } else { *share };
+    let tallies = Arc::new(Tallies::new(Bounds::default()));
+    let mut open: Vec<Box<dyn Sink>> = vec![Box::new(Tally::new(Arc::clone(&tallies)))];
+    for sink in sinks {
+        let files = sink
+            .open()
+            .with_context(|| format!("cannot record to `{sink}`"))?;
+        open.push(Box::new(Sampled(files)));
+    }
     let settings = predlog::Config {
         privacy: privacy.clone(),
         ..predlog::Config::default()
     };
-    let recorder = Recorder::start(sinks, settings).context("cannot start a thread")?;
-    Ok(Some(Recording::new(recorder, *share)))
+    let recorder = Recorder::start(open, settings).context("cannot start a thread")?;
+    Ok(Some(Recording::new(recorder, share, tallies)))
 }
 
 /// How the configuration file is read again, if there is one.

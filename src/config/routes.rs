@@ -14,7 +14,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use super::Check;
 use crate::model::uri::ModelUri;
 use crate::routing::route::{Allowed, VARIANT_HEADER};
-use crate::routing::spec::{RouteSpec, VariantSpec, problems};
+use crate::routing::spec::{RouteSpec, ShadowSpec, VariantSpec, problems};
 use crate::routing::weights::{MAX_WEIGHT, Weight};
 
 /// A configuration file may be this long.
@@ -141,6 +141,8 @@ struct RouteText {
     #[serde(default)]
     allow_stage: bool,
     record: Option<f64>,
+    #[serde(default)]
+    shadows: BTreeMap<String, ShadowText>,
     variants: Ordered<VariantText>,
 }
 
@@ -149,6 +151,13 @@ struct RouteText {
 struct VariantText {
     model: String,
     weight: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShadowText {
+    model: String,
+    share: Option<f64>,
 }
 
 /// A table in the order of the file: the first variant is the one that others are compared with.
@@ -230,6 +239,26 @@ fn parse(text: &str) -> Result<Vec<RouteSpec>, Vec<String>> {
                 Err(problem) => mistake(format!("variant `{variant}`: {problem}")),
             }
         }
+        let mut shadows = Vec::new();
+        for (shadow, text) in route.shadows {
+            if let Err(problem) = plain(&shadow) {
+                mistake(format!("shadow `{shadow}`: {problem}"));
+            }
+            let share = text.share.unwrap_or(1.0);
+            if !(0.0..=1.0).contains(&share) {
+                mistake(format!(
+                    "shadow `{shadow}`: share is {share}: use a share from 0 to 1"
+                ));
+            }
+            match text.model.parse::<ModelUri>() {
+                Ok(uri) => shadows.push(ShadowSpec {
+                    name: shadow.into(),
+                    uri,
+                    share,
+                }),
+                Err(problem) => mistake(format!("shadow `{shadow}`: {problem}")),
+            }
+        }
         routes.push(RouteSpec {
             name: name.as_str().into(),
             header,
@@ -239,6 +268,7 @@ fn parse(text: &str) -> Result<Vec<RouteSpec>, Vec<String>> {
             },
             record: route.record,
             variants,
+            shadows,
         });
     }
     // A variant that cannot be read was said to be; that its route then lacks one need not be.
@@ -297,6 +327,7 @@ fn typed(text: &str) -> Result<RouteSpec, String> {
         allowed: Allowed::default(),
         record: None,
         variants,
+        shadows: Vec::new(),
     })
 }
 

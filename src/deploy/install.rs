@@ -281,8 +281,9 @@ impl Installer {
             grown,
         } = made;
         let batching = self.config.batching.clone();
+        let starter = self.starter.as_ref().filter(|_| !place.shadow);
         let build = move || Deployment::new(wanted, artifact, loaded, &proof, batching, grown, place);
-        match &self.starter {
+        match starter {
             Some(starter) => starter
                 .run(build)
                 .await

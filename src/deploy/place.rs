@@ -12,6 +12,8 @@ pub struct Place {
     pub route: Arc<str>,
     /// Name of the variant; empty for a slot that is none.
     pub variant: Arc<str>,
+    /// Whether it only gets copies of requests, so that its threads have a low priority.
+    pub shadow: bool,
     /// Recent requests, whichever version answered them.
     pub recent: Arc<Recent>,
 }

@@ -34,6 +34,7 @@ impl Slot {
             place: Place {
                 route: spec.route,
                 variant: spec.variant,
+                shadow: spec.shadow,
                 ..slot.place
             },
             ..slot

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use super::Config;
 use super::activity::{Activity, Pieces, Working};
 use super::listener::Socket;
-use super::routes::Routes;
+use super::routes::{Routes, predicts};
 
 /// What an HTTP/2 client begins with (RFC 9113, 3.4); no HTTP/1 request looks like it.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -146,9 +146,14 @@ async fn speaks_http2<S: Socket>(stream: &S) -> io::Result<bool> {
 fn answer(routes: &Routes, activity: &Arc<Activity>, request: Request<Incoming>) -> impl Answer + use<> {
     let working = Working::begin(activity);
     let routes = routes.clone();
+    // Taken apart here, and lent: it is long, and each of the futures that are handed it has a copy.
+    let (head, mut body) = request.into_parts();
     async move {
         // Made where it is awaited: its future is long, and one that is handed in is moved to there.
-        let answer = routes.answer(request).await;
+        let answer = match predicts(&head) {
+            true => Ok(routes.predict(&head, &mut body).await),
+            false => routes.answer(Request::from_parts(head, body)).await,
+        };
         let activity = working.end();
         answer.map(|answer| answer.map(|body| Pieces::new(body, activity)))
     }

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{self, HeaderMap, HeaderValue, Response};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Response};
 use bytes::Bytes;
 use hyper::body::Body as AnyBody;
 
@@ -48,12 +49,11 @@ pub(super) async fn named(
 }
 
 /// The same for a path that either of them answers, without a router.
-pub(super) async fn direct<B>(app: &App, request: http::Request<B>) -> Response<Payload>
+pub(super) async fn direct<B>(app: &App, head: &Parts, body: &mut B) -> Response<Payload>
 where
     B: AnyBody<Data = Bytes> + Unpin,
 {
-    let (head, mut body) = request.into_parts();
-    answer_to(app, plain_name(head.uri.path()), &head.headers, &mut body).await
+    answer_to(app, plain_name(head.uri.path()), &head.headers, body).await
 }
 
 /// The name in `/models/{name}/invocations`, where it is written without escapes.

@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::http::request::Parts;
 use axum::http::{Method, Request, Response};
 use axum::{Extension, Router};
 use hyper::body::Incoming;
@@ -47,19 +48,21 @@ impl Routes {
         Routes::with(Arc::clone(&self.0.app), router)
     }
 
-    /// Answers one request. The future of the router is in a box, so that a connection that only predicts has no room for
+    /// Answers a request for predictions.
+    pub(super) async fn predict(&self, head: &Parts, body: &mut Incoming) -> Response<Payload> {
+        invocations::direct(&self.0.app, head, body).await
+    }
+
+    /// Answers any request. The future of the router is in a box, so that a connection that only predicts has no room for
     /// it in its own.
-    pub(super) async fn answer(self, request: Request<Incoming>) -> Result<Response<Payload>, Infallible> {
-        if request.method() == Method::POST && is_plain_prediction(request.uri().path()) {
-            Ok(invocations::direct(&self.0.app, request).await)
-        } else {
-            let answer = Box::pin(self.0.service.call(request)).await?;
-            Ok(answer.map(Payload::Any))
-        }
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Payload>, Infallible> {
+        let answer = Box::pin(self.0.service.call(request)).await?;
+        Ok(answer.map(Payload::Any))
     }
 }
 
-/// Whether a path asks for predictions without a need to decode it.
-fn is_plain_prediction(path: &str) -> bool {
-    path == "/invocations" || invocations::plain_name(path).is_some()
+/// Whether a request is one for [`Routes::predict`]: its path asks for predictions, without a need to decode it.
+pub(super) fn predicts(head: &Parts) -> bool {
+    let path = head.uri.path();
+    head.method == Method::POST && (path == "/invocations" || invocations::plain_name(path).is_some())
 }

@@ -47,6 +47,11 @@ fn write_record(out: &mut Vec<u8>, record: &Record) {
         Some(id) => write_str(out, &String::from_utf8_lossy(id)),
         None => out.extend_from_slice(b"null"),
     }
+    out.extend_from_slice(b", \"assignment\": ");
+    match record.assignment.label() {
+        Some(label) => write_str(out, label),
+        None => out.extend_from_slice(b"null"),
+    }
     out.extend_from_slice(b", \"routing_key\": ");
     match &record.routing_key {
         Some(key) => write_str(out, key),

@@ -16,7 +16,7 @@ mod spec;
 use std::time::SystemTime;
 
 pub use privacy::{Privacy, Salt};
-pub use record::{Entry, Failure, Feedback, Record, Timing};
+pub use record::{Assignment, Entry, Failure, Feedback, Record, Timing};
 pub use recorder::{Config, Recorder};
 pub use spec::{SinkSpec, SpecError};
 

@@ -408,7 +408,9 @@ mod tests {
             }),
             timing: Timing::default(),
             request_id: Some(bytes::Bytes::from_static(b"id")),
+            assignment: crate::predlog::Assignment::None,
             routing_key: Some("me".into()),
+            sampled: true,
             schema: None,
         };
         let mut entries = [Entry::Prediction(Box::new(record))];

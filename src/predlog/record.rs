@@ -51,10 +51,40 @@ pub struct Record {
     pub timing: Timing,
     /// The request's own id.
     pub request_id: Option<Bytes>,
-    /// What the variant was chosen by.
+    /// How the request came to its variant.
+    pub assignment: Assignment,
+    /// The key that the request has for that.
     pub routing_key: Option<Box<str>>,
+    /// Whether files get it; others are only counted.
+    pub sampled: bool,
     /// The model's signature: it types columns that a batch leaves out or has no type for.
     pub schema: Option<Arc<Signature>>,
+}
+
+/// How a request came to its variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Assignment {
+    /// There was no choice.
+    #[default]
+    None,
+    /// It asked for it.
+    Asked,
+    /// By the hash of its key.
+    Key(u64),
+    /// By weight, each request anew.
+    Weight,
+}
+
+impl Assignment {
+    /// A word for files.
+    pub fn label(self) -> Option<&'static str> {
+        match self {
+            Assignment::None => None,
+            Assignment::Asked => Some("asked"),
+            Assignment::Key(_) => Some("key"),
+            Assignment::Weight => Some("weight"),
+        }
+    }
 }
 
 /// Why a request failed.

@@ -30,6 +30,17 @@ pub struct Variant {
     pub weight: u32,
 }
 
+/// One that gets copies of requests that were answered, and whose answers go to nobody.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shadow {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The slot that it is.
+    pub slot: Arc<str>,
+    /// The share of the requests that it gets a copy of, from 0 to 1.
+    pub share: f64,
+}
+
 /// What the requests of a route may ask for besides a variant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Allowed {
@@ -47,6 +58,7 @@ pub struct Route {
     header: HeaderName,
     allowed: Allowed,
     record: Option<f64>,
+    shadows: Vec<Shadow>,
     variants: Vec<Variant>,
     /// The hash of each variant's name.
     hashes: Vec<u64>,
@@ -63,6 +75,26 @@ pub struct Asked<'a> {
     pub stage: Option<&'a str>,
     /// What belongs together goes to the same variant.
     pub key: Option<&'a [u8]>,
+}
+
+/// How a variant was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The request asked for it.
+    Asking,
+    /// By the key with this hash.
+    Key(u64),
+    /// By weight.
+    Weight,
+}
+
+/// The variant of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Choice<'a> {
+    /// Which.
+    pub variant: &'a Variant,
+    /// How it was chosen.
+    pub by: By,
 }
 
 /// What is known of a variant at this moment.
@@ -169,8 +201,21 @@ impl Route {
             header,
             allowed,
             record: None,
+            shadows: Vec::new(),
             variants,
         })
+    }
+
+    /// The same with shadows.
+    #[must_use]
+    pub fn shadowed(mut self, shadows: Vec<Shadow>) -> Route {
+        self.shadows = shadows;
+        self
+    }
+
+    /// Those that get copies of its requests.
+    pub fn shadows(&self) -> &[Shadow] {
+        &self.shadows
     }
 
     /// The same with a share of its requests that is recorded, from 0 to 1.
@@ -216,22 +261,30 @@ impl Route {
         asked: &Asked<'_>,
         dice: u64,
         now: impl Fn(&Variant) -> Now,
-    ) -> Result<&Variant, RouteError> {
+    ) -> Result<Choice<'_>, RouteError> {
+        let (variant, by) = self.choose_by(asked, dice, now)?;
+        Ok(Choice { variant, by })
+    }
+
+    fn choose_by(
+        &self,
+        asked: &Asked<'_>,
+        dice: u64,
+        now: impl Fn(&Variant) -> Now,
+    ) -> Result<(&Variant, By), RouteError> {
         if let Some(name) = asked.variant {
-            return self.named(name);
+            return Ok((self.named(name)?, By::Asking));
         }
         if let Some(version) = asked.version {
             self.allow(self.allowed.version, VERSION_HEADER)?;
             let serves = |variant: &&Variant| now(variant).version.as_deref() == Some(version);
-            return self
-                .variants
-                .iter()
-                .find(serves)
-                .ok_or_else(|| RouteError::UnknownVersion {
-                    route: Arc::clone(&self.name),
-                    version: shortened(version),
-                    known: self.list(|variant| now(variant).version),
-                });
+            let found = self.variants.iter().find(serves);
+            let found = found.ok_or_else(|| RouteError::UnknownVersion {
+                route: Arc::clone(&self.name),
+                version: shortened(version),
+                known: self.list(|variant| now(variant).version),
+            });
+            return Ok((found?, By::Asking));
         }
         if let Some(stage) = asked.stage {
             self.allow(self.allowed.stage, STAGE_HEADER)?;
@@ -241,15 +294,13 @@ impl Route {
                     .as_ref()
                     .is_some_and(|own| own.eq_ignore_ascii_case(stage))
             };
-            return self
-                .variants
-                .iter()
-                .find(follows)
-                .ok_or_else(|| RouteError::UnknownStage {
-                    route: Arc::clone(&self.name),
-                    stage: shortened(stage),
-                    known: self.list(|variant| variant.stage.clone()),
-                });
+            let found = self.variants.iter().find(follows);
+            let found = found.ok_or_else(|| RouteError::UnknownStage {
+                route: Arc::clone(&self.name),
+                stage: shortened(stage),
+                known: self.list(|variant| variant.stage.clone()),
+            });
+            return Ok((found?, By::Asking));
         }
         let ready = |variant: &Variant| now(variant).version.is_some();
         let ready = match self
@@ -261,11 +312,15 @@ impl Route {
             // Nobody can answer: the one whose turn it is says so.
             false => &|_: &Variant| true,
         };
-        Ok(match asked.key {
-            Some(key) => self.of_key(key, ready),
-            None => self.by_weight(dice, ready),
-        }
-        .unwrap_or(self.first()))
+        let (found, by) = match asked.key {
+            Some(key) => {
+                // With the name of the route, or those who get the new version of one model would get that of every other.
+                let key = hash([self.name.as_bytes(), key]);
+                (self.of_key(key, ready), By::Key(key))
+            }
+            None => (self.by_weight(dice, ready), By::Weight),
+        };
+        Ok((found.unwrap_or(self.first()), by))
     }
 
     /// The same route with other weights; variants that are not named keep theirs.
@@ -340,9 +395,7 @@ impl Route {
         }
     }
 
-    fn of_key(&self, key: &[u8], ready: &dyn Fn(&Variant) -> bool) -> Option<&Variant> {
-        // With the name of the route, or those who get the new version of one model would get that of every other.
-        let key = hash([self.name.as_bytes(), key]);
+    fn of_key(&self, key: u64, ready: &dyn Fn(&Variant) -> bool) -> Option<&Variant> {
         let drawn = self
             .variants
             .iter()

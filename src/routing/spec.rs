@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::http::HeaderName;
 
-use super::route::{Allowed, NoRoute, Route, Variant};
+use super::route::{Allowed, NoRoute, Route, Shadow, Variant};
 use crate::model::uri::ModelUri;
 
 /// A route, as it was asked for.
@@ -21,6 +21,19 @@ pub struct RouteSpec {
     pub record: Option<f64>,
     /// Its variants; the first is the one that others are compared with.
     pub variants: Vec<VariantSpec>,
+    /// Those that get copies of its requests.
+    pub shadows: Vec<ShadowSpec>,
+}
+
+/// A shadow, as it was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShadowSpec {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it runs.
+    pub uri: ModelUri,
+    /// The share of the requests that it gets a copy of, from 0 to 1.
+    pub share: f64,
 }
 
 /// A variant, as it was asked for.
@@ -47,22 +60,34 @@ pub struct VariantSlot {
     pub variant: Arc<str>,
     /// Whether the server is not ready without it: the first of its route is, so that one on trial holds nobody up.
     pub required: bool,
+    /// Whether it only gets copies of requests.
+    pub shadow: bool,
 }
 
 impl RouteSpec {
-    /// The slot that answers for a variant.
-    pub fn slot(&self, variant: &VariantSpec) -> Arc<str> {
-        format!("{}.{}", self.name, variant.name).into()
+    /// The slot of a variant or a shadow.
+    fn slot(&self, variant: &str) -> Arc<str> {
+        format!("{}.{variant}", self.name).into()
     }
 
-    /// The slots of its variants.
+    /// The slots of its variants and its shadows.
     pub fn slots(&self) -> impl Iterator<Item = VariantSlot> {
-        self.variants.iter().enumerate().map(|(at, variant)| VariantSlot {
-            slot: self.slot(variant),
-            uri: variant.uri.clone(),
+        let variants = self
+            .variants
+            .iter()
+            .map(|variant| (&variant.name, &variant.uri, false));
+        let shadows = self
+            .shadows
+            .iter()
+            .map(|shadow| (&shadow.name, &shadow.uri, true));
+        let all = variants.chain(shadows).enumerate();
+        all.map(|(at, (name, uri, shadow))| VariantSlot {
+            slot: self.slot(name),
+            uri: uri.clone(),
             route: Arc::clone(&self.name),
-            variant: Arc::clone(&variant.name),
+            variant: Arc::clone(name),
             required: at == 0,
+            shadow,
         })
     }
 
@@ -73,7 +98,7 @@ impl RouteSpec {
     pub fn route(&self) -> Result<Route, NoRoute> {
         let variant = |variant: &VariantSpec| Variant {
             name: Arc::clone(&variant.name),
-            slot: self.slot(variant),
+            slot: self.slot(&variant.name),
             stage: match &variant.uri {
                 ModelUri::Stage { stage, .. } => Some(stage.name().into()),
                 ModelUri::Alias { alias, .. } => Some(Arc::clone(alias)),
@@ -87,7 +112,13 @@ impl RouteSpec {
             self.allowed,
             self.variants.iter().map(variant).collect(),
         )?;
-        Ok(route.recording(self.record))
+        let shadow = |shadow: &ShadowSpec| Shadow {
+            name: Arc::clone(&shadow.name),
+            slot: self.slot(&shadow.name),
+            share: shadow.share,
+        };
+        let shadows = self.shadows.iter().map(shadow).collect();
+        Ok(route.recording(self.record).shadowed(shadows))
     }
 }
 

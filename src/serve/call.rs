@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::admission::Permit;
 use super::endpoint::reject;
-use super::error::{Error, Kind};
+use super::error::{Error, Kind, deadline};
 use super::recording::Draft;
+use super::shadow::Copies;
 use crate::batching::pool::RunError;
 use crate::deploy::deployment::{Deployment, RequestStage};
 use crate::deploy::recent::small_copy;
@@ -30,6 +31,7 @@ pub struct Call {
     rows: usize,
     outcome: Outcome,
     draft: Option<Draft>,
+    copies: Option<Copies>,
 }
 
 /// How a call ended.
@@ -59,6 +61,7 @@ impl Call {
         now: Instant,
         timeout: Duration,
         draft: Option<Draft>,
+        copies: Option<Copies>,
     ) -> Call {
         Call {
             deployment,
@@ -72,6 +75,7 @@ impl Call {
             rows: 0,
             outcome: Outcome::Abandoned,
             draft,
+            copies,
         }
     }
 
@@ -92,6 +96,9 @@ impl Call {
 
     /// Takes the predictions once they are encoded: where they are recorded, nothing is copied.
     pub fn keep(&mut self, output: Batch) {
+        if let Some(copies) = &mut self.copies {
+            copies.note_answer(&output);
+        }
         if let Some(draft) = &mut self.draft {
             draft.note_outputs(output);
         }
@@ -129,8 +136,8 @@ impl Call {
     /// [`Kind::Overloaded`].
     pub fn refuse_early(&mut self) -> Result<(), Error> {
         match self.deployment.pool().refuses(self.deadline) {
-            Some(RunError::Overloaded { reason, after }) => Err(self.fail(overloaded(reason, after))),
-            _ => Ok(()),
+            Some(error) => Err(self.fail(Error::of_run(&error))),
+            None => Ok(()),
         }
     }
 
@@ -142,6 +149,9 @@ impl Call {
         self.rows = batch.rows();
         if let Some(draft) = &mut self.draft {
             draft.note_inputs(&batch);
+        }
+        if let Some(copies) = &mut self.copies {
+            copies.note_inputs(&batch);
         }
         let deployment = Arc::clone(&self.deployment);
         // Copied before, since the batch is gone afterwards; one request in a tenth of a second.
@@ -163,12 +173,11 @@ impl Call {
                 }
                 Ok(run.output)
             }
-            Err(RunError::Predict(error)) => Err(self.fail(model_failed(&error.to_string()))),
-            Err(RunError::Deadline) => Err(self.fail(deadline())),
-            Err(RunError::Overloaded { reason, after }) => Err(self.fail(overloaded(reason, after))),
-            Err(error @ (RunError::Panicked(_) | RunError::Stopped)) => {
-                tracing::error!(version = %deployment.id(), %error, "the model panicked");
-                Err(self.fail(Error::new(Kind::Internal, "Internal Server Error")))
+            Err(error) => {
+                if let RunError::Panicked(_) | RunError::Stopped = error {
+                    tracing::error!(version = %deployment.id(), %error, "the model panicked");
+                }
+                Err(self.fail(Error::of_run(&error)))
             }
         }
     }
@@ -221,30 +230,14 @@ impl Drop for Call {
         self.deployment
             .meters()
             .record(label, self.rows, total, &self.stages);
+        if let Some(copies) = self.copies.take()
+            && self.outcome == Outcome::Ok
+        {
+            let (id, key) = self.draft.as_ref().map(Draft::request).unwrap_or_default();
+            copies.send(self.timing().predict, id, key);
+        }
         if let Some(draft) = self.draft.take() {
             draft.end(self.rows, &self.stages, total, self.outcome == Outcome::Abandoned);
         }
     }
-}
-
-fn deadline() -> Error {
-    Error::new(Kind::Deadline, "Request processing time exceeded limit")
-}
-
-fn overloaded(reason: &str, after: Duration) -> Error {
-    Error::new(
-        Kind::Overloaded,
-        format!("The model has too much to do: {reason}. Try again later."),
-    )
-    .with_retry_after(after)
-}
-
-/// MLflow's words for any failure inside a model; the cause follows as the last line of a stack trace would.
-fn model_failed(cause: &str) -> Error {
-    Error::new(
-        Kind::ModelFailed,
-        "Encountered an unexpected error while evaluating the model. Verify that the serialized input Dataframe is \
-         compatible with the model for inference.",
-    )
-    .with_detail(cause)
 }

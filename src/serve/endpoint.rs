@@ -10,10 +10,12 @@ use super::asked::{asked, text};
 use super::call::Call;
 use super::error::{Error, Kind};
 use super::recording::Recording;
+use super::shadow::Shadowing;
 use crate::deploy::deployment::Deployment;
 use crate::deploy::fleet::{Fleet, Table};
+use crate::predlog::Assignment;
 use crate::routing;
-use crate::routing::route::{Now, Route, VARIANT_HEADER, Variant};
+use crate::routing::route::{By, Choice, Now, Route, VARIANT_HEADER, Variant};
 use crate::routing::table::Routes;
 use crate::telemetry::names;
 
@@ -46,23 +48,27 @@ pub struct Endpoint {
     fleet: Arc<Fleet>,
     routes: Arc<Routes>,
     recording: Option<Recording>,
+    shadowing: Option<Shadowing>,
     admission: Admission,
     timeout: Duration,
     in_flight: metrics::Gauge,
 }
 
 impl Endpoint {
-    /// An endpoint for these slots, and the routes over them; with `recording`, it records predictions.
+    /// An endpoint for these slots, and the routes over them; with `recording`, it records predictions, and with `shadowing` it copies
+    /// requests to shadows.
     pub fn new(
         fleet: Arc<Fleet>,
         routes: Arc<Routes>,
         recording: Option<Recording>,
+        shadowing: Option<Shadowing>,
         config: &Config,
     ) -> Endpoint {
         Endpoint {
             fleet,
             routes,
             recording,
+            shadowing,
             admission: Admission::new(config.max_in_flight),
             timeout: config.timeout,
             in_flight: metrics::gauge!(names::IN_FLIGHT),
@@ -79,6 +85,16 @@ impl Endpoint {
         &self.routes
     }
 
+    /// What is recorded.
+    pub fn recording(&self) -> Option<&Recording> {
+        self.recording.as_ref()
+    }
+
+    /// What is copied to shadows.
+    pub fn shadowing(&self) -> Option<&Shadowing> {
+        self.shadowing.as_ref()
+    }
+
     /// Begins one request: takes a permit, chooses the variant, and takes the one snapshot it will use to its end.
     ///
     /// # Errors
@@ -90,20 +106,26 @@ impl Endpoint {
         let route = routes.get(head.name);
         let deployment = match route {
             Some(route) => self.of_route(route, head.headers),
-            None => self.of_slot(head),
+            None => self
+                .of_slot(head)
+                .map(|deployment| (deployment, Assignment::None)),
         };
-        let deployment = deployment.inspect_err(reject)?;
+        let (deployment, assignment) = deployment.inspect_err(reject)?;
         let timeout = head
             .patience
             .map_or(self.timeout, |patience| patience.min(self.timeout));
-        let draft = self.recording.as_ref();
-        let draft =
-            draft.and_then(|recording| recording.begin(&deployment, route.and_then(|route| route.record())));
-        Ok(Call::new(deployment, permit, head.now, timeout, draft))
+        let draft = self.recording.as_ref().and_then(|recording| {
+            recording.begin(&deployment, route.and_then(|route| route.record()), assignment)
+        });
+        let copies = match (&self.shadowing, route) {
+            (Some(shadowing), Some(route)) => shadowing.begin(route),
+            _ => None,
+        };
+        Ok(Call::new(deployment, permit, head.now, timeout, draft, copies))
     }
 
     /// The deployment of the variant that a route chooses.
-    fn of_route(&self, route: &Route, headers: &HeaderMap) -> Result<Arc<Deployment>, Error> {
+    fn of_route(&self, route: &Route, headers: &HeaderMap) -> Result<(Arc<Deployment>, Assignment), Error> {
         let asked = asked(headers, route)?;
         let table = self.fleet.table();
         let now = |variant: &Variant| Now {
@@ -112,11 +134,16 @@ impl Endpoint {
                 .and_then(|slot| slot.current())
                 .map(|deployment| deployment.id().version.clone().unwrap_or_default()),
         };
-        let variant = route
+        let Choice { variant, by } = route
             .choose(&asked, fastrand::u64(..), now)
             .map_err(|error| Error::new(Kind::UnknownVariant, error.to_string()))?;
-        let slot = table.get(&variant.slot);
-        slot.and_then(|slot| slot.current()).ok_or_else(|| {
+        let assignment = match by {
+            By::Asking => Assignment::Asked,
+            By::Key(hash) => Assignment::Key(hash),
+            By::Weight => Assignment::Weight,
+        };
+        let deployment = table.get(&variant.slot).and_then(|slot| slot.current());
+        let deployment = deployment.ok_or_else(|| {
             let (route, name) = (route.name(), &variant.name);
             let slot = &variant.slot;
             Error::new(
@@ -126,7 +153,8 @@ impl Endpoint {
                 ),
             )
             .with_retry_after(RETRY_AFTER)
-        })
+        })?;
+        Ok((deployment, assignment))
     }
 
     /// The deployment of a slot that has no variants.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::batching::pool::RunError;
+
 /// What went wrong, by what the caller can do about it. Protocols map each kind to a status and a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -85,6 +87,16 @@ impl Error {
         self
     }
 
+    /// Why a call of a model gave nothing, in the words for its client.
+    pub fn of_run(error: &RunError) -> Error {
+        match error {
+            RunError::Predict(error) => model_failed(&error.to_string()),
+            RunError::Deadline => deadline(),
+            RunError::Overloaded { reason, after } => overloaded(reason, *after),
+            RunError::Panicked(_) | RunError::Stopped => Error::new(Kind::Internal, "Internal Server Error"),
+        }
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> Kind {
         self.kind
@@ -104,4 +116,27 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
+}
+
+/// The time limit has passed.
+pub(super) fn deadline() -> Error {
+    Error::new(Kind::Deadline, "Request processing time exceeded limit")
+}
+
+fn overloaded(reason: &str, after: Duration) -> Error {
+    Error::new(
+        Kind::Overloaded,
+        format!("The model has too much to do: {reason}. Try again later."),
+    )
+    .with_retry_after(after)
+}
+
+/// MLflow's words for any failure inside a model; the cause follows as the last line of a stack trace would.
+fn model_failed(cause: &str) -> Error {
+    Error::new(
+        Kind::ModelFailed,
+        "Encountered an unexpected error while evaluating the model. Verify that the serialized input Dataframe is \
+         compatible with the model for inference.",
+    )
+    .with_detail(cause)
 }

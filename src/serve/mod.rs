@@ -10,3 +10,5 @@ pub mod endpoint;
 pub mod error;
 pub mod recording;
 pub mod routes;
+pub mod shadow;
+pub mod tally;

@@ -1,20 +1,22 @@
 //! Recording of predictions: which requests are recorded, and what is noted of each on its way.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
 use crate::deploy::deployment::{Deployment, RequestStage};
+use crate::experiment::tallies::Tallies;
 use crate::model::batch::Batch;
 use crate::model::prediction_id::PredictionId;
-use crate::predlog::{Entry, Failure, Record, Recorder, Timing};
+use crate::predlog::{Assignment, Entry, Failure, Record, Recorder, Timing};
 
 /// Starts records.
 #[derive(Clone)]
 pub struct Recording {
     recorder: Recorder,
     share: f64,
+    tallies: Arc<Tallies>,
 }
 
 /// One prediction, as long as it is under way.
@@ -25,9 +27,18 @@ pub struct Draft {
 }
 
 impl Recording {
-    /// Records this share of the requests whose route says nothing else.
-    pub fn new(recorder: Recorder, share: f64) -> Recording {
-        Recording { recorder, share }
+    /// Records this share of the requests whose route says nothing else; of variants, all are counted.
+    pub fn new(recorder: Recorder, share: f64, tallies: Arc<Tallies>) -> Recording {
+        Recording {
+            recorder,
+            share,
+            tallies,
+        }
+    }
+
+    /// What variants have answered.
+    pub fn tallies(&self) -> &Arc<Tallies> {
+        &self.tallies
     }
 
     /// The recorder.
@@ -37,23 +48,50 @@ impl Recording {
 
     /// A draft for a request that this deployment answers; `share` is that of its route, if it has one of its own. `None`
     /// where nothing is recorded.
-    pub(super) fn begin(&self, deployment: &Deployment, share: Option<f64>) -> Option<Draft> {
+    pub(super) fn begin(
+        &self,
+        deployment: &Deployment,
+        share: Option<f64>,
+        assignment: Assignment,
+    ) -> Option<Draft> {
         let share = share.unwrap_or(self.share);
-        if share <= 0.0 {
+        let varies = !deployment.place().variant.is_empty();
+        if share <= 0.0 && !varies {
             return None;
         }
-        let (now, dice) = (SystemTime::now(), fastrand::u64(..));
-        let origin = deployment.origin();
-        let id = PredictionId::new(origin.tag, now, dice);
-        // Not by the dice of the id, whose bits would then be fewer among those recorded.
-        let kept = share >= 1.0 || fastrand::f64() < share;
+        let sampled = share >= 1.0 || fastrand::f64() < share;
+        Some(self.draft(
+            deployment,
+            SystemTime::now(),
+            assignment,
+            sampled,
+            sampled || varies,
+        ))
+    }
+
+    /// A draft for a copy that a shadow ran at that time. `None` where nothing is recorded.
+    pub(super) fn begin_shadow(&self, deployment: &Deployment, now: SystemTime) -> Option<Draft> {
+        let sampled = self.share >= 1.0 || fastrand::f64() < self.share;
+        sampled.then(|| self.draft(deployment, now, Assignment::None, true, true))
+    }
+
+    fn draft(
+        &self,
+        deployment: &Deployment,
+        now: SystemTime,
+        assignment: Assignment,
+        sampled: bool,
+        kept: bool,
+    ) -> Draft {
+        let (origin, place) = (deployment.origin(), deployment.place());
+        let id = PredictionId::new(origin.tag, now, fastrand::u64(..));
         let kept = kept.then(|| {
             let record = Record {
                 id: uuid::Uuid::from_u128(id.as_u128()),
                 time: now,
-                route: Arc::clone(&deployment.place().route),
-                variant: Arc::clone(&deployment.place().variant),
-                shadow: false,
+                route: Arc::clone(&place.route),
+                variant: Arc::clone(&place.variant),
+                shadow: place.shadow,
                 model: Arc::clone(&deployment.id().name),
                 version: Arc::clone(&origin.version),
                 digest: Arc::clone(&origin.digest),
@@ -63,12 +101,14 @@ impl Recording {
                 error: None,
                 timing: Timing::default(),
                 request_id: None,
+                assignment,
                 routing_key: None,
+                sampled,
                 schema: Some(Arc::clone(&origin.signature)),
             };
             (self.recorder.clone(), Box::new(record))
         });
-        Some(Draft { id, kept })
+        Draft { id, kept }
     }
 }
 
@@ -88,6 +128,34 @@ impl Draft {
             record.request_id = id();
             record.routing_key = key();
         }
+    }
+
+    /// The request's own id and what its variant was chosen by, as far as they are kept.
+    pub(super) fn request(&self) -> (Option<Bytes>, Option<Box<str>>) {
+        match &self.kept {
+            Some((_, record)) => (record.request_id.clone(), record.routing_key.clone()),
+            None => (None, None),
+        }
+    }
+
+    /// Hands over the record of a copy that a shadow was run on.
+    pub(super) fn end_shadow(mut self, inputs: Batch, result: Result<Batch, &'static str>, took: Duration) {
+        let rows = inputs.rows();
+        if let Some((_, record)) = &mut self.kept {
+            record.inputs = Some(inputs);
+            match result {
+                Ok(output) => record.outputs = Some(output),
+                Err(kind) => {
+                    record.error = Some(Failure {
+                        kind,
+                        message: String::new(),
+                    });
+                }
+            }
+        }
+        let mut stages = [None; RequestStage::ALL.len()];
+        stages[RequestStage::Predict as usize] = Some(took);
+        self.end(rows, &stages, took, false);
     }
 
     /// Notes what the model is handed.
@@ -118,8 +186,8 @@ impl Draft {
     pub(super) fn end(
         self,
         rows: usize,
-        stages: &[Option<std::time::Duration>; RequestStage::ALL.len()],
-        total: std::time::Duration,
+        stages: &[Option<Duration>; RequestStage::ALL.len()],
+        total: Duration,
         abandoned: bool,
     ) {
         let Some((recorder, mut record)) = self.kept else {

@@ -14,6 +14,17 @@ pub const BATCH_ROWS: &str = "modelsd_batch_rows";
 pub const QUEUE_ENQUEUED_ROWS_TOTAL: &str = "modelsd_queue_enqueued_rows_total";
 /// Counter: rows that left the line, run or not. Labels [`ROUTE`], [`VARIANT`], [`MODEL`], [`VERSION`].
 pub const QUEUE_DEQUEUED_ROWS_TOTAL: &str = "modelsd_queue_dequeued_rows_total";
+/// Counter: copies of requests that a shadow was run on. Labels [`ROUTE`], [`VARIANT`], [`OUTCOME`].
+pub const SHADOW_PREDICTIONS_TOTAL: &str = "modelsd_shadow_predictions_total";
+/// Counter: rows in which a label of a shadow is another than the one that was answered. Labels [`ROUTE`], [`VARIANT`].
+pub const SHADOW_DISAGREEMENTS_TOTAL: &str = "modelsd_shadow_disagreements_total";
+/// Counter: copies that were dropped because too many waited for a shadow. Labels [`ROUTE`], [`VARIANT`].
+pub const SHADOW_DROPPED_TOTAL: &str = "modelsd_shadow_dropped_total";
+/// Histogram, a part of the larger number's size: the largest difference of a shadow's numbers from those that were
+/// answered, of each row. Labels [`ROUTE`], [`VARIANT`].
+pub const SHADOW_DIFFERENCE: &str = "modelsd_shadow_difference";
+/// Histogram, seconds: a shadow's model on one copy. Labels [`ROUTE`], [`VARIANT`].
+pub const SHADOW_SECONDS: &str = "modelsd_shadow_seconds";
 /// Counter: requests refused before or by a model. Label [`KIND`].
 pub const REJECTED_TOTAL: &str = "modelsd_rejected_total";
 /// Gauge: requests being worked on.
@@ -74,10 +85,16 @@ const ROWS_BUCKETS: &[f64] = &[
     1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0, 65536.0,
 ];
 
+/// Upper bounds of the buckets of [`SHADOW_DIFFERENCE`].
+const DIFFERENCE_BUCKETS: &[f64] = &[
+    0.0, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0, 2.0,
+];
+
 /// Upper bounds of the buckets of a histogram.
 pub(super) fn buckets(name: &str) -> &'static [f64] {
     match name {
         BATCH_ROWS => ROWS_BUCKETS,
+        SHADOW_DIFFERENCE => DIFFERENCE_BUCKETS,
         _ => SECONDS_BUCKETS,
     }
 }

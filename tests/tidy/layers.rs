@@ -27,7 +27,15 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "serve",
-        &["model", "routing", "deploy", "batching", "predlog", "telemetry"],
+        &[
+            "model",
+            "routing",
+            "experiment",
+            "deploy",
+            "batching",
+            "predlog",
+            "telemetry",
+        ],
     ),
     ("protocol", &["model", "serve"]),
     (

@@ -223,13 +223,14 @@ fn a_call_whose_caller_left_does_not_run() {
     });
     let pool = pool_named("test", vec![predictor]);
     let runtime = runtime();
-    let Ok(Entry::Now(lease, batch_0)) = pool.enter(batch(0), 1, later(), Instant::now()) else {
+    let mut asked = Some(batch(0));
+    let Ok(Entry::Now(lease)) = pool.enter(&mut asked, 1, later(), Instant::now()) else {
         panic!("nobody is in line");
     };
     let (reply, answer) = oneshot::channel();
     drop(answer);
     let job = Job {
-        batch: batch_0,
+        batch: asked.unwrap(),
         rows: 1,
         joins: false,
         deadline: later(),

@@ -43,7 +43,9 @@ fn entry(number: u128) -> Entry {
             ..Timing::default()
         },
         request_id: Some(bytes::Bytes::from_static(b"q-1")),
+        assignment: crate::predlog::Assignment::None,
         routing_key: None,
+        sampled: true,
         schema: None,
     }))
 }

@@ -34,7 +34,7 @@ fn all(variant: &Variant) -> Now {
 }
 
 fn chosen<'a>(route: &'a Route, asked: &Asked<'_>, dice: u64) -> &'a str {
-    &route.choose(asked, dice, all).unwrap().name
+    &route.choose(asked, dice, all).unwrap().variant.name
 }
 
 fn keyed(key: &str) -> Asked<'_> {
@@ -138,16 +138,16 @@ fn who_cannot_answer_is_chosen_only_when_nobody_can_or_when_asked_for() {
     };
     for dice in [0, u64::MAX / 2, u64::MAX] {
         assert_eq!(
-            &*route.choose(&Asked::default(), dice, only_v1).unwrap().name,
+            &*route.choose(&Asked::default(), dice, only_v1).unwrap().variant.name,
             "v1"
         );
-        assert_eq!(&*route.choose(&keyed("k"), dice, only_v1).unwrap().name, "v1");
+        assert_eq!(&*route.choose(&keyed("k"), dice, only_v1).unwrap().variant.name, "v1");
     }
     let asked = Asked {
         variant: Some("v0"),
         ..Asked::default()
     };
-    assert_eq!(&*route.choose(&asked, 0, only_v1).unwrap().name, "v0");
+    assert_eq!(&*route.choose(&asked, 0, only_v1).unwrap().variant.name, "v0");
     assert_eq!(
         &*route
             .choose(&Asked::default(), 0, |_| Now::default())
@@ -213,7 +213,7 @@ proptest! {
     ) {
         let route = route(&weights);
         for asked in [Asked::default(), keyed(&key)] {
-            prop_assert!(route.choose(&asked, dice, all).unwrap().weight > 0);
+            prop_assert!(route.choose(&asked, dice, all).unwrap().variant.weight > 0);
         }
     }
 }

@@ -1,0 +1,330 @@
+//! Shadows: models that get copies of requests once those are answered, and whose answers go to nobody.
+//!
+//! A copy is handed over without waiting, and dropped when too many wait; it is run by a thread of low priority, one at a
+//! time for each shadow. A shadow that is slow, fails or hangs costs nobody an answer.
+
+pub mod difference;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use metrics::{Counter, Histogram};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use self::difference::difference;
+use super::error::Error;
+use super::recording::Recording;
+use crate::batching::pool::RunError;
+use crate::deploy::deployment::Deployment;
+use crate::deploy::fleet::Fleet;
+use crate::experiment::sketch::Sketch;
+use crate::model::batch::Batch;
+use crate::routing::route::{Route, Shadow};
+use crate::telemetry::names;
+
+/// Copies that wait for one shadow.
+const WAITING: usize = 256;
+/// Rows that wait for one shadow.
+const MAX_ROWS: usize = 100_000;
+/// Time that a shadow has for one copy.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// Hands copies to shadows.
+#[derive(Clone)]
+pub struct Shadowing(Arc<Inner>);
+
+struct Inner {
+    fleet: Arc<Fleet>,
+    runtime: Handle,
+    recording: Option<Recording>,
+    /// By slot.
+    lanes: RwLock<HashMap<Arc<str>, Arc<Lane>>>,
+}
+
+/// The line before one shadow.
+struct Lane {
+    jobs: mpsc::Sender<Job>,
+    state: Mutex<State>,
+    meters: Meters,
+}
+
+#[derive(Default)]
+struct State {
+    rows_waiting: usize,
+    tally: Tally,
+}
+
+/// What a shadow has come to, since the server started.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    /// Copies that it was run on.
+    pub requests: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Copies that it failed on, by kind of error.
+    pub errors: BTreeMap<&'static str, u64>,
+    /// Copies that were dropped, since too many waited.
+    pub dropped: u64,
+    /// Answers of another form than those they are compared with.
+    pub incomparable: u64,
+    /// Rows that were compared.
+    pub compared_rows: u64,
+    /// Rows in which a label differs.
+    pub disagreements: u64,
+    /// The largest difference of a number in each row.
+    pub absolute: Sketch,
+    /// The same over the size of the larger number.
+    pub relative: Sketch,
+    /// Milliseconds in the shadow.
+    pub latency: Sketch,
+    /// Milliseconds in the model that answered the same requests.
+    pub answered_latency: Sketch,
+}
+
+struct Meters {
+    ok: Counter,
+    disagreements: Counter,
+    dropped: Counter,
+    difference: Histogram,
+    seconds: Histogram,
+    labels: Vec<metrics::Label>,
+}
+
+/// A copy.
+struct Job {
+    inputs: Batch,
+    answer: Batch,
+    answered_in: Duration,
+    request_id: Option<bytes::Bytes>,
+    routing_key: Option<Box<str>>,
+}
+
+/// What is copied of a request on its way, for the shadows that are to get it.
+pub struct Copies {
+    lanes: Vec<Arc<Lane>>,
+    inputs: Option<Batch>,
+    answer: Option<Batch>,
+}
+
+impl Shadowing {
+    /// Runs shadows of this fleet on this runtime, whose threads should have a low priority.
+    pub fn new(fleet: Arc<Fleet>, runtime: Handle, recording: Option<Recording>) -> Shadowing {
+        Shadowing(Arc::new(Inner {
+            fleet,
+            runtime,
+            recording,
+            lanes: RwLock::default(),
+        }))
+    }
+
+    /// What is to be copied of a request of that route; `None` when no shadow gets it.
+    pub(super) fn begin(&self, route: &Route) -> Option<Copies> {
+        let chosen = route
+            .shadows()
+            .iter()
+            .filter(|shadow| fastrand::f64() < shadow.share);
+        let lanes: Vec<Arc<Lane>> = chosen.map(|shadow| self.lane(route, shadow)).collect();
+        (!lanes.is_empty()).then_some(Copies {
+            lanes,
+            inputs: None,
+            answer: None,
+        })
+    }
+
+    /// What a shadow has come to.
+    pub fn tally(&self, slot: &str) -> Option<Tally> {
+        let lanes = self.0.lanes.read().unwrap_or_else(PoisonError::into_inner);
+        lanes.get(slot).map(|lane| lane.state().tally.clone())
+    }
+
+    fn lane(&self, route: &Route, shadow: &Shadow) -> Arc<Lane> {
+        let inner = &self.0;
+        let known = inner.lanes.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = known.get(&shadow.slot) {
+            return Arc::clone(lane);
+        }
+        drop(known);
+        let mut lanes = inner.lanes.write().unwrap_or_else(PoisonError::into_inner);
+        // Those whose shadow is gone end with the next that comes.
+        let table = inner.fleet.table();
+        lanes.retain(|slot, _| table.get(slot).is_some());
+        let lane = lanes.entry(Arc::clone(&shadow.slot)).or_insert_with(|| {
+            let (jobs, line) = mpsc::channel(WAITING);
+            let lane = Arc::new(Lane {
+                jobs,
+                state: Mutex::default(),
+                meters: Meters::new(route.name(), &shadow.name),
+            });
+            let run = run(
+                Arc::downgrade(&lane),
+                line,
+                Arc::clone(&shadow.slot),
+                Arc::clone(&inner.fleet),
+                inner.recording.clone(),
+            );
+            inner.runtime.spawn(run);
+            lane
+        });
+        Arc::clone(lane)
+    }
+}
+
+impl Copies {
+    /// Copies what the model is handed.
+    pub(super) fn note_inputs(&mut self, batch: &Batch) {
+        self.inputs = Some(batch.clone());
+    }
+
+    /// Copies what it gave back.
+    pub(super) fn note_answer(&mut self, batch: &Batch) {
+        self.answer = Some(batch.clone());
+    }
+
+    /// Hands the copies over, now that the request is answered.
+    pub(super) fn send(
+        self,
+        answered_in: Duration,
+        request_id: Option<bytes::Bytes>,
+        routing_key: Option<Box<str>>,
+    ) {
+        let (Some(inputs), Some(answer)) = (self.inputs, self.answer) else {
+            return;
+        };
+        for lane in self.lanes {
+            lane.offer(Job {
+                inputs: inputs.clone(),
+                answer: answer.clone(),
+                answered_in,
+                request_id: request_id.clone(),
+                routing_key: routing_key.clone(),
+            });
+        }
+    }
+}
+
+impl Lane {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn offer(&self, job: Job) {
+        let rows = job.inputs.rows();
+        let mut state = self.state();
+        // One that is longer than all that may wait is run when nobody else is there.
+        let fits = state.rows_waiting == 0 || state.rows_waiting + rows <= MAX_ROWS;
+        if fits && self.jobs.try_send(job).is_ok() {
+            state.rows_waiting += rows;
+        } else {
+            state.tally.dropped += 1;
+            self.meters.dropped.increment(1);
+        }
+    }
+
+    fn note(&self, job: &Job, result: &Result<Batch, &'static str>, took: Duration) {
+        let found = result.as_ref().ok().map(|output| difference(&job.answer, output));
+        let mut state = self.state();
+        let tally = &mut state.tally;
+        tally.requests += 1;
+        tally.rows += job.inputs.rows() as u64;
+        self.meters.seconds.record(took.as_secs_f64());
+        if let Err(kind) = result {
+            *tally.errors.entry(kind).or_default() += 1;
+            self.meters.failed(kind);
+            return;
+        }
+        self.meters.ok.increment(1);
+        tally.latency.add(took.as_secs_f64() * 1e3);
+        tally.answered_latency.add(job.answered_in.as_secs_f64() * 1e3);
+        let Some(Some(found)) = found else {
+            tally.incomparable += 1;
+            return;
+        };
+        tally.compared_rows += found.rows as u64;
+        tally.disagreements += found.disagreements as u64;
+        self.meters.disagreements.increment(found.disagreements as u64);
+        for (absolute, relative) in found.absolute.iter().zip(&found.relative) {
+            tally.absolute.add(*absolute);
+            tally.relative.add(*relative);
+            self.meters.difference.record(*relative);
+        }
+    }
+}
+
+/// The life of a lane: until its shadow is gone.
+async fn run(
+    lane: std::sync::Weak<Lane>,
+    mut line: mpsc::Receiver<Job>,
+    slot: Arc<str>,
+    fleet: Arc<Fleet>,
+    recording: Option<Recording>,
+) {
+    while let Some(job) = line.recv().await {
+        let Some(lane) = lane.upgrade() else { return };
+        lane.state().rows_waiting -= job.inputs.rows();
+        let deployment = fleet.table().get(&slot).and_then(|slot| slot.current());
+        let Some(deployment) = deployment else {
+            lane.note(&job, &Err("not_ready"), Duration::ZERO);
+            continue;
+        };
+        let began = Instant::now();
+        let ran = deployment
+            .pool()
+            .run(job.inputs.clone(), began + TIME_LIMIT)
+            .await;
+        let (result, took) = match ran {
+            Ok(run) => (Ok(run.output), run.predict),
+            Err(error) => (Err(kind(&error)), began.elapsed()),
+        };
+        lane.note(&job, &result, took);
+        if let Some(recording) = &recording {
+            record(recording, &deployment, job, result, took);
+        }
+    }
+}
+
+fn kind(error: &RunError) -> &'static str {
+    Error::of_run(error).kind().label()
+}
+
+fn record(
+    recording: &Recording,
+    deployment: &Deployment,
+    job: Job,
+    result: Result<Batch, &'static str>,
+    took: Duration,
+) {
+    let draft = recording.begin_shadow(deployment, SystemTime::now());
+    if let Some(mut draft) = draft {
+        draft.note_request(|| job.request_id, || job.routing_key);
+        draft.end_shadow(job.inputs, result, took);
+    }
+}
+
+impl Meters {
+    fn new(route: &str, shadow: &str) -> Meters {
+        let labels = vec![
+            metrics::Label::new(names::ROUTE, route.to_owned()),
+            metrics::Label::new(names::VARIANT, shadow.to_owned()),
+        ];
+        let ok = [labels.clone(), vec![metrics::Label::new(names::OUTCOME, "ok")]].concat();
+        Meters {
+            ok: metrics::counter!(names::SHADOW_PREDICTIONS_TOTAL, ok),
+            disagreements: metrics::counter!(names::SHADOW_DISAGREEMENTS_TOTAL, labels.clone()),
+            dropped: metrics::counter!(names::SHADOW_DROPPED_TOTAL, labels.clone()),
+            difference: metrics::histogram!(names::SHADOW_DIFFERENCE, labels.clone()),
+            seconds: metrics::histogram!(names::SHADOW_SECONDS, labels.clone()),
+            labels,
+        }
+    }
+
+    fn failed(&self, kind: &'static str) {
+        let labels = [
+            self.labels.clone(),
+            vec![metrics::Label::new(names::OUTCOME, kind)],
+        ]
+        .concat();
+        metrics::counter!(names::SHADOW_PREDICTIONS_TOTAL, labels).increment(1);
+    }
+}

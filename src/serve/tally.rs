@@ -1,0 +1,107 @@
+//! Tells what is recorded to who compares variants.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::experiment::series::{Answered, Arm, Draw};
+use crate::experiment::tallies::Tallies;
+use crate::model::prediction_id::PredictionId;
+use crate::predlog::{Assignment, Entry, Record, Sink, SinkError};
+
+/// A sink that counts what variants answered. It runs on the writer's thread, so that requests do not wait for it.
+pub struct Tally(Arc<Tallies>);
+
+impl Tally {
+    /// Counts here.
+    pub fn new(tallies: Arc<Tallies>) -> Tally {
+        Tally(tallies)
+    }
+
+    fn note(&self, record: &Record) {
+        let Ok(id) = PredictionId::from_u128(record.id.as_u128()) else {
+            return;
+        };
+        let arm = Arm {
+            route: Arc::clone(&record.route),
+            variant: Arc::clone(&record.variant),
+            model: Arc::clone(&record.model),
+            version: Arc::clone(&record.version),
+        };
+        let answered = Answered {
+            id,
+            arm: &arm,
+            draw: match record.assignment {
+                _ if record.shadow => Draw::None,
+                Assignment::Weight => Draw::Lot,
+                Assignment::Key(hash) => Draw::Key(hash),
+                Assignment::Asked | Assignment::None => Draw::None,
+            },
+            rows: record.rows,
+            outcome: match &record.error {
+                None => Ok(record.outputs.as_ref()),
+                Some(error) => Err(error.kind),
+            },
+            total: record.timing.total,
+        };
+        if let Err(error) = self.0.note(&answered) {
+            tracing::debug!(%error, "a prediction is not compared");
+        }
+    }
+}
+
+impl Sink for Tally {
+    fn name(&self) -> &str {
+        "compare"
+    }
+
+    fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError> {
+        for entry in entries {
+            if let Entry::Prediction(record) = entry
+                && !record.variant.is_empty()
+            {
+                self.note(record);
+            }
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, _: SystemTime) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// A sink that gets what is in the sample only.
+pub struct Sampled(pub Box<dyn Sink>);
+
+impl Sink for Sampled {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError> {
+        let sampled = |entry: &Entry| match entry {
+            Entry::Prediction(record) => record.sampled,
+            Entry::Feedback(_) => true,
+        };
+        // Without copies: the stretches between those that are not.
+        for stretch in entries
+            .split(|entry| !sampled(entry))
+            .filter(|stretch| !stretch.is_empty())
+        {
+            self.0.write(stretch)?;
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, now: SystemTime) -> Result<(), SinkError> {
+        self.0.tick(now)
+    }
+
+    fn close(&mut self) -> Result<(), SinkError> {
+        self.0.close()
+    }
+}
