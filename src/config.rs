@@ -23,9 +23,11 @@ mod admin;
 mod args;
 mod batching;
 mod bench;
+mod compare;
 mod follow;
 mod mlflow;
 mod recording;
+mod records;
 mod registry_command;
 mod routes;
 mod stores;
@@ -34,8 +36,10 @@ mod units;
 pub use admin::{AdminArgs, AdminConfig};
 pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs, VerifyArgs};
 pub use bench::{BenchArgs, BenchConfig, BodySource};
+pub use compare::CompareArgs;
 pub use follow::{FollowArgs, FollowConfig, SlotConfig};
 pub use recording::{RecordingArgs, RecordingConfig};
+pub use records::{FilterArgs, RecordsAction, RecordsCommand, RecordsConfig};
 pub use registry_command::RegistryCommand;
 pub use routes::{ConfigCommand, RouteArgs, RouteCommand, RoutesConfig, read as read_config};
 
@@ -85,6 +89,12 @@ pub enum Command {
         #[command(flatten)]
         admin: AdminArgs,
     },
+    /// Read the record of predictions that a server wrote
+    Records {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: RecordsCommand,
+    },
     /// Look at the routes of a running server, and change their weights
     Route {
         /// The server.
@@ -94,6 +104,8 @@ pub enum Command {
         #[command(subcommand)]
         command: RouteCommand,
     },
+    /// Show what the variants of a route of a running server have come to, and which is better
+    Compare(CompareArgs),
     /// Check a configuration file
     Config {
         /// What to do.

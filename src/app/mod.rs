@@ -2,9 +2,11 @@
 
 mod ask;
 mod bench;
+mod compare;
 mod deploy;
 mod pin;
 mod predict;
+mod records;
 mod route;
 mod serve;
 mod text;
@@ -13,7 +15,7 @@ mod verify;
 pub mod inspect;
 pub mod registry;
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ use anyhow::Context;
 use crate::batching;
 use crate::config::{
     AdminConfig, Args, BenchConfig, Command, Env, InspectArgs, LogConfig, OfflineConfig, Problems,
-    RegistryCommand, ServeConfig,
+    RecordsConfig, RegistryCommand, ServeConfig,
 };
 use crate::deploy::parity::{self, Answer, Wire};
 use crate::deploy::prove::tune;
@@ -87,7 +89,9 @@ pub fn run(args: Args, env: &dyn Env) -> anyhow::Result<()> {
             pin::run(&AdminConfig::new(&admin, env)?, &slot, Some(version))
         }
         Command::Unpin { slot, admin } => pin::run(&AdminConfig::new(&admin, env)?, &slot, None),
+        Command::Records { command } => read_records(&RecordsConfig::new(&command, SystemTime::now(), env)?),
         Command::Route { admin, command } => route::run(&AdminConfig::new(&admin, env)?, &command),
+        Command::Compare(args) => compare::run(&AdminConfig::new(&args.admin, env)?, &args),
         Command::Config { command } => route::config(&command),
         Command::Registry { registry, command } => change_registry(command, &registry),
     }
@@ -118,6 +122,24 @@ fn install_log(config: &LogConfig) -> anyhow::Result<()> {
     log::install(config.format, &config.filter)
         .map_err(anyhow::Error::msg)
         .context("cannot start the log")
+}
+
+fn read_records(config: &RecordsConfig) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let done = records::run(config, &mut out).and_then(|()| Ok(out.flush()?));
+    match done {
+        // Whoever reads has seen enough.
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        done => done,
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let of_io = |cause: &(dyn std::error::Error + 'static)| {
+        let error = cause.downcast_ref::<std::io::Error>();
+        error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    error.chain().any(of_io)
 }
 
 fn change_registry(command: RegistryCommand, folder: &Path) -> anyhow::Result<()> {

@@ -85,6 +85,17 @@ pub(super) fn count(text: &str) -> Reading<NonZeroUsize> {
         .map_err(|_| (NonZeroUsize::MIN, "use a positive number".into()))
 }
 
+/// Entries beyond this are a typing error.
+const MAX_QUEUE: usize = 1 << 24;
+
+/// A number of entries in memory.
+pub(super) fn queue(text: &str) -> Reading<NonZeroUsize> {
+    match text.parse::<NonZeroUsize>() {
+        Ok(entries) if entries.get() <= MAX_QUEUE => Ok(entries),
+        _ => Err((NonZeroUsize::MIN, format!("use a number from 1 to {MAX_QUEUE}"))),
+    }
+}
+
 /// A number of threads.
 pub(super) fn threads(text: &str) -> Reading<NonZeroUsize> {
     match text.parse::<NonZeroUsize>() {

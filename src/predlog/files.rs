@@ -203,7 +203,7 @@ pub(super) fn entries(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
-/// The folders that files of a sink lie in: itself, or `model=…/version=…/date=…` and `feedback/date=…` under it.
+/// The folders that files of a sink lie in: itself, or `model=…/version=…/date=…` and `_feedback/date=…` under it.
 pub(super) fn folders(dir: &Path, partitioned: bool) -> io::Result<Vec<PathBuf>> {
     if !partitioned {
         return Ok(vec![dir.to_owned()]);
@@ -228,8 +228,9 @@ pub(super) fn folders(dir: &Path, partitioned: bool) -> io::Result<Vec<PathBuf>>
     Ok(dates)
 }
 
-/// Folder of the feedback in a partitioned sink.
-pub(super) const FEEDBACK: &str = "feedback";
+/// Folder of the feedback in a partitioned sink; readers of the whole folder skip a name that begins so, since feedback
+/// has other columns.
+pub(super) const FEEDBACK: &str = "_feedback";
 
 fn is_folder(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())

@@ -134,6 +134,14 @@ fn write_time(out: &mut Vec<u8>, time: SystemTime) {
     out.push(b'Z');
 }
 
+/// Appends a moment of UTC, given in microseconds since the epoch, as text.
+#[cfg(feature = "parquet")]
+pub(super) fn write_time_of(out: &mut Vec<u8>, micros: i64) {
+    out.push(b'"');
+    write_iso(out, micros.saturating_mul(1_000));
+    out.extend_from_slice(b"Z\"");
+}
+
 fn write_id(out: &mut Vec<u8>, id: Uuid) {
     let mut buffer = Uuid::encode_buffer();
     out.extend_from_slice(id.hyphenated().encode_lower(&mut buffer).as_bytes());
@@ -178,20 +186,35 @@ pub(super) fn write_params(out: &mut Vec<u8>, params: &Params) {
 /// Appends what `predictions` is in an answer: a list of one object a row for a table.
 fn write_output(out: &mut Vec<u8>, batch: &Batch) {
     match &batch.body {
-        Body::Frame(frame) => list(out, 0..frame.rows(), |out, row| {
-            let cells = frame.names().iter().enumerate();
-            out.push(b'{');
-            for (column, name) in cells {
-                separate(out, column);
-                write_name_key(out, name);
-                write_cell(out, frame, row, column);
-            }
-            out.push(b'}');
-        }),
+        Body::Frame(frame) => list(out, 0..frame.rows(), |out, row| write_frame_row(out, frame, row)),
         Body::Array(tensor) => write_tensor(out, tensor),
         Body::Named(members) => write_named(out, members),
         Body::Value(value) => write_value(out, value),
     }
+}
+
+/// Appends one row of a table as an object.
+pub(super) fn write_frame_row(out: &mut Vec<u8>, frame: &Frame, row: usize) {
+    out.push(b'{');
+    for (column, name) in frame.names().iter().enumerate() {
+        separate(out, column);
+        write_name_key(out, name);
+        write_cell(out, frame, row, column);
+    }
+    out.push(b'}');
+}
+
+/// Appends one row of named arrays as an object; those that have fewer rows are left out.
+pub(super) fn write_named_row(out: &mut Vec<u8>, members: &[(std::sync::Arc<str>, Tensor)], row: usize) {
+    out.push(b'{');
+    let with_row = members.iter().filter(|(_, tensor)| row < tensor.rows());
+    for (position, (name, tensor)) in with_row.enumerate() {
+        separate(out, position);
+        write_str(out, name);
+        out.extend_from_slice(b": ");
+        write_row(out, tensor, row);
+    }
+    out.push(b'}');
 }
 
 fn write_split(out: &mut Vec<u8>, frame: &Frame) {

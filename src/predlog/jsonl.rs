@@ -90,17 +90,26 @@ impl Jsonl {
             }
         };
         if let Err(error) = open.partial.file.write_all(&self.text) {
-            let cut = open.partial.file.set_len(open.length);
-            let back = open.partial.file.seek(SeekFrom::Start(open.length));
-            if cut.and(back.map(|_| ())).is_err() {
-                // Its last line has no end, which the next start repairs.
-                self.open = None;
-            }
+            // The next attempt is in a file of its own: this one may have become as large as files can be.
+            self.abandon();
             return Err(error);
         }
         open.length += self.text.len() as u64;
         open.entries += entries;
         Ok(())
+    }
+
+    /// Ends the file with its last whole line, after a failure.
+    fn abandon(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        if open.length == 0 {
+            open.partial.discard();
+            return;
+        }
+        let cut = open.partial.file.set_len(open.length);
+        if let Err(error) = cut.and_then(|()| open.partial.finish()) {
+            tracing::debug!(%error, "a file of records is left to the next start");
+        }
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {
@@ -120,19 +129,19 @@ impl Sink for Jsonl {
     }
 
     fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError> {
-        let mut written = 0;
-        for (position, entry) in entries.iter().enumerate() {
+        let mut left = entries.iter().filter(|entry| entry.is_for_files()).count() as u64;
+        let mut gathered = 0;
+        for entry in entries.iter().filter(|entry| entry.is_for_files()) {
             json::write_entry(&mut self.text, entry);
             self.text.push(b'\n');
+            gathered += 1;
             if self.text.len() >= PIECE {
-                let count = (position + 1 - written) as u64;
-                let left = (entries.len() - written) as u64;
-                self.write_text(count).map_err(|error| error.losing(left))?;
-                written = position + 1;
+                self.write_text(gathered).map_err(|error| error.losing(left))?;
+                left -= gathered;
+                gathered = 0;
             }
         }
-        let left = (entries.len() - written) as u64;
-        self.write_text(left).map_err(|error| error.losing(left))?;
+        self.write_text(gathered).map_err(|error| error.losing(left))?;
         match &self.open {
             Some(open) if open.length >= self.config.max_file_bytes => self.finish(),
             _ => Ok(()),

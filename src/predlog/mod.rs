@@ -7,15 +7,23 @@
 mod files;
 mod json;
 mod jsonl;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod privacy;
-
+mod read;
 mod record;
 mod recorder;
 mod spec;
 
+use std::io;
+use std::path::Path;
 use std::time::SystemTime;
 
+use read::Form;
+use spec::SinkKind;
+
 pub use privacy::{Privacy, Salt};
+pub use read::{Filter, ReadError, Reader, Row, Tail};
 pub use record::{Assignment, Entry, Failure, Feedback, Record, Timing};
 pub use recorder::{Config, Recorder};
 pub use spec::{SinkSpec, SpecError};
@@ -25,7 +33,7 @@ pub trait Sink: Send {
     /// Its name in metrics and the log, one of few.
     fn name(&self) -> &str;
 
-    /// Takes entries, which may stay in memory for a while.
+    /// Takes entries, which may stay in memory for a while. One that writes files leaves out those that are not for files.
     ///
     /// # Errors
     /// When entries were lost, with their number.
@@ -73,5 +81,42 @@ impl SinkError {
     /// The same with this many entries lost.
     pub fn losing(self, lost: u64) -> SinkError {
         SinkError { lost, ..self }
+    }
+}
+
+impl SinkSpec {
+    /// Opens the sink: makes its folder, finishes the files of a process that died, removes what is kept no longer.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, read or written.
+    pub fn open(&self) -> io::Result<Box<dyn Sink>> {
+        let now = SystemTime::now();
+        Ok(match self.kind {
+            SinkKind::Jsonl => Box::new(jsonl::Jsonl::open(self.files.clone(), now)?),
+            #[cfg(feature = "parquet")]
+            SinkKind::Parquet => Box::new(parquet::Parquet::open(self.files.clone(), now)?),
+        })
+    }
+}
+
+impl Reader {
+    /// The records in this folder, in whatever form they are.
+    pub fn new(dir: &Path) -> Reader {
+        let forms = vec![
+            Form {
+                kind: jsonl::KIND,
+                partitioned: false,
+                grows: true,
+                read: read::read_lines,
+            },
+            #[cfg(feature = "parquet")]
+            Form {
+                kind: parquet::KIND,
+                partitioned: true,
+                grows: false,
+                read: parquet::read::read,
+            },
+        ];
+        Reader::of(dir, forms)
     }
 }

@@ -230,8 +230,7 @@ impl Privacy {
                 self.digest(texts.get(row).map_or(&[], String::as_bytes))
             }
             Elements::Object(values) if tensor.row_len() == 1 => {
-                let mut value = values.get(row).cloned().unwrap_or(Value::Null);
-                let digest = match &mut value {
+                match values.get(row).unwrap_or(&Value::Null) {
                     Value::Str(text) => self.digest(text.as_bytes()),
                     Value::Bytes(bytes) => self.digest(bytes),
                     other => {
@@ -239,8 +238,7 @@ impl Privacy {
                         json::write_value(&mut text, other);
                         self.digest(&text)
                     }
-                };
-                digest
+                }
             }
             _ => {
                 text.clear();

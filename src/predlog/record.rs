@@ -136,6 +136,14 @@ pub struct Feedback {
 const ENTRY_BYTES: usize = 512;
 
 impl Entry {
+    /// Whether files get the entry; others are only counted.
+    pub fn is_for_files(&self) -> bool {
+        match self {
+            Entry::Prediction(record) => record.sampled,
+            Entry::Feedback(_) => true,
+        }
+    }
+
     /// About how much memory the entry takes.
     pub fn weight(&self) -> usize {
         match self {

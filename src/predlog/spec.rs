@@ -1,13 +1,11 @@
 //! What a sink is called where it is configured: `jsonl:DIR` or `parquet:DIR`, with options as a query.
 
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::files::Config;
-use super::{Sink, jsonl};
 
 /// Largest size and longest time that an option can say.
 const MAX_DAYS: u64 = 36_500;
@@ -15,13 +13,16 @@ const MAX_DAYS: u64 = 36_500;
 /// A sink that can be opened: `jsonl:/var/log/predictions?max_file_age=10m&keep_bytes=10GiB`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SinkSpec {
-    kind: SinkKind,
-    files: Config,
+    pub(super) kind: SinkKind,
+    pub(super) files: Config,
 }
 
+/// The kinds of sinks that write files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SinkKind {
+pub(super) enum SinkKind {
     Jsonl,
+    #[cfg(feature = "parquet")]
+    Parquet,
 }
 
 /// Why a text names no sink.
@@ -57,23 +58,12 @@ pub enum SpecError {
     },
 }
 
-impl SinkSpec {
-    /// Opens the sink: makes its folder, finishes the files of a process that died, removes what is kept no longer.
-    ///
-    /// # Errors
-    /// When the folder cannot be made, read or written.
-    pub fn open(&self) -> io::Result<Box<dyn Sink>> {
-        let now = SystemTime::now();
-        Ok(match self.kind {
-            SinkKind::Jsonl => Box::new(jsonl::Jsonl::open(self.files.clone(), now)?),
-        })
-    }
-}
-
 impl fmt::Display for SinkSpec {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
             SinkKind::Jsonl => "jsonl",
+            #[cfg(feature = "parquet")]
+            SinkKind::Parquet => "parquet",
         };
         write!(out, "{kind}:{}", self.files.dir.display())
     }
@@ -91,6 +81,9 @@ impl FromStr for SinkSpec {
             other => return Err(SpecError::Kind(other.to_owned())),
         };
         let kind = match kind {
+            #[cfg(feature = "parquet")]
+            "parquet" => SinkKind::Parquet,
+            #[cfg(not(feature = "parquet"))]
             "parquet" => return Err(SpecError::NoParquet),
             _ => SinkKind::Jsonl,
         };

@@ -49,7 +49,17 @@ fn help_texts_change_only_on_purpose() {
         ("predict.txt", &[&["predict"]]),
         ("inspect.txt", &[&["inspect"]]),
         ("bench.txt", &[&["bench"]]),
+        ("compare.txt", &[&["compare"]]),
         ("pin.txt", &[&["pin"], &["unpin"]]),
+        (
+            "records.txt",
+            &[
+                &["records"],
+                &["records", "export"],
+                &["records", "tail"],
+                &["records", "stats"],
+            ],
+        ),
         (
             "registry.txt",
             &[

@@ -59,6 +59,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "protocol",
             "serve",
             "http",
+            "predlog",
         ],
     ), // what it configures
     ("app", &["*"]),

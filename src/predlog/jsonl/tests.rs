@@ -81,7 +81,7 @@ fn an_entry_is_a_line() {
     let expected = [
         r#"{"type": "prediction", "prediction_id": "00000000-0000-0000-0000-000000000007", "time": "2023-11-14T22:13:20.123456Z", "#,
         r#""route": "r", "variant": "", "model": "iris", "version": "3", "digest": "ab", "shadow": false, "rows": 1, "#,
-        r#""request_id": "q-1", "routing_key": null, "inputs": {"inputs": [[5.1, 1e-05]]}, "outputs": [[0.25]], "error": null, "#,
+        r#""request_id": "q-1", "assignment": null, "routing_key": null, "inputs": {"inputs": [[5.1, 1e-05]]}, "outputs": [[0.25]], "error": null, "#,
         r#""decode_us": 0.0, "queue_us": 0.0, "predict_us": 0.0, "encode_us": 0.0, "total_us": 12.345}"#,
         "\n",
         r#"{"type": "feedback", "prediction_id": "00000000-0000-0000-0000-000000000001", "time": "1970-01-01T00:00:00Z", "#,
@@ -155,4 +155,17 @@ fn a_folder_that_cannot_be_made_is_told_with_what_is_lost() {
     fs::remove_file(&folder).unwrap();
     sink.write(&[entry(3)]).unwrap();
     assert_eq!(text(&folder, ".partial").lines().count(), 1);
+}
+
+#[test]
+fn what_is_only_counted_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sink = Jsonl::open(config(dir.path()), SystemTime::now()).unwrap();
+    let mut counted = entry(1);
+    if let Entry::Prediction(record) = &mut counted {
+        record.sampled = false;
+    }
+    sink.write(&[counted.clone(), entry(2), counted]).unwrap();
+    sink.close().unwrap();
+    assert_eq!(text(dir.path(), ".jsonl").lines().count(), 1);
 }

@@ -138,10 +138,17 @@ fn who_cannot_answer_is_chosen_only_when_nobody_can_or_when_asked_for() {
     };
     for dice in [0, u64::MAX / 2, u64::MAX] {
         assert_eq!(
-            &*route.choose(&Asked::default(), dice, only_v1).unwrap().variant.name,
+            &*route
+                .choose(&Asked::default(), dice, only_v1)
+                .unwrap()
+                .variant
+                .name,
             "v1"
         );
-        assert_eq!(&*route.choose(&keyed("k"), dice, only_v1).unwrap().variant.name, "v1");
+        assert_eq!(
+            &*route.choose(&keyed("k"), dice, only_v1).unwrap().variant.name,
+            "v1"
+        );
     }
     let asked = Asked {
         variant: Some("v0"),
@@ -152,6 +159,7 @@ fn who_cannot_answer_is_chosen_only_when_nobody_can_or_when_asked_for() {
         &*route
             .choose(&Asked::default(), 0, |_| Now::default())
             .unwrap()
+            .variant
             .name,
         "v0"
     );

@@ -9,6 +9,7 @@ mod clouds;
 mod follow;
 mod native;
 mod proxy;
+mod records;
 mod registry;
 pub mod server;
 mod stand_ins;

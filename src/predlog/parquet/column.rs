@@ -1,0 +1,464 @@
+//! One column of a part while it is in memory, and how it becomes a column of a row group.
+
+use bytes::Bytes;
+use parquet::basic::{Compression, Encoding, LogicalType, Repetition, TimeUnit, Type as Physical, ZstdLevel};
+use parquet::data_type::{
+    BoolType, ByteArray, ByteArrayType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, FloatType,
+    Int32Type, Int64Type,
+};
+use parquet::errors::Result;
+use parquet::file::properties::WriterPropertiesBuilder;
+use parquet::file::writer::SerializedColumnWriter;
+use parquet::schema::types::{ColumnPath, Type, TypePtr};
+
+use super::super::json;
+use crate::model::tensor::{DType, Elements};
+use crate::model::value::Value;
+
+/// Type of a column's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Bool,
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    U16,
+    U32,
+    U64,
+    F32,
+    F64,
+    Text,
+    /// Nanoseconds since the epoch, without a time zone.
+    Nanos,
+    /// Microseconds since the epoch, of UTC.
+    Micros,
+    Bytes,
+    /// Any value, as JSON text.
+    Json,
+    /// Sixteen bytes.
+    Id,
+}
+
+impl Kind {
+    /// That of a tensor's elements; half floats are widened, for few readers know them.
+    pub(super) fn of(dtype: DType) -> Kind {
+        match dtype {
+            DType::Bool => Kind::Bool,
+            DType::I8 => Kind::I8,
+            DType::I16 => Kind::I16,
+            DType::I32 => Kind::I32,
+            DType::I64 => Kind::I64,
+            DType::U8 => Kind::U8,
+            DType::U16 => Kind::U16,
+            DType::U32 => Kind::U32,
+            DType::U64 => Kind::U64,
+            DType::F16 | DType::F32 => Kind::F32,
+            DType::F64 => Kind::F64,
+            DType::Str => Kind::Text,
+            DType::Datetime => Kind::Nanos,
+            DType::Object => Kind::Json,
+        }
+    }
+
+    fn physical(self) -> Physical {
+        match self {
+            Kind::Bool => Physical::BOOLEAN,
+            Kind::I8 | Kind::I16 | Kind::I32 | Kind::U8 | Kind::U16 | Kind::U32 => Physical::INT32,
+            Kind::I64 | Kind::U64 | Kind::Nanos | Kind::Micros => Physical::INT64,
+            Kind::F32 => Physical::FLOAT,
+            Kind::F64 => Physical::DOUBLE,
+            Kind::Text | Kind::Bytes | Kind::Json => Physical::BYTE_ARRAY,
+            Kind::Id => Physical::FIXED_LEN_BYTE_ARRAY,
+        }
+    }
+
+    fn logical(self) -> Option<LogicalType> {
+        Some(match self {
+            Kind::I8 => LogicalType::integer(8, true),
+            Kind::I16 => LogicalType::integer(16, true),
+            Kind::U8 => LogicalType::integer(8, false),
+            Kind::U16 => LogicalType::integer(16, false),
+            Kind::U32 => LogicalType::integer(32, false),
+            Kind::U64 => LogicalType::integer(64, false),
+            Kind::Text => LogicalType::String,
+            Kind::Json => LogicalType::Json,
+            Kind::Nanos => LogicalType::timestamp(false, TimeUnit::NANOS),
+            Kind::Micros => LogicalType::timestamp(true, TimeUnit::MICROS),
+            Kind::Id => LogicalType::Uuid,
+            Kind::Bool | Kind::I32 | Kind::I64 | Kind::F32 | Kind::F64 | Kind::Bytes => return None,
+        })
+    }
+}
+
+/// How a column is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nesting {
+    /// A value in every row.
+    Required,
+    /// A value or none.
+    Optional,
+    /// A list of values or none.
+    List,
+}
+
+/// Levels of a row: nothing, a value; in lists an empty one, and an element that is nothing.
+const ABSENT: i16 = 0;
+const PRESENT: i16 = 1;
+const EMPTY: i16 = 1;
+const NO_ELEMENT: i16 = 2;
+const ELEMENT: i16 = 3;
+
+#[derive(Debug)]
+enum Values {
+    Bool(Vec<bool>),
+    I32(Vec<i32>),
+    I64(Vec<i64>),
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+    /// All texts in a row, and where each ends.
+    Text(Vec<u8>, Vec<usize>),
+    /// Few texts that come again: each once, and which of them comes where.
+    Words(Vec<ByteArray>, Vec<u32>),
+    Ids(Vec<u8>),
+}
+
+/// One column.
+#[derive(Debug)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    pub(super) nesting: Nesting,
+    values: Values,
+    definitions: Vec<i16>,
+    repetitions: Vec<i16>,
+    /// The level of a value that is there.
+    there: i16,
+    scratch: Vec<u8>,
+}
+
+/// Texts that are looked through for one that came before.
+const MAX_WORDS: usize = 16;
+
+impl Column {
+    pub(super) fn new(name: impl Into<String>, kind: Kind, nesting: Nesting) -> Column {
+        let values = match kind.physical() {
+            Physical::BOOLEAN => Values::Bool(Vec::new()),
+            Physical::INT32 => Values::I32(Vec::new()),
+            Physical::INT64 | Physical::INT96 => Values::I64(Vec::new()),
+            Physical::FLOAT => Values::F32(Vec::new()),
+            Physical::DOUBLE => Values::F64(Vec::new()),
+            Physical::BYTE_ARRAY => Values::Text(Vec::new(), Vec::new()),
+            Physical::FIXED_LEN_BYTE_ARRAY => Values::Ids(Vec::new()),
+        };
+        let there = match nesting {
+            Nesting::Required | Nesting::Optional => PRESENT,
+            Nesting::List => ELEMENT,
+        };
+        Column {
+            name: name.into(),
+            kind,
+            nesting,
+            values,
+            definitions: Vec::new(),
+            repetitions: Vec::new(),
+            there,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// A column of texts of which few differ.
+    pub(super) fn of_words(name: &str, nesting: Nesting) -> Column {
+        Column {
+            values: Values::Words(Vec::new(), Vec::new()),
+            ..Column::new(name, Kind::Text, nesting)
+        }
+    }
+
+    /// The column in a schema.
+    pub(super) fn schema(&self) -> Result<TypePtr> {
+        let leaf = |name: &str, repetition| {
+            let length = if self.kind == Kind::Id { 16 } else { -1 };
+            Type::primitive_type_builder(name, self.kind.physical())
+                .with_repetition(repetition)
+                .with_logical_type(self.kind.logical())
+                .with_length(length)
+                .build()
+                .map(TypePtr::new)
+        };
+        match self.nesting {
+            Nesting::Required => leaf(&self.name, Repetition::REQUIRED),
+            Nesting::Optional => leaf(&self.name, Repetition::OPTIONAL),
+            Nesting::List => {
+                let element = leaf("element", Repetition::OPTIONAL)?;
+                let list = Type::group_type_builder("list")
+                    .with_repetition(Repetition::REPEATED)
+                    .with_fields(vec![TypePtr::new(element.as_ref().clone())])
+                    .build()?;
+                let group = Type::group_type_builder(&self.name)
+                    .with_repetition(Repetition::OPTIONAL)
+                    .with_logical_type(Some(LogicalType::List))
+                    .with_fields(vec![TypePtr::new(list)])
+                    .build()?;
+                Ok(TypePtr::new(group))
+            }
+        }
+    }
+
+    /// How the column is written: nothing is compressed that would not get smaller by it.
+    pub(super) fn properties(&self, builder: WriterPropertiesBuilder) -> WriterPropertiesBuilder {
+        let parts = match self.nesting {
+            Nesting::List => vec![self.name.clone(), "list".into(), "element".into()],
+            Nesting::Required | Nesting::Optional => vec![self.name.clone()],
+        };
+        let path = ColumnPath::new(parts);
+        match &self.values {
+            Values::Words(..) => builder.set_column_dictionary_enabled(path, true),
+            Values::Text(..) => {
+                let level = ZstdLevel::try_new(1).map_or(Compression::SNAPPY, Compression::ZSTD);
+                builder.set_column_compression(path, level)
+            }
+            Values::I32(_) | Values::I64(_) => {
+                builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED)
+            }
+            Values::Bool(_) | Values::F32(_) | Values::F64(_) | Values::Ids(_) => builder,
+        }
+    }
+
+    // === pushing ===
+
+    fn define(&mut self, level: i16) {
+        if self.nesting != Nesting::Required {
+            self.definitions.push(level);
+        }
+    }
+
+    fn absent(&mut self) {
+        self.define(if self.there == ELEMENT { NO_ELEMENT } else { ABSENT });
+    }
+
+    /// A row without a value.
+    pub(super) fn push_null(&mut self) {
+        self.define(ABSENT);
+        if self.nesting == Nesting::List {
+            self.repetitions.push(0);
+        }
+    }
+
+    /// Whether one is true.
+    pub(super) fn push_bool(&mut self, flag: bool) {
+        self.define(self.there);
+        if let Values::Bool(values) = &mut self.values {
+            values.push(flag);
+        }
+    }
+
+    /// An integer of at most 32 bits; unsigned ones by their bits.
+    pub(super) fn push_i32(&mut self, int: i32) {
+        self.define(self.there);
+        if let Values::I32(values) = &mut self.values {
+            values.push(int);
+        }
+    }
+
+    /// An integer of 64 bits; unsigned ones by their bits.
+    pub(super) fn push_i64(&mut self, int: i64) {
+        self.define(self.there);
+        if let Values::I64(values) = &mut self.values {
+            values.push(int);
+        }
+    }
+
+    fn push_f32(&mut self, float: f32) {
+        self.define(self.there);
+        if let Values::F32(values) = &mut self.values {
+            values.push(float);
+        }
+    }
+
+    /// A double.
+    pub(super) fn push_f64(&mut self, float: f64) {
+        self.define(self.there);
+        if let Values::F64(values) = &mut self.values {
+            values.push(float);
+        }
+    }
+
+    /// An id.
+    pub(super) fn push_id(&mut self, id: &[u8; 16]) {
+        self.define(self.there);
+        if let Values::Ids(values) = &mut self.values {
+            values.extend_from_slice(id);
+        }
+    }
+
+    /// A text, or bytes.
+    pub(super) fn push_text(&mut self, text: &[u8]) {
+        self.define(self.there);
+        match &mut self.values {
+            Values::Text(all, ends) => {
+                all.extend_from_slice(text);
+                ends.push(all.len());
+            }
+            Values::Words(words, places) => {
+                let is_it = |place: &u32| {
+                    let word = words.get(*place as usize);
+                    word.is_some_and(|word| word.data() == text)
+                };
+                let last = places.last().copied().filter(is_it);
+                let from = words.len().saturating_sub(MAX_WORDS) as u32;
+                let known = last.or_else(|| (from..words.len() as u32).find(is_it));
+                let place = known.unwrap_or_else(|| {
+                    words.push(ByteArray::from(text.to_vec()));
+                    words.len() as u32 - 1
+                });
+                places.push(place);
+            }
+            _ => {}
+        }
+    }
+
+    /// JSON text of what `write` writes.
+    pub(super) fn push_json(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut text = std::mem::take(&mut self.scratch);
+        text.clear();
+        write(&mut text);
+        self.push_text(&text);
+        text.shrink_to(1 << 16);
+        self.scratch = text;
+    }
+
+    /// The elements from `start` on as one row: one of them, or a list.
+    pub(super) fn push_row(&mut self, elements: &Elements, start: usize, count: usize) {
+        if self.nesting != Nesting::List {
+            self.push_element(elements, start);
+            return;
+        }
+        if count == 0 {
+            self.define(EMPTY);
+            self.repetitions.push(0);
+        }
+        for position in 0..count {
+            self.repetitions.push(i16::from(position > 0));
+            self.push_element(elements, start + position);
+        }
+    }
+
+    fn push_element(&mut self, elements: &Elements, at: usize) {
+        macro_rules! push {
+            ($vector:ident, |$element:ident| $push:expr) => {
+                match $vector.get(at) {
+                    Some($element) => $push,
+                    None => self.absent(),
+                }
+            };
+        }
+        match elements {
+            Elements::F64(vector) => push!(vector, |float| self.push_f64(*float)),
+            Elements::F32(vector) => push!(vector, |float| self.push_f32(*float)),
+            Elements::F16(vector) => push!(vector, |float| self.push_f32(float.to_f32())),
+            Elements::I64(vector) => push!(vector, |int| self.push_i64(*int)),
+            Elements::I32(vector) => push!(vector, |int| self.push_i32(*int)),
+            Elements::I16(vector) => push!(vector, |int| self.push_i32(i32::from(*int))),
+            Elements::I8(vector) => push!(vector, |int| self.push_i32(i32::from(*int))),
+            Elements::U64(vector) => push!(vector, |int| self.push_i64(int.cast_signed())),
+            Elements::U32(vector) => push!(vector, |int| self.push_i32(int.cast_signed())),
+            Elements::U16(vector) => push!(vector, |int| self.push_i32(i32::from(*int))),
+            Elements::U8(vector) => push!(vector, |int| self.push_i32(i32::from(*int))),
+            Elements::Bool(vector) => push!(vector, |flag| self.push_bool(*flag)),
+            Elements::Str(vector) => push!(vector, |text| self.push_text(text.as_bytes())),
+            Elements::Datetime(vector) => push!(vector, |moment| if *moment == i64::MIN {
+                self.absent();
+            } else {
+                self.push_i64(*moment);
+            }),
+            Elements::Object(vector) => push!(vector, |value| self.push_value(value)),
+        }
+    }
+
+    fn push_value(&mut self, value: &Value) {
+        match (self.kind, value) {
+            (_, Value::Null) => self.absent(),
+            (Kind::Text | Kind::Bytes, Value::Str(text)) => self.push_text(text.as_bytes()),
+            (Kind::Bytes, Value::Bytes(bytes)) => self.push_text(bytes),
+            (_, other) => self.push_json(|out| json::write_value(out, other)),
+        }
+    }
+
+    // === writing ===
+
+    /// Forgets what was pushed.
+    pub(super) fn clear(&mut self) {
+        self.definitions.clear();
+        self.repetitions.clear();
+        match &mut self.values {
+            Values::Bool(values) => values.clear(),
+            Values::I32(values) => values.clear(),
+            Values::I64(values) => values.clear(),
+            Values::F32(values) => values.clear(),
+            Values::F64(values) => values.clear(),
+            Values::Text(all, ends) => {
+                all.clear();
+                ends.clear();
+            }
+            Values::Words(words, places) => {
+                words.clear();
+                places.clear();
+            }
+            Values::Ids(all) => all.clear(),
+        }
+    }
+
+    /// Writes what was pushed, and forgets it.
+    pub(super) fn write(&mut self, out: &mut SerializedColumnWriter<'_>) -> Result<()> {
+        let definitions = (self.nesting != Nesting::Required).then_some(self.definitions.as_slice());
+        let repetitions = (self.nesting == Nesting::List).then_some(self.repetitions.as_slice());
+        match &mut self.values {
+            Values::Bool(values) => out
+                .typed::<BoolType>()
+                .write_batch(values, definitions, repetitions),
+            Values::I32(values) => out
+                .typed::<Int32Type>()
+                .write_batch(values, definitions, repetitions),
+            Values::I64(values) => out
+                .typed::<Int64Type>()
+                .write_batch(values, definitions, repetitions),
+            Values::F32(values) => out
+                .typed::<FloatType>()
+                .write_batch(values, definitions, repetitions),
+            Values::F64(values) => out
+                .typed::<DoubleType>()
+                .write_batch(values, definitions, repetitions),
+            Values::Text(all, ends) => {
+                let all = Bytes::from(std::mem::take(all));
+                let mut start = 0;
+                let slice = |&end: &usize| {
+                    let text = ByteArray::from(all.slice(start..end));
+                    start = end;
+                    text
+                };
+                let values: Vec<ByteArray> = ends.iter().map(slice).collect();
+                out.typed::<ByteArrayType>()
+                    .write_batch(&values, definitions, repetitions)
+            }
+            Values::Words(words, places) => {
+                let word = |&place: &u32| words.get(place as usize).cloned().unwrap_or_default();
+                let values: Vec<ByteArray> = places.iter().map(word).collect();
+                out.typed::<ByteArrayType>()
+                    .write_batch(&values, definitions, repetitions)
+            }
+            Values::Ids(all) => {
+                let all = Bytes::from(std::mem::take(all));
+                let ids = (0..all.len() / 16).map(|id| all.slice(id * 16..id * 16 + 16));
+                let values: Vec<FixedLenByteArray> = ids
+                    .map(|id| FixedLenByteArray::from(ByteArray::from(id)))
+                    .collect();
+                out.typed::<FixedLenByteArrayType>()
+                    .write_batch(&values, definitions, repetitions)
+            }
+        }?;
+        self.clear();
+        Ok(())
+    }
+}
