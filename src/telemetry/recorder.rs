@@ -111,6 +111,10 @@ fn describe() {
         names::PARITY_DIFFERENCE,
         "Largest difference between a version's answers and those recorded beside it"
     );
+    describe_counter!(
+        names::SHADOW_COMPARED_ROWS_TOTAL,
+        "Rows of a shadow that were compared with those that were answered"
+    );
     describe_gauge!(
         names::REGISTRY_CONFIRMED_SECONDS,
         Unit::Seconds,
