@@ -23,6 +23,7 @@ mod admin;
 mod args;
 mod batching;
 mod bench;
+mod compare;
 mod follow;
 mod mlflow;
 mod recording;
@@ -35,6 +36,7 @@ mod units;
 pub use admin::{AdminArgs, AdminConfig};
 pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs, VerifyArgs};
 pub use bench::{BenchArgs, BenchConfig, BodySource};
+pub use compare::CompareArgs;
 pub use follow::{FollowArgs, FollowConfig, SlotConfig};
 pub use recording::{RecordingArgs, RecordingConfig};
 pub use records::{FilterArgs, RecordsAction, RecordsCommand, RecordsConfig};
@@ -102,6 +104,8 @@ pub enum Command {
         #[command(subcommand)]
         command: RouteCommand,
     },
+    /// Show what the variants of a route of a running server have come to, and which is better
+    Compare(CompareArgs),
     /// Check a configuration file
     Config {
         /// What to do.

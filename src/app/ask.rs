@@ -21,6 +21,20 @@ pub(super) fn ask(
     path: &[&str],
     body: Option<&Json>,
 ) -> anyhow::Result<Json> {
+    ask_with(config, method, path, &[], body)
+}
+
+/// Asks with a query, and gives the answer. Blocking.
+///
+/// # Errors
+/// When the server cannot be reached, or refuses.
+pub(super) fn ask_with(
+    config: &AdminConfig,
+    method: Method,
+    path: &[&str],
+    query: &[(&str, &str)],
+    body: Option<&Json>,
+) -> anyhow::Result<Json> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -32,6 +46,9 @@ pub(super) fn ask(
             .map_err(|()| anyhow::anyhow!("`{url}` is no address of a server", url = config.server))?
             .pop_if_empty()
             .extend(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
         let client = reqwest::Client::builder().timeout(TIME_LIMIT).build()?;
         let mut request = client.request(method, url);
         if let Some(token) = &config.token {

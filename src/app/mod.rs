@@ -2,6 +2,7 @@
 
 mod ask;
 mod bench;
+mod compare;
 mod deploy;
 mod pin;
 mod predict;
@@ -90,6 +91,7 @@ pub fn run(args: Args, env: &dyn Env) -> anyhow::Result<()> {
         Command::Unpin { slot, admin } => pin::run(&AdminConfig::new(&admin, env)?, &slot, None),
         Command::Records { command } => read_records(&RecordsConfig::new(&command, SystemTime::now(), env)?),
         Command::Route { admin, command } => route::run(&AdminConfig::new(&admin, env)?, &command),
+        Command::Compare(args) => compare::run(&AdminConfig::new(&args.admin, env)?, &args),
         Command::Config { command } => route::config(&command),
         Command::Registry { registry, command } => change_registry(command, &registry),
     }

@@ -126,7 +126,11 @@ async fn follow_and_answer(
     let recording = recording(config)?;
     let shadowing = Shadowing::new(Arc::clone(&fleet), background.handle().clone(), recording.clone());
     let remember = control.clone();
-    let keeper = RouteKeeper::new(routes, default_route, weights, control.clone(), rereading(config))
+    let tallies = recording
+        .as_ref()
+        .map(|recording| Arc::clone(recording.tallies()));
+    let reread = rereading(config);
+    let keeper = RouteKeeper::new(routes, default_route, weights, control.clone(), reread, tallies)
         .context("cannot route")?;
     let keeper = Arc::new(keeper);
     let app = Arc::new(App {

@@ -7,6 +7,8 @@
 
 use std::collections::HashMap;
 
+use super::hash::BuildFnv;
+
 /// Labels counted apart.
 pub const MAX_LABELS: usize = 128;
 /// Bytes of a label that are kept; longer ones are cut, and count as the same when they begin alike.
@@ -15,7 +17,7 @@ const MAX_BYTES: usize = 64;
 /// Counts of the most frequent labels.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Frequent {
-    counts: HashMap<Box<str>, Count>,
+    counts: HashMap<Box<str>, Count, BuildFnv>,
     total: u64,
 }
 

@@ -10,6 +10,7 @@
 pub mod compare;
 pub mod feedback;
 pub mod frequent;
+mod hash;
 pub mod moments;
 pub mod ratio;
 pub mod sequential;

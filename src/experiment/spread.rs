@@ -217,9 +217,9 @@ impl Spread {
         self.labels.add(label);
     }
 
-    fn add_integer<T: itoa::Integer + Copy + AsNumber>(&mut self, value: T) {
+    fn add_integer<T: itoa::Integer + Copy + Integer>(&mut self, value: T) {
         self.add_label(itoa::Buffer::new().format(value));
-        self.add_number(value.as_number());
+        self.add_number(value.nearest());
     }
 
     fn add_float(&mut self, value: f64) {
@@ -247,21 +247,21 @@ impl Spread {
     }
 }
 
-/// An integer as the nearest double.
-trait AsNumber {
-    fn as_number(self) -> f64;
+/// What has a nearest double.
+trait Integer {
+    fn nearest(self) -> f64;
 }
 
-macro_rules! as_number {
+macro_rules! integer {
     ($($integer:ty)*) => {
-        $(impl AsNumber for $integer {
-            fn as_number(self) -> f64 {
+        $(impl Integer for $integer {
+            fn nearest(self) -> f64 {
                 self as f64
             }
         })*
     };
 }
-as_number!(i8 i16 i32 i64 u8 u16 u32 u64);
+integer!(i8 i16 i32 i64 u8 u16 u32 u64);
 
 fn each<T>(elements: &[T], every: usize, add: impl FnMut(&T)) {
     elements.iter().step_by(every).for_each(add);

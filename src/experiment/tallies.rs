@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::feedback::{FeedbackError, Outcome, Recent, is_name};
+use super::hash::BuildFnv;
 use super::series::{Answered, Arm, Counts, Keys, Series, lock};
 use crate::model::prediction_id::PredictionId;
 use crate::model::value::Value;
@@ -34,12 +35,18 @@ impl Default for Bounds {
 
 /// A tag that another version has already: once in four thousand million pairs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` of route `{}` is not tallied: its tag is that of `{}` of route `{}`", .wanted.variant, .wanted.route, .holder.variant, .holder.route)]
+#[error(
+    "variant `{variant}` of route `{route}` is not tallied: its tag is that of `{holder_variant}` of `{holder_route}`"
+)]
 pub struct TagTaken {
-    /// Who wanted it.
-    pub wanted: Arm,
-    /// Who has it.
-    pub holder: Arm,
+    /// The route of who wanted it.
+    pub route: Arc<str>,
+    /// The variant of who wanted it.
+    pub variant: Arc<str>,
+    /// The route of who has it.
+    pub holder_route: Arc<str>,
+    /// The variant of who has it.
+    pub holder_variant: Arc<str>,
 }
 
 /// Whose prediction an outcome was of.
@@ -72,7 +79,7 @@ pub struct Tallies {
 #[derive(Debug, Default)]
 struct Known {
     /// By tag.
-    series: HashMap<u32, Arc<Series>>,
+    series: HashMap<u32, Arc<Series>, BuildFnv>,
     routes: HashMap<Arc<str>, Route>,
 }
 
@@ -149,7 +156,7 @@ impl Tallies {
     pub fn note(&self, answered: &Answered<'_>) -> Result<(), TagTaken> {
         let (tag, time) = (answered.id.tag(), answered.id.time());
         if let Some(series) = self.read().noted(answered.arm, tag, time) {
-            series.used.store(milliseconds(time), Ordering::Relaxed);
+            series.used.store(answered.id.milliseconds(), Ordering::Relaxed);
             series.note(answered);
             return Ok(());
         }
@@ -214,8 +221,10 @@ impl Tallies {
         if let Some(holder) = known.series.get(&tag) {
             if holder.arm != *arm {
                 return Err(TagTaken {
-                    wanted: arm.clone(),
-                    holder: holder.arm.clone(),
+                    route: Arc::clone(&arm.route),
+                    variant: Arc::clone(&arm.variant),
+                    holder_route: Arc::clone(&holder.arm.route),
+                    holder_variant: Arc::clone(&holder.arm.variant),
                 });
             }
         } else {

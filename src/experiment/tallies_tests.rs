@@ -224,6 +224,24 @@ fn requests_of_one_key_are_one_draw() {
 }
 
 #[test]
+fn a_tag_has_one_holder() {
+    let tallies = Tallies::new(Bounds::default());
+    let (holder, other) = (arm("a", 1), arm("b", 1));
+    let id = note(&tallies, &holder, 0, 0, Draw::Lot);
+    let answered = Answered {
+        id,
+        arm: &other,
+        draw: Draw::Lot,
+        rows: 1,
+        outcome: Ok(None),
+        total: Duration::ZERO,
+    };
+    let refused = tallies.note(&answered).unwrap_err();
+    assert_eq!((&*refused.variant, &*refused.holder_variant), ("b", "a"));
+    assert_eq!((counted(&tallies, &holder).0, tallies.of("iris").1.len()), (1, 1));
+}
+
+#[test]
 fn threads_lose_no_count() {
     let tallies = Tallies::new(Bounds::default());
     let arms = [arm("a", 1), arm("b", 2)];

@@ -13,6 +13,7 @@ mod asked;
 mod body;
 mod compression;
 mod connection;
+mod experiment_api;
 mod health;
 mod invocations;
 mod models;
@@ -114,6 +115,18 @@ fn router(app: Arc<App>) -> Router {
         .route(
             "/api/routes/{route}/weights",
             put(route_api::set_weights).fallback(only_put),
+        )
+        .route(
+            "/api/routes/{route}/compare",
+            get(experiment_api::comparison).head(only_get).fallback(only_get),
+        )
+        .route(
+            "/api/routes/{route}/shadow",
+            get(experiment_api::shadow).head(only_get).fallback(only_get),
+        )
+        .route(
+            "/api/feedback",
+            post(experiment_api::feedback).fallback(only_post),
         )
         .route("/api/config/reload", post(route_api::reload).fallback(only_post))
         .route("/api/reload", post(admin::reload).fallback(only_post))

@@ -51,6 +51,7 @@ fn describe(app: &App, route: &Route) -> Json {
         "allow_version": route.allowed().version,
         "allow_stage": route.allowed().stage,
         "variants": route.variants().iter().map(variant).collect::<Vec<_>>(),
+        "shadows": route.shadows().iter().map(|shadow| &*shadow.name).collect::<Vec<_>>(),
     })
 }
 
@@ -112,7 +113,7 @@ pub(super) async fn reload(
     }
 }
 
-fn failed(error: &ChangeError) -> Response<Body> {
+pub(super) fn failed(error: &ChangeError) -> Response<Body> {
     let (status, code) = match error {
         ChangeError::NoRoute { .. } => (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST"),
         ChangeError::Weights(_)

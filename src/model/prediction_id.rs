@@ -39,20 +39,6 @@ const FIXED_MASK: u128 = (15 << 76) | (3 << 62);
 
 /// Where the text form has its hyphens.
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
-/// Where each byte of the number stands in the text form.
-const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
-
-/// Every byte as two digits.
-const DIGITS: [[u8; 2]; 256] = {
-    let digits = b"0123456789abcdef";
-    let mut pairs = [[0; 2]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
-        byte += 1;
-    }
-    pairs
-};
 
 /// The name of one prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -105,24 +91,48 @@ impl PredictionId {
         (high << LOW_TAG_BITS) | low
     }
 
+    /// When the prediction was asked for, in milliseconds since 1970.
+    pub fn milliseconds(self) -> u64 {
+        (self.0 >> 80) as u64
+    }
+
     /// When the prediction was asked for, to the millisecond.
     pub fn time(self) -> SystemTime {
         // 48 bits of milliseconds are far from what a `SystemTime` holds.
-        UNIX_EPOCH + Duration::from_millis((self.0 >> 80) as u64)
+        UNIX_EPOCH + Duration::from_millis(self.milliseconds())
     }
 
     /// Writes the text form: lower case, with hyphens.
     #[inline]
     pub fn write(self, out: &mut [u8; TEXT_LENGTH]) {
-        for place in HYPHENS {
-            out[place] = b'-';
-        }
-        for (place, byte) in PLACES.into_iter().zip(self.0.to_be_bytes()) {
-            let [high, low] = DIGITS[usize::from(byte)];
-            out[place] = high;
-            out[place + 1] = low;
-        }
+        let part = |shift: u32| digits((self.0 >> shift) as u32).to_be_bytes();
+        let (first, second, third, fourth) = (part(96), part(64), part(32), part(0));
+        out[..8].copy_from_slice(&first);
+        out[8] = b'-';
+        out[9..13].copy_from_slice(&second[..4]);
+        out[13] = b'-';
+        out[14..18].copy_from_slice(&second[4..]);
+        out[18] = b'-';
+        out[19..23].copy_from_slice(&third[..4]);
+        out[23] = b'-';
+        out[24..28].copy_from_slice(&third[4..]);
+        out[28..].copy_from_slice(&fourth);
     }
+}
+
+/// The eight digits of a number, the first in the highest byte: all at once, as this is written for every request.
+#[inline]
+fn digits(number: u32) -> u64 {
+    const LOW: u64 = 0x0f0f_0f0f_0f0f_0f0f;
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // Halves of the number, then of the halves, are moved apart until each four bits have a byte.
+    let mut nibbles = u64::from(number);
+    nibbles = ((nibbles << 16) | nibbles) & 0x0000_ffff_0000_ffff;
+    nibbles = ((nibbles << 8) | nibbles) & 0x00ff_00ff_00ff_00ff;
+    nibbles = ((nibbles << 4) | nibbles) & LOW;
+    // 1 in each byte of ten or more, which `6` makes carry into the upper half.
+    let letters = ((nibbles + 6 * ONES) >> 4) & ONES;
+    nibbles + u64::from(b'0') * ONES + letters * u64::from(b'a' - b'0' - 10)
 }
 
 impl fmt::Display for PredictionId {

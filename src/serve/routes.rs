@@ -1,12 +1,14 @@
 //! Changing routes while requests are answered: other weights, or another configuration.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use crate::deploy::reconcile::{Control, ControlError};
-use crate::routing::route::{NoRoute, Route};
+use crate::experiment::tallies::Tallies;
+use crate::routing::route::{NoRoute, Route, Variant};
 use crate::routing::spec::RouteSpec;
 use crate::routing::store::{Saved, Store};
 use crate::routing::table::{Routes, Table};
@@ -21,6 +23,7 @@ pub struct RouteKeeper {
     control: Control,
     store: Store,
     reread: Option<Reread>,
+    tallies: Option<Arc<Tallies>>,
     /// Whether a request that names nothing is for the first route.
     default: bool,
     turn: Mutex<Turn>,
@@ -75,17 +78,31 @@ impl RouteKeeper {
         store: Store,
         control: Control,
         reread: Option<Reread>,
+        tallies: Option<Arc<Tallies>>,
     ) -> Result<RouteKeeper, NoRoute> {
         let saved = store.read();
         let routes = Arc::new(Routes::new(table(&configured, default, &saved)?));
-        Ok(RouteKeeper {
+        let keeper = RouteKeeper {
+            tallies,
             routes,
             control,
             store,
             reread,
             default,
             turn: Mutex::new(Turn { configured, saved }),
-        })
+        };
+        keeper.weigh();
+        Ok(keeper)
+    }
+
+    /// Tells who compares variants which weights hold now: with others, a comparison begins anew.
+    fn weigh(&self) {
+        let Some(tallies) = &self.tallies else { return };
+        for route in self.routes.table().routes() {
+            let weight = |variant: &Variant| (Arc::clone(&variant.name), f64::from(variant.weight));
+            let weights: Vec<_> = route.variants().iter().map(weight).collect();
+            tallies.weigh(route.name(), &weights, SystemTime::now());
+        }
     }
 
     /// The routes.
@@ -109,6 +126,7 @@ impl RouteKeeper {
         turn.saved.note(&configured, &route);
         let shared = Arc::new(route.clone());
         self.routes.set(table.with(route));
+        self.weigh();
         let (store, saved) = (self.store.clone(), turn.saved.clone());
         let written = spawn_blocking(move || store.write(&saved).map_err(|error| error.to_string()));
         match written.await {
@@ -142,6 +160,7 @@ impl RouteKeeper {
         );
         self.control.set_variants(both).await?;
         self.routes.set(table);
+        self.weigh();
         self.control.set_variants(new).await?;
         turn.configured = specs;
         Ok(turn

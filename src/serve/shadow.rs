@@ -328,3 +328,6 @@ impl Meters {
         metrics::counter!(names::SHADOW_PREDICTIONS_TOTAL, labels).increment(1);
     }
 }
+
+#[cfg(test)]
+mod tests;

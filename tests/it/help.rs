@@ -49,6 +49,7 @@ fn help_texts_change_only_on_purpose() {
         ("predict.txt", &[&["predict"]]),
         ("inspect.txt", &[&["inspect"]]),
         ("bench.txt", &[&["bench"]]),
+        ("compare.txt", &[&["compare"]]),
         ("pin.txt", &[&["pin"], &["unpin"]]),
         (
             "records.txt",

@@ -13,6 +13,7 @@ mod connections;
 mod content_coding;
 mod echo;
 mod engines;
+mod experiment;
 mod help;
 mod hot_swap;
 mod house;

@@ -159,6 +159,7 @@ fn who_cannot_answer_is_chosen_only_when_nobody_can_or_when_asked_for() {
         &*route
             .choose(&Asked::default(), 0, |_| Now::default())
             .unwrap()
+            .variant
             .name,
         "v0"
     );
