@@ -36,7 +36,7 @@ use crate::serve::endpoint::Endpoint;
 use crate::serve::recording::Recording;
 use crate::serve::routes::{Reread, RouteKeeper};
 use crate::serve::shadow::Shadowing;
-use crate::serve::tally::{Sampled, Tally};
+use crate::serve::tally::Tally;
 use crate::telemetry::recorder::{self, Metrics};
 
 /// Time that the end of the process waits for the disk.
@@ -206,7 +206,7 @@ fn recording(config: &ServeConfig) -> anyhow::Result<Option<Recording>> {
         let files = sink
             .open()
             .with_context(|| format!("cannot record to `{sink}`"))?;
-        open.push(Box::new(Sampled(files)));
+        open.push(files);
     }
     let settings = predlog::Config {
         privacy: privacy.clone(),

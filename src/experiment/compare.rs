@@ -396,5 +396,4 @@ impl Verdict {
 }
 
 #[cfg(test)]
-#[path = "compare_tests.rs"]
 mod tests;

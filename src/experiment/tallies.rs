@@ -341,5 +341,4 @@ fn milliseconds(time: SystemTime) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "tallies_tests.rs"]
 mod tests;

@@ -73,35 +73,3 @@ impl Sink for Tally {
         Ok(())
     }
 }
-
-/// A sink that gets what is in the sample only.
-pub struct Sampled(pub Box<dyn Sink>);
-
-impl Sink for Sampled {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError> {
-        let sampled = |entry: &Entry| match entry {
-            Entry::Prediction(record) => record.sampled,
-            Entry::Feedback(_) => true,
-        };
-        // Without copies: the stretches between those that are not.
-        for stretch in entries
-            .split(|entry| !sampled(entry))
-            .filter(|stretch| !stretch.is_empty())
-        {
-            self.0.write(stretch)?;
-        }
-        Ok(())
-    }
-
-    fn tick(&mut self, now: SystemTime) -> Result<(), SinkError> {
-        self.0.tick(now)
-    }
-
-    fn close(&mut self) -> Result<(), SinkError> {
-        self.0.close()
-    }
-}

@@ -50,6 +50,16 @@ fn help_texts_change_only_on_purpose() {
         ("inspect.txt", &[&["inspect"]]),
         ("bench.txt", &[&["bench"]]),
         ("compare.txt", &[&["compare"]]),
+        (
+            "route.txt",
+            &[
+                &["route"],
+                &["route", "show"],
+                &["route", "set"],
+                &["config"],
+                &["config", "check"],
+            ],
+        ),
         ("pin.txt", &[&["pin"], &["unpin"]]),
         (
             "records.txt",

@@ -40,7 +40,16 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("protocol", &["model", "serve"]),
     (
         "http",
-        &["model", "routing", "protocol", "serve", "deploy", "telemetry"],
+        &[
+            "model",
+            "routing",
+            "experiment",
+            "predlog",
+            "protocol",
+            "serve",
+            "deploy",
+            "telemetry",
+        ],
     ),
     (
         "config",

@@ -275,6 +275,46 @@ fn a_folder_that_goes_is_told_with_what_is_lost() {
 }
 
 #[test]
+fn a_row_group_that_cannot_be_written_is_lost_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sink = sink(dir.path());
+    let later = || SystemTime::now() + Duration::from_secs(6);
+    fs::write(dir.path().join("model=my model%2F1"), "a file").unwrap();
+    sink.write(&[
+        prediction(record(1, None, None)),
+        prediction(record(2, None, None)),
+    ])
+    .unwrap();
+    assert_eq!(sink.tick(later()).unwrap_err().lost, 2);
+    sink.tick(later()).unwrap();
+    fs::remove_file(dir.path().join("model=my model%2F1")).unwrap();
+    sink.write(&[prediction(record(3, None, None))]).unwrap();
+    sink.close().unwrap();
+    assert_eq!(rows(dir.path()).len(), 1);
+}
+
+#[test]
+fn old_files_go_and_what_is_only_counted_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let short = Config {
+        keep_age: Some(Duration::from_secs(100)),
+        ..config(dir.path())
+    };
+    let now = SystemTime::now();
+    let mut sink = Parquet::open(short, now).unwrap();
+    let mut counted = record(1, None, None);
+    counted.sampled = false;
+    sink.write(&[prediction(counted), prediction(record(2, None, None))])
+        .unwrap();
+    sink.tick(now + Duration::from_secs(70)).unwrap();
+    assert_eq!(rows(dir.path()).len(), 1);
+    sink.tick(now + Duration::from_secs(140)).unwrap();
+    assert_eq!(paths(dir.path()).len(), 1);
+    sink.tick(now + Duration::from_secs(240)).unwrap();
+    assert!(paths(dir.path()).is_empty());
+}
+
+#[test]
 fn feedback_has_its_own_folder() {
     let dir = tempfile::tempdir().unwrap();
     let mut sink = sink(dir.path());

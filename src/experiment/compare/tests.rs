@@ -272,7 +272,7 @@ fn the_json_has_no_holes() {
     trial.answer("champion", 40, "y", 20);
     let json = serde_json::to_value(trial.compare(HALVES, &Question::default())).unwrap();
     assert_eq!(json["variants"][0]["feedback"]["y"]["n"], 40);
-    assert_eq!(json["variants"][0]["latency_ms"]["p99.9"].is_f64(), true);
+    assert!(json["variants"][0]["latency_ms"]["p99.9"].is_f64());
     assert_eq!(json["variants"][1]["version"], serde_json::Value::Null);
     assert_eq!(json["ratio"]["fits"], true);
     assert_eq!(json["verdict"]["better"], serde_json::Value::Null);
