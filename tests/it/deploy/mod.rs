@@ -116,6 +116,15 @@ fn expressions_name_metrics_and_rules_that_there_are() {
 }
 
 #[test]
+fn the_dashboard_shows_every_metric() {
+    let metrics = fs::read_to_string(repository("src/telemetry/names.rs")).unwrap();
+    let board = read("grafana/modelsd.json");
+    let names = metrics.split('"').filter(|word| word.starts_with("modelsd_"));
+    let missing: Vec<&str> = names.filter(|name| !board.contains(name)).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
+#[test]
 fn expressions_ask_for_outcomes_that_there_are() {
     let errors = fs::read_to_string(repository("src/serve/error.rs")).unwrap();
     let of_rules = all_rules().into_iter().map(|rule| text(&rule["expr"]).to_owned());
