@@ -112,8 +112,29 @@ fn describe() {
         "Largest difference between a version's answers and those recorded beside it"
     );
     describe_counter!(
+        names::SHADOW_PREDICTIONS_TOTAL,
+        "Copies of requests that a shadow was run on, by outcome"
+    );
+    describe_counter!(
         names::SHADOW_COMPARED_ROWS_TOTAL,
         "Rows of a shadow that were compared with those that were answered"
+    );
+    describe_counter!(
+        names::SHADOW_DISAGREEMENTS_TOTAL,
+        "Rows in which a label of a shadow is another than the one that was answered"
+    );
+    describe_counter!(
+        names::SHADOW_DROPPED_TOTAL,
+        "Copies of requests that were dropped because too many waited for a shadow"
+    );
+    describe_histogram!(
+        names::SHADOW_DIFFERENCE,
+        "Largest relative difference of a shadow's numbers, of each row"
+    );
+    describe_histogram!(
+        names::SHADOW_SECONDS,
+        Unit::Seconds,
+        "Time of a shadow's model on one copy"
     );
     describe_gauge!(
         names::REGISTRY_CONFIRMED_SECONDS,
