@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -11,6 +12,8 @@ use super::route::Route;
 #[derive(Debug, Default)]
 pub struct Routes {
     table: ArcSwap<Table>,
+    /// Whether there are any: most servers have none, and a request should not pay for that.
+    any: AtomicBool,
 }
 
 /// The routes at one moment.
@@ -34,10 +37,6 @@ impl Table {
 
     /// The route of that name, or the default one.
     pub fn get(&self, name: Option<&str>) -> Option<&Arc<Route>> {
-        // Most servers have no routes, and pay for none.
-        if self.routes.is_empty() {
-            return None;
-        }
         self.routes.get(name.or(self.default.as_deref())?)
     }
 
@@ -59,6 +58,7 @@ impl Routes {
     /// These routes.
     pub fn new(table: Table) -> Routes {
         Routes {
+            any: AtomicBool::new(!table.routes.is_empty()),
             table: ArcSwap::from_pointee(table),
         }
     }
@@ -68,8 +68,15 @@ impl Routes {
         self.table.load()
     }
 
+    /// The same, unless there are none.
+    pub fn any(&self) -> Option<Guard<Arc<Table>>> {
+        self.any.load(Ordering::Acquire).then(|| self.table.load())
+    }
+
     /// Puts others in their place. One task at a time does so, that no change is lost.
     pub fn set(&self, table: Table) {
+        let any = !table.routes.is_empty();
         self.table.store(Arc::new(table));
+        self.any.store(any, Ordering::Release);
     }
 }

@@ -102,8 +102,8 @@ impl Endpoint {
     /// loaded.
     pub fn begin(&self, head: Head<'_>) -> Result<Call, Error> {
         let permit = self.admission.admit(&self.in_flight).inspect_err(reject)?;
-        let routes = self.routes.table();
-        let route = routes.get(head.name);
+        let routes = self.routes.any();
+        let route = routes.as_ref().and_then(|routes| routes.get(head.name));
         let deployment = match route {
             Some(route) => self.of_route(route, head.headers),
             None => self
