@@ -205,6 +205,7 @@ pub(super) fn write_frame_row(out: &mut Vec<u8>, frame: &Frame, row: usize) {
 }
 
 /// Appends one row of named arrays as an object; those that have fewer rows are left out.
+#[cfg(feature = "parquet")]
 pub(super) fn write_named_row(out: &mut Vec<u8>, members: &[(std::sync::Arc<str>, Tensor)], row: usize) {
     out.push(b'{');
     let with_row = members.iter().filter(|(_, tensor)| row < tensor.rows());
