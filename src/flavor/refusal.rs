@@ -1,6 +1,6 @@
 //! Why a file is not served: one sentence for the operator.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use super::LoadError;
 
@@ -24,33 +24,37 @@ impl Refusal {
 }
 
 impl fmt::Display for Refusal {
+    /// Names in a file may be of any length and of any characters; what is told of them is not. Of a long text, the middle
+    /// is left out: the place is at its beginning, the cause at its end.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
+        let count = self.0.chars().count();
+        let gap = HEAD..count.saturating_sub(TAIL);
+        for (at, character) in self.0.chars().enumerate() {
+            if gap.contains(&at) {
+                if at == gap.start {
+                    out.write_char('…')?;
+                }
+            } else if character.is_control() {
+                write!(out, "{}", character.escape_default())?;
+            } else {
+                out.write_char(character)?;
+            }
+        }
+        Ok(())
     }
 }
 
 impl std::error::Error for Refusal {}
 
 impl From<Refusal> for LoadError {
-    /// Names in a file may be of any length and of any characters; what is told of them is not.
     fn from(refusal: Refusal) -> LoadError {
-        let mut told = String::new();
-        for character in refusal.0.chars() {
-            if told.len() > LONGEST {
-                told.push('…');
-                break;
-            }
-            match character.is_control() {
-                true => told.extend(character.escape_default()),
-                false => told.push(character),
-            }
-        }
-        LoadError::Refused(told)
+        LoadError::Refused(refusal.to_string())
     }
 }
 
-/// Bytes of a refusal that are told.
-const LONGEST: usize = 1000;
+/// Characters of a long refusal that are told of its beginning, and of its end.
+const HEAD: usize = 600;
+const TAIL: usize = 400;
 
 /// Ends the function with a [`Refusal`] in the words of `format!`.
 macro_rules! refuse {
@@ -67,6 +71,8 @@ mod tests {
     #[test]
     fn what_is_told_is_short_and_on_one_line() {
         let refusal = Refusal::new(format!("class `a\nb\u{1b}`: {}", "x".repeat(5000))).within("tree 3");
+        // Also where it is told as a part of another sentence.
+        assert_eq!(Refusal::new("mode `LE\u{1}F`").to_string(), "mode `LE\\u{1}F`");
         let told = LoadError::from(refusal).to_string();
         assert!(told.starts_with("tree 3: class `a\\nb\\u{1b}`: xxx"), "{told}");
         assert!(told.len() < 1100);
