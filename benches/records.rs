@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use modelsd::model::batch::{Batch, Body, Columns, Frame, Name, Names};
+use modelsd::model::origin::Origin;
 use modelsd::model::tensor::{Elements, Tensor};
 use modelsd::predlog::{Assignment, Entry, Record, SinkSpec, Timing};
 use uuid::Uuid;
@@ -16,7 +17,7 @@ fn number(seed: u64) -> f64 {
 
 /// What the records of one version share.
 struct Shared {
-    words: [Arc<str>; 4],
+    origin: Arc<Origin>,
     inputs: Names,
     outputs: Names,
 }
@@ -30,17 +31,11 @@ fn entry(seed: u64, shared: &Shared) -> Entry {
     let share = |offset| Tensor::vector(Elements::F64(vec![1.0 / (1.0 + value(offset))]));
     let outputs = vec![label, share(4), share(5), share(6)];
     let outputs = Frame::new(1, shared.outputs.clone(), Columns::Separate(outputs)).unwrap();
-    let [route, variant, model, digest] = shared.words.clone();
     let micros = |offset| Duration::from_nanos((value(offset) * 10.0) as u64);
     Entry::Prediction(Box::new(Record {
         id: Uuid::from_u64_pair(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15), !seed),
         time: SystemTime::now(),
-        route,
-        variant,
-        shadow: false,
-        version: model.clone(),
-        model,
-        digest,
+        origin: Arc::clone(&shared.origin),
         rows: 1,
         inputs: Some(Batch::new(Body::Frame(inputs))),
         outputs: Some(Batch::new(Body::Frame(outputs))),
@@ -52,11 +47,10 @@ fn entry(seed: u64, shared: &Shared) -> Entry {
             encode: micros(9),
             total: micros(10),
         },
-        request_id: Some(bytes::Bytes::from(Uuid::from_u128(u128::from(seed)).to_string())),
+        request_id: Some(Uuid::from_u128(u128::from(seed)).to_string().into_bytes().into()),
         assignment: Assignment::Weight,
         routing_key: None,
         sampled: true,
-        schema: None,
     }))
 }
 
@@ -73,7 +67,14 @@ fn main() {
         .unwrap_or(1_000_000);
     let names = |names: &[&str]| names.iter().map(|name| Name::from(*name)).collect::<Names>();
     let shared = Shared {
-        words: ["iris", "champion", "3", "5d41402abc4b2a76b9719d911017c592"].map(Arc::from),
+        origin: Arc::new(Origin {
+            route: "iris".into(),
+            variant: "champion".into(),
+            model: "iris".into(),
+            version: "3".into(),
+            digest: "5d41402abc4b2a76b9719d911017c592".into(),
+            ..Origin::default()
+        }),
         inputs: names(&["sepal_length", "sepal_width", "petal_length", "petal_width"]),
         outputs: names(&["label", "setosa", "versicolor", "virginica"]),
     };

@@ -16,6 +16,7 @@ use crate::batching::{
     pool::{Pool, Setup},
 };
 use crate::flavor::{Loaded, Report};
+use crate::model::origin::Origin;
 use crate::model::prediction_id::tag_of;
 use crate::model::signature::Signature;
 use crate::model::version::VersionId;
@@ -65,19 +66,6 @@ pub struct Labels {
     pub variant: Option<Bytes>,
 }
 
-/// What the record of a prediction says of its deployment.
-#[derive(Debug, Clone)]
-pub struct Origin {
-    /// Version, `none` outside a registry.
-    pub version: Arc<str>,
-    /// Digest of the files; empty for a model that is served from where it lies.
-    pub digest: Arc<str>,
-    /// What it takes and gives.
-    pub signature: Arc<Signature>,
-    /// What ids of predictions say of it.
-    pub tag: u32,
-}
-
 /// Everything a request needs of a version, under one pointer.
 pub struct Deployment {
     wanted: Wanted,
@@ -88,7 +76,7 @@ pub struct Deployment {
     report: Report,
     meters: Meters,
     labels: Labels,
-    origin: Origin,
+    origin: Arc<Origin>,
     /// See [`Deployment::once`].
     once: OnceLock<Box<dyn Any + Send + Sync>>,
     joins: Joins,
@@ -128,16 +116,20 @@ impl Deployment {
                 variant: (!place.variant.is_empty()).then(|| bytes(&place.variant)),
             },
             once: OnceLock::new(),
-            origin: Origin {
+            origin: Arc::new(Origin {
+                route: Arc::clone(&place.route),
+                variant: Arc::clone(&place.variant),
+                shadow: place.shadow,
+                model: Arc::clone(&id.name),
                 version: id.version_label().into(),
                 digest: artifact
                     .digest
                     .map(|digest| digest.to_string())
                     .unwrap_or_default()
                     .into(),
-                signature: Arc::new(artifact.dir.mlmodel().signature.clone()),
+                signature: Some(Arc::new(artifact.dir.mlmodel().signature.clone())),
                 tag: tag_of(&place.route, &place.variant, &id.name, id.version_label()),
-            },
+            }),
             pool: Pool::new(loaded.predictors, setup),
             meters,
             report: loaded.report,
@@ -174,7 +166,7 @@ impl Deployment {
     }
 
     /// What the record of a prediction says of it.
-    pub fn origin(&self) -> &Origin {
+    pub fn origin(&self) -> &Arc<Origin> {
         &self.origin
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::compression::Coded;
 use super::encoding;
-use super::request_id::{self, REQUEST_ID};
+use super::request_id::REQUEST_ID;
 use crate::deploy::deployment::Deployment;
 use crate::model::prediction_id::{PredictionId, TEXT_LENGTH};
 use crate::protocol;
@@ -50,41 +50,47 @@ const MODEL_VARIANT: HeaderName = HeaderName::from_static(VARIANT);
 /// The header that names the variant, of requests and answers.
 pub(super) const VARIANT: &str = "x-model-variant";
 const PREDICTION_ID: HeaderName = HeaderName::from_static("x-prediction-id");
-const TIMING: &str = "server-timing";
-const SERVER_TIMING: HeaderName = HeaderName::from_static(TIMING);
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// In the place of a value that is yet to come.
 const NONE: HeaderValue = HeaderValue::from_static("");
 
-/// The head of a deployment's predictions, with no values yet for what differs from answer to answer. A copy of it takes
+/// What differs from answer to answer.
+type Later = [Option<HeaderValue>; KINDS];
+const KINDS: usize = 3;
+const LATER: [HeaderName; KINDS] = [SERVER_TIMING, REQUEST_ID, PREDICTION_ID];
+
+/// The head of a deployment's predictions, with empty values for what differs from answer to answer. A copy of it takes
 /// a quarter of what it takes to put the headers in, each of which is looked for.
-struct Head(HeaderMap);
+struct Head {
+    headers: HeaderMap,
+    /// Which of [`LATER`] each empty value is for, in the order in which the map has them.
+    empty: Vec<usize>,
+}
 
 impl Head {
-    fn of(deployment: &Deployment) -> Head {
+    fn of(deployment: &Deployment, recorded: bool) -> Head {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, JSON);
         name(&mut headers, deployment);
-        for later in [SERVER_TIMING, REQUEST_ID] {
+        let count = if recorded { KINDS } else { KINDS - 1 };
+        for later in LATER.into_iter().take(count) {
             headers.insert(later, NONE);
         }
-        Head(headers)
+        let empty = headers.iter().filter(|(_, value)| value.is_empty());
+        let kind = |name: &HeaderName| LATER.iter().position(|later| later == name);
+        Head {
+            empty: empty.filter_map(|(name, _)| kind(name)).collect(),
+            headers,
+        }
     }
 
     /// The head of one answer.
-    fn filled(&self, timing: Option<HeaderValue>, id: HeaderValue) -> HeaderMap {
-        let mut headers = self.0.clone();
-        let (mut timing, mut id) = (timing, Some(id));
-        for (name, value) in &mut headers {
-            if !value.is_empty() {
-                continue;
-            }
-            let own = match name.as_str() {
-                TIMING => timing.take(),
-                request_id::NAME => id.take(),
-                _ => None,
-            };
-            if let Some(own) = own {
+    fn filled(&self, mut later: Later) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        let empty = headers.values_mut().filter(|value| value.is_empty());
+        for (value, kind) in empty.zip(&self.empty) {
+            if let Some(own) = later.get_mut(*kind).and_then(Option::take) {
                 *value = own;
             }
         }
@@ -92,18 +98,41 @@ impl Head {
     }
 }
 
+/// The heads that a deployment keeps.
+struct Heads {
+    plain: Head,
+    recorded: Head,
+}
+
+impl Heads {
+    fn of(deployment: &Deployment) -> Heads {
+        Heads {
+            plain: Head::of(deployment, false),
+            recorded: Head::of(deployment, true),
+        }
+    }
+
+    fn filled(&self, later: Later) -> HeaderMap {
+        match &later {
+            [.., None] => self.plain.filled(later),
+            _ => self.recorded.filled(later),
+        }
+    }
+}
+
 /// Predictions, and who made them, how long it took, and for which request.
 pub(super) fn predictions(body: Coded, call: &Call, id: HeaderValue) -> Response<Payload> {
     let deployment = call.deployment();
-    let timing = timing(call.timing());
-    let mut headers = match deployment.once(|| Head::of(deployment)) {
-        Some(head) => head.filled(timing, id),
+    let later = [
+        timing(call.timing()),
+        Some(id),
+        call.prediction_id().map(prediction_id),
+    ];
+    let headers = match deployment.once(|| Heads::of(deployment)) {
+        Some(heads) => heads.filled(later),
         // Nobody else keeps anything with a deployment.
-        None => Head::of(deployment).filled(timing, id),
+        None => Heads::of(deployment).filled(later),
     };
-    if let Some(prediction) = call.prediction_id() {
-        headers.insert(PREDICTION_ID, prediction_id(prediction));
-    }
     body.into_response(headers)
 }
 
@@ -145,7 +174,7 @@ pub(super) fn sign(response: &mut Response<Body>, call: &Call) {
 fn prediction_id(id: PredictionId) -> HeaderValue {
     let mut text = [0; TEXT_LENGTH];
     id.write(&mut text);
-    HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&text)).unwrap_or(NONE)
+    HeaderValue::from_maybe_shared(Bytes::from(Box::<[u8]>::from(text))).unwrap_or(NONE)
 }
 
 /// Says who answers.

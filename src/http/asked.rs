@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue};
 
 use super::{answer, patience, request_id};
+use crate::routing::route::KEY;
 
 /// The headers that count, the first of each name.
 #[derive(Debug, Default)]
@@ -13,6 +14,8 @@ pub(super) struct Asked<'h> {
     pub(super) patience: Option<&'h HeaderValue>,
     /// `content-type`
     pub(super) content_type: Option<&'h HeaderValue>,
+    /// `x-routing-key`
+    pub(super) key: Option<&'h HeaderValue>,
     /// Whether there is a `content-encoding`.
     pub(super) coded: bool,
     /// Whether there is an `accept-encoding`.
@@ -30,6 +33,7 @@ impl<'h> Asked<'h> {
                 "content-type" => &mut asked.content_type,
                 request_id::NAME => &mut asked.id,
                 patience::NAME => &mut asked.patience,
+                KEY => &mut asked.key,
                 "content-encoding" => {
                     asked.coded = true;
                     continue;
@@ -75,10 +79,12 @@ mod tests {
         assert_eq!(text(asked.content_type).as_deref(), Some("text/csv"));
         assert_eq!(text(asked.id).as_deref(), Some("1"));
         assert_eq!(text(asked.patience).as_deref(), Some("250"));
-        assert!(!asked.coded && !asked.wishes);
+        assert!(!asked.coded && !asked.wishes && asked.key.is_none());
+        headers.insert("X-Routing-Key", HeaderValue::from_static("ann"));
         headers.insert("Accept-Encoding", HeaderValue::from_static("gzip"));
         headers.insert("Content-Encoding", HeaderValue::from_static("gzip"));
         let asked = Asked::of(&headers);
         assert!(asked.coded && asked.wishes);
+        assert_eq!(text(asked.key).as_deref(), Some("ann"));
     }
 }

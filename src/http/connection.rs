@@ -23,6 +23,7 @@ use super::Config;
 use super::activity::{Activity, Pieces, Working};
 use super::listener::Socket;
 use super::routes::{Routes, predicts};
+use super::small_writes::SmallWrites;
 
 /// What an HTTP/2 client begins with (RFC 9113, 3.4); no HTTP/1 request looks like it.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -105,7 +106,7 @@ pub(super) async fn serve<S: Socket>(
     } else {
         // Not a service of a type of our own: its future would have to be in a box of its own for each request.
         let service = service_fn(move |request| answer(&routes, &of_requests, request));
-        let connection = builders.http1.serve_connection(stream, service);
+        let connection = builders.http1.serve_connection(SmallWrites(stream), service);
         let shut_down = http1::Connection::graceful_shutdown;
         watch(connection, shut_down, false, &activity, patience, stop).await
     };

@@ -18,7 +18,6 @@ use super::request_id::{REQUEST_ID, request_id};
 use super::{App, answer, body, encoding, patience, unrouted};
 use crate::deploy::deployment::RequestStage;
 use crate::protocol;
-use crate::routing::route::KEY_HEADER;
 use crate::serve::call::Call;
 use crate::serve::endpoint::{Head, reject};
 use crate::serve::error::{Error, Kind};
@@ -85,11 +84,11 @@ where
         Ok(mut call) => {
             if let Some(draft) = call.draft() {
                 let key = || {
-                    headers
-                        .get(KEY_HEADER)
+                    asked
+                        .key
                         .map(|key| String::from_utf8_lossy(key.as_bytes()).into())
                 };
-                draft.note_request(|| Some(Bytes::copy_from_slice(id.as_bytes())), key);
+                draft.note_request(|| Some(id.as_bytes().into()), key);
             }
             let mut response = match predict(app, &mut call, headers, &asked, body).await {
                 Ok(encoded) => return answer::predictions(encoded, &call, id),

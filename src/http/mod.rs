@@ -20,6 +20,7 @@ mod models;
 mod patience;
 mod request_id;
 mod route_api;
+mod small_writes;
 mod unrouted;
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@ pub mod identical;
 pub mod location;
 pub mod mlmodel;
 pub mod number;
+pub mod origin;
 pub mod prediction_id;
 pub mod signature;
 pub mod stage;

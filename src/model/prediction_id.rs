@@ -60,7 +60,8 @@ impl PredictionId {
     #[inline]
     pub fn new(tag: u32, now: SystemTime, random: u64) -> PredictionId {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let milliseconds = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        let whole = since.as_secs().saturating_mul(1000);
+        let milliseconds = whole.saturating_add(u64::from(since.subsec_millis()));
         let time = u128::from(milliseconds.min(MAX_MILLISECONDS)) << 80;
         let high = u128::from(tag >> LOW_TAG_BITS) << 64;
         let low = u128::from(tag & LOW_TAG_MASK) << RANDOM_BITS;

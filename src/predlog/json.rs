@@ -29,17 +29,17 @@ fn write_record(out: &mut Vec<u8>, record: &Record) {
     write_time(out, record.time);
     out.push(b'"');
     for (key, text) in [
-        (&b", \"route\": "[..], &record.route),
-        (b", \"variant\": ", &record.variant),
-        (b", \"model\": ", &record.model),
-        (b", \"version\": ", &record.version),
-        (b", \"digest\": ", &record.digest),
+        (&b", \"route\": "[..], &record.origin.route),
+        (b", \"variant\": ", &record.origin.variant),
+        (b", \"model\": ", &record.origin.model),
+        (b", \"version\": ", &record.origin.version),
+        (b", \"digest\": ", &record.origin.digest),
     ] {
         out.extend_from_slice(key);
         write_str(out, text);
     }
     out.extend_from_slice(b", \"shadow\": ");
-    write_bool(out, record.shadow);
+    write_bool(out, record.origin.shadow);
     out.extend_from_slice(b", \"rows\": ");
     write_u64(out, record.rows as u64);
     out.extend_from_slice(b", \"request_id\": ");
@@ -119,13 +119,18 @@ fn write_feedback(out: &mut Vec<u8>, feedback: &Feedback) {
 
 /// A duration in microseconds, to the nanosecond.
 pub(super) fn microseconds(time: Duration) -> f64 {
-    time.as_nanos() as f64 / 1e3
+    // Times of less than 104 days are exact; by 128 bits it takes ten times as long.
+    let nanos = time.as_secs().saturating_mul(1_000_000_000);
+    nanos.saturating_add(u64::from(time.subsec_nanos())) as f64 / 1e3
 }
 
 /// Microseconds since the epoch; what is before it is the epoch, what is beyond the year 294,246 is that.
 pub(super) fn since_epoch(time: SystemTime) -> i64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    let whole = i64::try_from(since.as_secs())
+        .unwrap_or(i64::MAX)
+        .saturating_mul(1_000_000);
+    whole.saturating_add(i64::from(since.subsec_micros()))
 }
 
 /// Appends a moment of UTC to the microsecond.

@@ -24,7 +24,7 @@ use spec::SinkKind;
 
 pub use privacy::{Privacy, Salt};
 pub use read::{Filter, ReadError, Reader, Row, Tail};
-pub use record::{Assignment, Entry, Failure, Feedback, Record, Timing};
+pub use record::{Assignment, Entry, Failure, Feedback, Record, RequestId, Timing};
 pub use recorder::{Config, Recorder};
 pub use spec::{SinkSpec, SpecError};
 

@@ -83,7 +83,7 @@ impl Privacy {
                         record.request_id = match self.fate("request_id") {
                             Fate::Keep => Some(id),
                             Fate::Drop => None,
-                            Fate::Hash => Some(self.digest(&id).into()),
+                            Fate::Hash => Some(self.digest(&id).into_bytes().into()),
                         };
                     }
                 }
@@ -301,6 +301,7 @@ mod tests {
 
     use super::super::record::{Failure, Record, Timing};
     use super::*;
+    use crate::model::origin::Origin;
 
     fn privacy() -> Privacy {
         Privacy {
@@ -391,12 +392,15 @@ mod tests {
         let record = Record {
             id: uuid::Uuid::nil(),
             time: SystemTime::UNIX_EPOCH,
-            route: "r".into(),
-            variant: "".into(),
-            shadow: false,
-            model: "m".into(),
-            version: "1".into(),
-            digest: "d".into(),
+            origin: Arc::new(Origin {
+                route: "r".into(),
+                variant: "".into(),
+                shadow: false,
+                model: "m".into(),
+                version: "1".into(),
+                digest: "d".into(),
+                ..Origin::default()
+            }),
             rows: 1,
             inputs: None,
             outputs: None,
@@ -405,11 +409,10 @@ mod tests {
                 message: "cannot read `me`".into(),
             }),
             timing: Timing::default(),
-            request_id: Some(bytes::Bytes::from_static(b"id")),
+            request_id: Some(b"id"[..].into()),
             assignment: crate::predlog::Assignment::None,
             routing_key: Some("me".into()),
             sampled: true,
-            schema: None,
         };
         let mut entries = [Entry::Prediction(Box::new(record))];
         privacy().apply(&mut entries);

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use crate::model::batch::{Batch, Body, Columns};
-use crate::model::signature::Signature;
+use crate::model::origin::Origin;
 use crate::model::tensor::{Elements, Tensor, each_elements};
 use crate::model::value::Value;
 
@@ -27,18 +27,8 @@ pub struct Record {
     pub id: Uuid,
     /// When the request came.
     pub time: SystemTime,
-    /// The route that it came by.
-    pub route: Arc<str>,
-    /// The variant of the route; empty where a route has none.
-    pub variant: Arc<str>,
-    /// Whether the answer went to nobody.
-    pub shadow: bool,
-    /// Registered name of the model.
-    pub model: Arc<str>,
-    /// Version that answered.
-    pub version: Arc<str>,
-    /// Digest of the model's files.
-    pub digest: Arc<str>,
+    /// Who answered it.
+    pub origin: Arc<Origin>,
     /// Rows of the request.
     pub rows: usize,
     /// What the model was handed.
@@ -50,16 +40,17 @@ pub struct Record {
     /// Where the time went.
     pub timing: Timing,
     /// The request's own id.
-    pub request_id: Option<Bytes>,
+    pub request_id: Option<RequestId>,
     /// How the request came to its variant.
     pub assignment: Assignment,
     /// The key that the request has for that.
     pub routing_key: Option<Box<str>>,
     /// Whether files get it; others are only counted.
     pub sampled: bool,
-    /// The model's signature: it types columns that a batch leaves out or has no type for.
-    pub schema: Option<Arc<Signature>>,
 }
+
+/// A request's own id, which is at most 128 letters, digits and signs. One of ours needs no memory of its own.
+pub type RequestId = SmallVec<[u8; 36]>;
 
 /// How a request came to its variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

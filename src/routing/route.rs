@@ -15,7 +15,9 @@ pub const VERSION_HEADER: HeaderName = HeaderName::from_static("x-model-version"
 /// The header that names a stage or an alias, where a route allows it.
 pub const STAGE_HEADER: HeaderName = HeaderName::from_static("x-model-stage");
 /// The header whose value keeps requests at one variant.
-pub const KEY_HEADER: HeaderName = HeaderName::from_static("x-routing-key");
+pub const KEY_HEADER: HeaderName = HeaderName::from_static(KEY);
+/// Its name.
+pub const KEY: &str = "x-routing-key";
 
 /// One of those that may answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

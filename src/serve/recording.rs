@@ -3,13 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-
 use crate::deploy::deployment::{Deployment, RequestStage};
 use crate::experiment::tallies::Tallies;
 use crate::model::batch::Batch;
 use crate::model::prediction_id::PredictionId;
-use crate::predlog::{Assignment, Entry, Failure, Record, Recorder, Timing};
+use crate::predlog::{Assignment, Entry, Failure, Record, Recorder, RequestId, Timing};
 
 /// Starts records.
 #[derive(Clone)]
@@ -83,18 +81,13 @@ impl Recording {
         sampled: bool,
         kept: bool,
     ) -> Draft {
-        let (origin, place) = (deployment.origin(), deployment.place());
+        let origin = deployment.origin();
         let id = PredictionId::new(origin.tag, now, fastrand::u64(..));
         let kept = kept.then(|| {
             let record = Record {
                 id: uuid::Uuid::from_u128(id.as_u128()),
                 time: now,
-                route: Arc::clone(&place.route),
-                variant: Arc::clone(&place.variant),
-                shadow: place.shadow,
-                model: Arc::clone(&deployment.id().name),
-                version: Arc::clone(&origin.version),
-                digest: Arc::clone(&origin.digest),
+                origin: Arc::clone(origin),
                 rows: 0,
                 inputs: None,
                 outputs: None,
@@ -104,7 +97,6 @@ impl Recording {
                 assignment,
                 routing_key: None,
                 sampled,
-                schema: Some(Arc::clone(&origin.signature)),
             };
             (self.recorder.clone(), Box::new(record))
         });
@@ -121,7 +113,7 @@ impl Draft {
     /// Notes the request's own id and what its variant was chosen by; neither is asked for where nothing is kept.
     pub fn note_request(
         &mut self,
-        id: impl FnOnce() -> Option<Bytes>,
+        id: impl FnOnce() -> Option<RequestId>,
         key: impl FnOnce() -> Option<Box<str>>,
     ) {
         if let Some((_, record)) = &mut self.kept {
@@ -131,7 +123,7 @@ impl Draft {
     }
 
     /// The request's own id and what its variant was chosen by, as far as they are kept.
-    pub(super) fn request(&self) -> (Option<Bytes>, Option<Box<str>>) {
+    pub(super) fn request(&self) -> (Option<RequestId>, Option<Box<str>>) {
         match &self.kept {
             Some((_, record)) => (record.request_id.clone(), record.routing_key.clone()),
             None => (None, None),

@@ -21,6 +21,7 @@ use crate::deploy::deployment::Deployment;
 use crate::deploy::fleet::Fleet;
 use crate::experiment::sketch::Sketch;
 use crate::model::batch::Batch;
+use crate::predlog::RequestId;
 use crate::routing::route::{Route, Shadow};
 use crate::telemetry::names;
 
@@ -98,7 +99,7 @@ struct Job {
     inputs: Batch,
     answer: Batch,
     answered_in: Duration,
-    request_id: Option<bytes::Bytes>,
+    request_id: Option<RequestId>,
     routing_key: Option<Box<str>>,
 }
 
@@ -187,7 +188,7 @@ impl Copies {
     pub(super) fn send(
         self,
         answered_in: Duration,
-        request_id: Option<bytes::Bytes>,
+        request_id: Option<RequestId>,
         routing_key: Option<Box<str>>,
     ) {
         let (Some(inputs), Some(answer)) = (self.inputs, self.answer) else {

@@ -22,16 +22,16 @@ impl Tally {
             return;
         };
         let arm = Arm {
-            route: Arc::clone(&record.route),
-            variant: Arc::clone(&record.variant),
-            model: Arc::clone(&record.model),
-            version: Arc::clone(&record.version),
+            route: Arc::clone(&record.origin.route),
+            variant: Arc::clone(&record.origin.variant),
+            model: Arc::clone(&record.origin.model),
+            version: Arc::clone(&record.origin.version),
         };
         let answered = Answered {
             id,
             arm: &arm,
             draw: match record.assignment {
-                _ if record.shadow => Draw::None,
+                _ if record.origin.shadow => Draw::None,
                 Assignment::Weight => Draw::Lot,
                 Assignment::Key(hash) => Draw::Key(hash),
                 Assignment::Asked | Assignment::None => Draw::None,
@@ -57,7 +57,7 @@ impl Sink for Tally {
     fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError> {
         for entry in entries {
             if let Entry::Prediction(record) = entry
-                && !record.variant.is_empty()
+                && !record.origin.variant.is_empty()
             {
                 self.note(record);
             }

@@ -1,10 +1,12 @@
 //! Exports, tails and counts of what the sinks wrote.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use super::*;
 use crate::model::batch::{Batch, Body};
+use crate::model::origin::Origin;
 use crate::model::tensor::{Elements, Tensor};
 use crate::model::value::Value;
 use crate::predlog::{Assignment, Entry, Failure, Feedback, Record, SinkSpec, Timing};
@@ -15,12 +17,15 @@ fn record(number: u64, rows: usize) -> Entry {
     Entry::Prediction(Box::new(Record {
         id: uuid::Uuid::from_u128(u128::from(number)),
         time: UNIX_EPOCH + Duration::from_secs(1_700_000_000 + number),
-        route: "shop".into(),
-        variant: if number.is_multiple_of(2) { "a" } else { "b" }.into(),
-        shadow: false,
-        model: "iris".into(),
-        version: "3".into(),
-        digest: "d".into(),
+        origin: Arc::new(Origin {
+            route: "shop".into(),
+            variant: if number.is_multiple_of(2) { "a" } else { "b" }.into(),
+            shadow: false,
+            model: "iris".into(),
+            version: "3".into(),
+            digest: "d".into(),
+            ..Origin::default()
+        }),
         rows,
         inputs: Some(tensor(0.5)),
         outputs: Some(tensor(1.5)),
@@ -36,7 +41,6 @@ fn record(number: u64, rows: usize) -> Entry {
         assignment: Assignment::Weight,
         routing_key: None,
         sampled: true,
-        schema: None,
     }))
 }
 

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use super::super::record::{Feedback, Record, Timing};
 use super::*;
 use crate::model::batch::{Batch, Body};
+use crate::model::origin::Origin;
 use crate::model::tensor::{Elements, Tensor};
 use crate::model::value::Value;
 
@@ -28,12 +30,15 @@ fn entry(number: u128) -> Entry {
     Entry::Prediction(Box::new(Record {
         id: uuid::Uuid::from_u128(number),
         time: UNIX_EPOCH + Duration::from_micros(1_700_000_000_123_456),
-        route: "r".into(),
-        variant: "".into(),
-        shadow: false,
-        model: "iris".into(),
-        version: "3".into(),
-        digest: "ab".into(),
+        origin: Arc::new(Origin {
+            route: "r".into(),
+            variant: "".into(),
+            shadow: false,
+            model: "iris".into(),
+            version: "3".into(),
+            digest: "ab".into(),
+            ..Origin::default()
+        }),
         rows: 1,
         inputs: tensor(vec![5.1, 1e-5]),
         outputs: tensor(vec![0.25]),
@@ -42,11 +47,10 @@ fn entry(number: u128) -> Entry {
             total: Duration::from_nanos(12_345),
             ..Timing::default()
         },
-        request_id: Some(bytes::Bytes::from_static(b"q-1")),
+        request_id: Some(b"q-1"[..].into()),
         assignment: crate::predlog::Assignment::None,
         routing_key: None,
         sampled: true,
-        schema: None,
     }))
 }
 

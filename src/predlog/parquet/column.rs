@@ -1,7 +1,10 @@
 //! One column of a part while it is in memory, and how it becomes a column of a row group.
 
+use std::iter::repeat_n;
+use std::ops::Range;
+
 use bytes::Bytes;
-use parquet::basic::{Compression, Encoding, LogicalType, Repetition, TimeUnit, Type as Physical, ZstdLevel};
+use parquet::basic::{Compression, Encoding, LogicalType, Repetition, Type as Physical, ZstdLevel};
 use parquet::data_type::{
     BoolType, ByteArray, ByteArrayType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, FloatType,
     Int32Type, Int64Type,
@@ -12,85 +15,9 @@ use parquet::file::writer::SerializedColumnWriter;
 use parquet::schema::types::{ColumnPath, Type, TypePtr};
 
 use super::super::json;
-use crate::model::tensor::{DType, Elements};
+use super::kind::Kind;
+use crate::model::tensor::Elements;
 use crate::model::value::Value;
-
-/// Type of a column's values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Bool,
-    I8,
-    I16,
-    I32,
-    I64,
-    U8,
-    U16,
-    U32,
-    U64,
-    F32,
-    F64,
-    Text,
-    /// Nanoseconds since the epoch, without a time zone.
-    Nanos,
-    /// Microseconds since the epoch, of UTC.
-    Micros,
-    Bytes,
-    /// Any value, as JSON text.
-    Json,
-    /// Sixteen bytes.
-    Id,
-}
-
-impl Kind {
-    /// That of a tensor's elements; half floats are widened, for few readers know them.
-    pub(super) fn of(dtype: DType) -> Kind {
-        match dtype {
-            DType::Bool => Kind::Bool,
-            DType::I8 => Kind::I8,
-            DType::I16 => Kind::I16,
-            DType::I32 => Kind::I32,
-            DType::I64 => Kind::I64,
-            DType::U8 => Kind::U8,
-            DType::U16 => Kind::U16,
-            DType::U32 => Kind::U32,
-            DType::U64 => Kind::U64,
-            DType::F16 | DType::F32 => Kind::F32,
-            DType::F64 => Kind::F64,
-            DType::Str => Kind::Text,
-            DType::Datetime => Kind::Nanos,
-            DType::Object => Kind::Json,
-        }
-    }
-
-    fn physical(self) -> Physical {
-        match self {
-            Kind::Bool => Physical::BOOLEAN,
-            Kind::I8 | Kind::I16 | Kind::I32 | Kind::U8 | Kind::U16 | Kind::U32 => Physical::INT32,
-            Kind::I64 | Kind::U64 | Kind::Nanos | Kind::Micros => Physical::INT64,
-            Kind::F32 => Physical::FLOAT,
-            Kind::F64 => Physical::DOUBLE,
-            Kind::Text | Kind::Bytes | Kind::Json => Physical::BYTE_ARRAY,
-            Kind::Id => Physical::FIXED_LEN_BYTE_ARRAY,
-        }
-    }
-
-    fn logical(self) -> Option<LogicalType> {
-        Some(match self {
-            Kind::I8 => LogicalType::integer(8, true),
-            Kind::I16 => LogicalType::integer(16, true),
-            Kind::U8 => LogicalType::integer(8, false),
-            Kind::U16 => LogicalType::integer(16, false),
-            Kind::U32 => LogicalType::integer(32, false),
-            Kind::U64 => LogicalType::integer(64, false),
-            Kind::Text => LogicalType::String,
-            Kind::Json => LogicalType::Json,
-            Kind::Nanos => LogicalType::timestamp(false, TimeUnit::NANOS),
-            Kind::Micros => LogicalType::timestamp(true, TimeUnit::MICROS),
-            Kind::Id => LogicalType::Uuid,
-            Kind::Bool | Kind::I32 | Kind::I64 | Kind::F32 | Kind::F64 | Kind::Bytes => return None,
-        })
-    }
-}
 
 /// How a column is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +67,8 @@ pub(super) struct Column {
 
 /// Texts that are looked through for one that came before.
 const MAX_WORDS: usize = 16;
+/// Values that are written at once, where they are copies of one.
+const PIECE: usize = 1024;
 
 impl Column {
     pub(super) fn new(name: impl Into<String>, kind: Kind, nesting: Nesting) -> Column {
@@ -228,6 +157,7 @@ impl Column {
 
     // === pushing ===
 
+    #[inline]
     fn define(&mut self, level: i16) {
         if self.nesting != Nesting::Required {
             self.definitions.push(level);
@@ -295,11 +225,20 @@ impl Column {
 
     /// A text, or bytes.
     pub(super) fn push_text(&mut self, text: &[u8]) {
-        self.define(self.there);
+        self.push_texts(text, 1);
+    }
+
+    /// The same text so many times.
+    pub(super) fn push_texts(&mut self, text: &[u8], count: usize) {
+        if self.nesting != Nesting::Required {
+            self.definitions.extend(repeat_n(self.there, count));
+        }
         match &mut self.values {
             Values::Text(all, ends) => {
-                all.extend_from_slice(text);
-                ends.push(all.len());
+                for _ in 0..count {
+                    all.extend_from_slice(text);
+                    ends.push(all.len());
+                }
             }
             Values::Words(words, places) => {
                 let is_it = |place: &u32| {
@@ -313,7 +252,7 @@ impl Column {
                     words.push(ByteArray::from(text.to_vec()));
                     words.len() as u32 - 1
                 });
-                places.push(place);
+                places.extend(repeat_n(place, count));
             }
             _ => {}
         }
@@ -331,7 +270,20 @@ impl Column {
 
     /// The elements from `start` on as one row: one of them, or a list.
     pub(super) fn push_row(&mut self, elements: &Elements, start: usize, count: usize) {
-        if self.nesting != Nesting::List {
+        let list = self.nesting == Nesting::List;
+        let count = if list { count } else { 1 };
+        let row = start..start.saturating_add(count);
+        if count > 0 && self.copy(elements, row) {
+            if self.nesting != Nesting::Required {
+                self.definitions.extend(repeat_n(self.there, count));
+            }
+            if list {
+                self.repetitions.push(0);
+                self.repetitions.extend(repeat_n(1, count - 1));
+            }
+            return;
+        }
+        if !list {
             self.push_element(elements, start);
             return;
         }
@@ -342,6 +294,23 @@ impl Column {
         for position in 0..count {
             self.repetitions.push(i16::from(position > 0));
             self.push_element(elements, start + position);
+        }
+    }
+
+    /// Appends the values that are there and are kept as they are, and says whether it did.
+    fn copy(&mut self, elements: &Elements, row: Range<usize>) -> bool {
+        fn copied<T: Copy>(all: &mut Vec<T>, row: Option<&[T]>) -> bool {
+            let Some(row) = row else { return false };
+            all.extend_from_slice(row);
+            true
+        }
+        match (&mut self.values, elements) {
+            (Values::F64(all), Elements::F64(vector)) => copied(all, vector.get(row)),
+            (Values::F32(all), Elements::F32(vector)) => copied(all, vector.get(row)),
+            (Values::I64(all), Elements::I64(vector)) => copied(all, vector.get(row)),
+            (Values::I32(all), Elements::I32(vector)) => copied(all, vector.get(row)),
+            (Values::Bool(all), Elements::Bool(vector)) => copied(all, vector.get(row)),
+            _ => false,
         }
     }
 
@@ -441,6 +410,16 @@ impl Column {
                 let values: Vec<ByteArray> = ends.iter().map(slice).collect();
                 out.typed::<ByteArrayType>()
                     .write_batch(&values, definitions, repetitions)
+            }
+            // Always the same word, as in most columns. It is written piece by piece, for each copy of a text is counted.
+            Values::Words(words, places) if words.len() == 1 && definitions.is_none() => {
+                let piece = vec![words.pop().unwrap_or_default(); places.len().min(PIECE)];
+                let mut written = 0;
+                for places in places.chunks(PIECE) {
+                    let piece = piece.get(..places.len()).unwrap_or_default();
+                    written += out.typed::<ByteArrayType>().write_batch(piece, None, None)?;
+                }
+                Ok(written)
             }
             Values::Words(words, places) => {
                 let word = |&place: &u32| words.get(place as usize).cloned().unwrap_or_default();

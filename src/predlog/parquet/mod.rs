@@ -10,10 +10,12 @@
 //! the last seconds, or the last 65,536. What it had written is finished at the next start.
 
 mod column;
+mod kind;
 mod part;
 pub(super) mod read;
 mod repair;
 mod rows;
+mod run;
 mod side;
 
 use std::io;
@@ -24,6 +26,7 @@ use super::record::Entry;
 use super::{Sink, SinkError};
 use part::Lost;
 use rows::Open;
+use run::Run;
 
 /// Its files.
 pub(super) const KIND: Kind = Kind {
@@ -72,33 +75,47 @@ impl Parquet {
         })
     }
 
-    /// Appends an entry to the part that takes it, and writes that when it is full.
-    fn push(&mut self, entry: &Entry, now: SystemTime, losses: &mut Losses) {
+    /// Appends predictions to the part that takes the first of them, and writes that when it is full.
+    fn push(&mut self, run: &Run<'_>, now: SystemTime, losses: &mut Losses) {
+        self.bring(run.first(), now, losses);
+        let full = self.parts.first_mut().is_some_and(|open| open.push(run, now));
+        if full {
+            self.flush(0, losses);
+        }
+    }
+
+    /// The same for feedback.
+    fn push_feedback(&mut self, entry: &Entry, now: SystemTime, losses: &mut Losses) {
+        self.bring(entry, now, losses);
+        let full = self
+            .parts
+            .first_mut()
+            .is_some_and(|open| open.push_feedback(entry, now));
+        if full {
+            self.flush(0, losses);
+        }
+    }
+
+    /// Makes the part that takes an entry the first.
+    fn bring(&mut self, entry: &Entry, now: SystemTime, losses: &mut Losses) {
         let mut shapes = 0;
         let found = self
             .parts
             .iter_mut()
             .position(|open| open.takes(entry, &mut shapes));
-        match found {
-            Some(0) => {}
-            Some(at) => {
-                let open = self.parts.remove(at);
-                self.parts.insert(0, open);
-            }
+        let open = match found {
+            Some(0) => return,
+            Some(at) => self.parts.remove(at),
             None => {
                 if self.parts.len() >= MAX_OPEN
                     && let Some(last) = self.parts.pop()
                 {
                     losses.add(last.close());
                 }
-                let open = Open::new(entry, shapes < MAX_SHAPES, &self.config, now);
-                self.parts.insert(0, open);
+                Open::new(entry, shapes < MAX_SHAPES, &self.config, now)
             }
-        }
-        let full = self.parts.first_mut().is_some_and(|open| open.push(entry, now));
-        if full {
-            self.flush(0, losses);
-        }
+        };
+        self.parts.insert(0, open);
     }
 
     /// Writes the rows of a part; after a failure it is ended.
@@ -140,8 +157,12 @@ impl Sink for Parquet {
     fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError> {
         let now = SystemTime::now();
         let mut losses = Losses::default();
-        for entry in entries.iter().filter(|entry| entry.is_for_files()) {
-            self.push(entry, now, &mut losses);
+        let for_files = || entries.iter().filter(|entry| entry.is_for_files());
+        for run in run::runs(for_files()) {
+            self.push(&run, now, &mut losses);
+        }
+        for entry in for_files().filter(|entry| matches!(entry, Entry::Feedback(_))) {
+            self.push_feedback(entry, now, &mut losses);
         }
         self.bound_memory(&mut losses);
         self.outcome(losses)

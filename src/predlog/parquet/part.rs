@@ -72,13 +72,13 @@ impl Part {
         }
     }
 
-    /// Notes that an entry of so many rows was pushed, and says whether they make a row group.
-    pub(super) fn note(&mut self, rows: usize, weight: usize, now: SystemTime) -> bool {
+    /// Notes that so many rows of so many entries were pushed, and says whether they make a row group.
+    pub(super) fn note(&mut self, rows: usize, entries: u64, weight: usize, now: SystemTime) -> bool {
         if self.rows == 0 {
             self.since = now;
         }
         self.rows += rows;
-        self.entries += 1;
+        self.entries += entries;
         self.bytes = self
             .bytes
             .saturating_add(weight)

@@ -11,10 +11,11 @@ use super::super::files::{Config, FEEDBACK, timestamp};
 use super::super::json::{self, microseconds, since_epoch};
 use super::super::record::{Entry, Feedback, Record};
 use super::KIND;
-use super::column::{Column, Kind, Nesting};
+use super::column::{Column, Nesting};
+use super::kind::Kind;
 use super::part::{Lost, Part};
+use super::run::Run;
 use super::side::Side;
-use crate::model::batch::Batch;
 
 const MICROS_A_DAY: i64 = 86_400_000_000;
 /// What Hive calls a folder of nothing.
@@ -42,26 +43,6 @@ struct Of {
     version: Arc<str>,
     inputs: Side,
     outputs: Side,
-}
-
-/// Positions of the columns that every prediction has.
-mod at {
-    pub(super) const ID: usize = 0;
-    pub(super) const ROW: usize = 1;
-    pub(super) const TIME: usize = 2;
-    pub(super) const ROUTE: usize = 3;
-    pub(super) const VARIANT: usize = 4;
-    pub(super) const SHADOW: usize = 5;
-    pub(super) const DIGEST: usize = 6;
-    pub(super) const ROWS: usize = 7;
-    pub(super) const REQUEST_ID: usize = 8;
-    pub(super) const ASSIGNMENT: usize = 9;
-    pub(super) const ROUTING_KEY: usize = 10;
-    pub(super) const ERROR_KIND: usize = 11;
-    pub(super) const ERROR: usize = 12;
-    pub(super) const TIMING: usize = 13;
-    pub(super) const PARAMS: usize = 18;
-    pub(super) const INPUTS: usize = 19;
 }
 
 fn prediction_columns() -> Vec<Column> {
@@ -103,7 +84,7 @@ fn feedback_columns() -> Vec<Column> {
     ]
 }
 
-fn day_of(time: SystemTime) -> i64 {
+pub(super) fn day_of(time: SystemTime) -> i64 {
     since_epoch(time).div_euclid(MICROS_A_DAY)
 }
 
@@ -122,7 +103,7 @@ impl Open {
     }
 
     fn of_predictions(record: &Record, typed: bool, config: &Config, now: SystemTime) -> Open {
-        let schema = record.schema.as_deref();
+        let schema = record.origin.signature.as_deref();
         let mut columns = prediction_columns();
         let inputs = schema.and_then(|schema| schema.inputs.as_ref());
         let (inputs, mut more) = Side::new("in", record.inputs.as_ref(), inputs, columns.len(), typed);
@@ -131,23 +112,23 @@ impl Open {
         let (outputs, mut more) = Side::new("out", record.outputs.as_ref(), outputs, columns.len(), typed);
         columns.append(&mut more);
         let mut notes = vec![
-            ("model".to_owned(), record.model.to_string()),
-            ("version".to_owned(), record.version.to_string()),
+            ("model".to_owned(), record.origin.model.to_string()),
+            ("version".to_owned(), record.origin.version.to_string()),
         ];
         notes.extend(inputs.notes("in"));
         notes.extend(outputs.notes("out"));
         let folder = config
             .dir
-            .join(partition("model", &record.model))
-            .join(partition("version", &record.version))
+            .join(partition("model", &record.origin.model))
+            .join(partition("version", &record.origin.version))
             .join(date(record.time));
         Open {
             part: Part::new(columns, notes, now),
             folder,
             day: day_of(record.time),
             rows: Rows::Predictions(Box::new(Of {
-                model: record.model.clone(),
-                version: record.version.clone(),
+                model: record.origin.model.clone(),
+                version: record.origin.version.clone(),
                 inputs,
                 outputs,
             })),
@@ -161,13 +142,13 @@ impl Open {
             (Rows::Feedback, Entry::Feedback(feedback)) => self.day == day_of(feedback.time),
             (Rows::Predictions(of), Entry::Prediction(record)) => {
                 if self.day != day_of(record.time)
-                    || !same(&of.version, &record.version)
-                    || !same(&of.model, &record.model)
+                    || !same(&of.version, &record.origin.version)
+                    || !same(&of.model, &record.origin.model)
                 {
                     return false;
                 }
                 *shapes += 1;
-                let schema = record.schema.as_deref();
+                let schema = record.origin.signature.as_deref();
                 let (inputs, outputs) = (
                     schema.and_then(|schema| schema.inputs.as_ref()),
                     schema.and_then(|schema| schema.outputs.as_ref()),
@@ -179,29 +160,23 @@ impl Open {
         }
     }
 
-    /// Appends an entry that [`Open::takes`] took, and says whether the part is full.
-    pub(super) fn push(&mut self, entry: &Entry, now: SystemTime) -> bool {
-        let rows = match (&self.rows, entry) {
-            (Rows::Predictions(of), Entry::Prediction(record)) => {
-                let count = |batch: &Option<Batch>| batch.as_ref().map_or(0, Batch::rows);
-                // A prediction without values, or without rows, is a row too.
-                let rows = count(&record.inputs).max(count(&record.outputs)).max(1);
-                for row in 0..rows {
-                    push_record(&mut self.part.columns, record, row);
-                    of.inputs
-                        .push(&mut self.part.columns, record.inputs.as_ref(), row);
-                    of.outputs
-                        .push(&mut self.part.columns, record.outputs.as_ref(), row);
-                }
-                rows
-            }
-            (_, Entry::Feedback(feedback)) => {
-                push_feedback(&mut self.part.columns, feedback);
-                1
-            }
-            _ => return false,
-        };
-        self.part.note(rows, entry.weight(), now)
+    /// Appends predictions, of which [`Open::takes`] took the first, and says whether the part is full.
+    pub(super) fn push(&mut self, run: &Run<'_>, now: SystemTime) -> bool {
+        if let Rows::Predictions(of) = &self.rows {
+            let columns = &mut self.part.columns;
+            push_fixed(columns, run);
+            of.inputs.push(columns, &run.inputs());
+            of.outputs.push(columns, &run.outputs());
+        }
+        self.part.note(run.rows(), run.entries(), run.weight(), now)
+    }
+
+    /// Appends feedback that [`Open::takes`] took, and says whether the part is full.
+    pub(super) fn push_feedback(&mut self, entry: &Entry, now: SystemTime) -> bool {
+        if let Entry::Feedback(feedback) = entry {
+            push_feedback(&mut self.part.columns, feedback);
+        }
+        self.part.note(1, 1, entry.weight(), now)
     }
 
     /// Writes what is in memory. After a failure the part must be left.
@@ -278,71 +253,74 @@ fn partition(key: &str, value: &str) -> PathBuf {
     Path::new(&name).to_owned()
 }
 
-fn push_record(columns: &mut [Column], record: &Record, row: usize) {
-    let int = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
-    let Some((fixed, _)) = columns.split_at_mut_checked(at::INPUTS) else {
+fn push_fixed(columns: &mut [Column], run: &Run<'_>) {
+    let [
+        id,
+        row,
+        time,
+        route,
+        variant,
+        shadow,
+        digest,
+        rows,
+        request_id,
+        assignment,
+        routing_key,
+        error_kind,
+        error,
+        decode,
+        queue,
+        predict,
+        encode,
+        total,
+        params,
+        ..,
+    ] = columns
+    else {
         return;
     };
-    let mut put = |at: usize, push: &mut dyn FnMut(&mut Column)| {
-        if let Some(column) = fixed.get_mut(at) {
-            push(column);
-        }
-    };
-    put(at::ID, &mut |column| column.push_id(record.id.as_bytes()));
-    put(at::ROW, &mut |column| column.push_i32(int(row)));
-    put(at::TIME, &mut |column| column.push_i64(since_epoch(record.time)));
-    put(at::ROUTE, &mut |column| column.push_text(record.route.as_bytes()));
-    put(at::VARIANT, &mut |column| {
-        column.push_text(record.variant.as_bytes())
-    });
-    put(at::SHADOW, &mut |column| column.push_bool(record.shadow));
-    put(at::DIGEST, &mut |column| {
-        column.push_text(record.digest.as_bytes())
-    });
-    put(at::ROWS, &mut |column| column.push_i32(int(record.rows)));
-    put(at::REQUEST_ID, &mut |column| {
-        // A text in Parquet is UTF-8; a header need not be.
-        push_optional(
-            column,
-            record
-                .request_id
-                .as_deref()
-                .map(String::from_utf8_lossy)
-                .as_deref(),
-        );
-    });
-    put(at::ASSIGNMENT, &mut |column| {
-        push_optional(column, record.assignment.label())
-    });
-    put(at::ROUTING_KEY, &mut |column| {
-        push_optional(column, record.routing_key.as_deref())
-    });
-    let error = record.error.as_ref();
-    put(at::ERROR_KIND, &mut |column| {
-        push_optional(column, error.map(|error| error.kind))
-    });
-    put(at::ERROR, &mut |column| {
-        push_optional(column, error.map(|error| error.message.as_str()));
-    });
-    let timing = &record.timing;
-    let times = [
-        timing.decode,
-        timing.queue,
-        timing.predict,
-        timing.encode,
-        timing.total,
-    ];
-    for (position, time) in times.into_iter().enumerate() {
-        put(at::TIMING + position, &mut |column| {
-            column.push_f64(microseconds(time))
-        });
+    let int = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+    let (origin, count) = (run.origin(), run.rows());
+    route.push_texts(origin.route.as_bytes(), count);
+    variant.push_texts(origin.variant.as_bytes(), count);
+    digest.push_texts(origin.digest.as_bytes(), count);
+    // A column at a time: each is where it was left, and the processor has learnt what comes.
+    for (record, at) in run.each() {
+        id.push_id(record.id.as_bytes());
+        row.push_i32(int(at));
+        time.push_i64(since_epoch(record.time));
+        shadow.push_bool(origin.shadow);
+        rows.push_i32(int(record.rows));
     }
-    put(at::PARAMS, &mut |column| match &record.inputs {
-        Some(inputs) if !inputs.params.is_empty() => {
-            column.push_json(|out| json::write_params(out, &inputs.params));
+    for (record, _) in run.each() {
+        match record.request_id.as_deref() {
+            Some(id) if id.is_ascii() => request_id.push_text(id),
+            // A text in Parquet is UTF-8; a header need not be.
+            Some(id) => request_id.push_text(String::from_utf8_lossy(id).as_bytes()),
+            None => request_id.push_null(),
         }
-        _ => column.push_null(),
-    });
+        push_optional(routing_key, record.routing_key.as_deref());
+    }
+    for (record, _) in run.each() {
+        let failure = record.error.as_ref();
+        push_optional(assignment, record.assignment.label());
+        push_optional(error_kind, failure.map(|error| error.kind));
+        push_optional(error, failure.map(|error| error.message.as_str()));
+    }
+    for (record, _) in run.each() {
+        let timing = &record.timing;
+        decode.push_f64(microseconds(timing.decode));
+        queue.push_f64(microseconds(timing.queue));
+        predict.push_f64(microseconds(timing.predict));
+        encode.push_f64(microseconds(timing.encode));
+        total.push_f64(microseconds(timing.total));
+        match &record.inputs {
+            Some(inputs) if !inputs.params.is_empty() => {
+                params.push_json(|out| json::write_params(out, &inputs.params));
+            }
+            _ => params.push_null(),
+        }
+    }
 }
 
 fn push_optional(column: &mut Column, text: Option<&str>) {

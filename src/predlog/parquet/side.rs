@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::json;
-use super::column::{Column, Kind, Nesting};
+use super::column::{Column, Nesting};
+use super::kind::Kind;
 use crate::model::batch::{Batch, Body, Columns, Frame, Name, Names};
 use crate::model::signature::{ColumnType, DataType, Schema};
 use crate::model::tensor::{DType, Shape, Tensor};
@@ -234,9 +235,15 @@ impl Side {
         }
     }
 
-    /// Appends one row of a batch that [`Side::takes`] took.
-    pub(super) fn push(&self, columns: &mut [Column], batch: Option<&Batch>, row: usize) {
+    /// Appends rows of batches, each with its position, that are all like one which [`Side::takes`] took.
+    pub(super) fn push(&self, columns: &mut [Column], rows: &[(Option<&Batch>, usize)]) {
         let columns = columns.get_mut(self.first..).unwrap_or_default();
+        for &(batch, row) in rows {
+            self.push_row(columns, batch, row);
+        }
+    }
+
+    fn push_row(&self, columns: &mut [Column], batch: Option<&Batch>, row: usize) {
         match (&self.form, batch.map(|batch| (&batch.body, batch.rows()))) {
             (Form::Absent, _) => {}
             (Form::Array(_), Some((Body::Array(tensor), rows))) if row < rows => {

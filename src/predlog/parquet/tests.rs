@@ -13,6 +13,7 @@ use super::super::record::{Assignment, Failure, Feedback, Record, Timing};
 use super::super::{files, json};
 use super::*;
 use crate::model::batch::{Batch, Body, Columns, Frame, Name};
+use crate::model::origin::Origin;
 use crate::model::signature::{ColumnSchema, ColumnSpec, ColumnType, DataType, Schema, Signature};
 use crate::model::tensor::{Elements, Tensor};
 use crate::model::value::Value;
@@ -31,12 +32,15 @@ fn record(number: u128, inputs: Option<Body>, outputs: Option<Body>) -> Record {
     Record {
         id: uuid::Uuid::from_u128(number),
         time: UNIX_EPOCH + Duration::from_micros(1_700_000_000_123_456 + number as u64),
-        route: "r".into(),
-        variant: "".into(),
-        shadow: number % 2 == 1,
-        model: "my model/1".into(),
-        version: "3".into(),
-        digest: "ab".into(),
+        origin: Arc::new(Origin {
+            route: "r".into(),
+            variant: "".into(),
+            shadow: number % 2 == 1,
+            model: "my model/1".into(),
+            version: "3".into(),
+            digest: "ab".into(),
+            ..Origin::default()
+        }),
         rows: 1,
         inputs: inputs.map(Batch::new),
         outputs: outputs.map(Batch::new),
@@ -49,7 +53,6 @@ fn record(number: u128, inputs: Option<Body>, outputs: Option<Body>) -> Record {
         assignment: Assignment::Weight,
         routing_key: Some(format!("k{number}").into()),
         sampled: true,
-        schema: None,
     }
 }
 
@@ -166,7 +169,7 @@ fn tables_that_leave_columns_out_share_a_file() {
     ];
     for (number, body) in bodies.into_iter().enumerate() {
         let mut record = record(number as u128, body, None);
-        record.schema = Some(Arc::clone(&signature));
+        Arc::make_mut(&mut record.origin).signature = Some(Arc::clone(&signature));
         sink.write(&[prediction(record)]).unwrap();
     }
     sink.close().unwrap();
@@ -185,6 +188,65 @@ fn tables_that_leave_columns_out_share_a_file() {
         [Some("5.0"), None, Some("2")],
     ];
     assert_eq!(cells, expected);
+}
+
+/// A record for each number: of two variants, tables and arrays, some without an answer.
+fn mixed(number: u128, origins: &[Arc<Origin>; 2]) -> Record {
+    let float = number as f64;
+    let inputs = match number % 3 {
+        0 => array(Elements::F64(vec![float, float + 0.5]), &[1, 2]),
+        1 => array(Elements::F64(vec![float, float + 0.5, float - 0.5, 0.0]), &[2, 2]),
+        _ => Body::Named(vec![(
+            "a".into(),
+            Tensor::vector(Elements::Str(vec![number.to_string()])),
+        )]),
+    };
+    let outputs = (!number.is_multiple_of(5)).then(|| array(Elements::I64(vec![number as i64]), &[1]));
+    Record {
+        origin: Arc::clone(&origins[usize::from(number % 4 == 3)]),
+        request_id: number
+            .is_multiple_of(2)
+            .then(|| number.to_string().into_bytes().into()),
+        ..record(number, Some(inputs), outputs)
+    }
+}
+
+#[test]
+fn what_is_written_at_once_is_as_what_is_written_one_by_one() {
+    let origins = ["a", "b"].map(|variant| {
+        let mut origin = record(0, None, None).origin;
+        Arc::make_mut(&mut origin).variant = variant.into();
+        origin
+    });
+    let entries: Vec<Entry> = (0..200)
+        .map(|number| prediction(mixed(number, &origins)))
+        .collect();
+    let read = |bulk: usize| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut sink = sink(dir.path());
+        for entries in entries.chunks(bulk) {
+            sink.write(entries).unwrap();
+        }
+        sink.close().unwrap();
+        let names = [
+            "prediction_id",
+            "row",
+            "variant",
+            "request_id",
+            "in",
+            "in.a",
+            "out",
+            "routing_key",
+        ];
+        let line = |row: &Row| names.map(|name| row.get(name).map(str::to_owned));
+        let mut lines: Vec<_> = rows(dir.path()).iter().map(line).collect();
+        lines.sort();
+        lines
+    };
+    let singly = read(1);
+    assert_eq!(singly.len(), 267, "a third has two rows");
+    assert_eq!(singly, read(200));
+    assert_eq!(singly, read(7));
 }
 
 #[test]
@@ -212,7 +274,7 @@ fn parts_are_closed_by_age_and_when_too_many_are_open() {
     let mut sink = sink(dir.path());
     for number in 0..MAX_OPEN as u128 + 3 {
         let mut record = record(number, None, None);
-        record.version = format!("{number}").into();
+        Arc::make_mut(&mut record.origin).version = format!("{number}").into();
         sink.write(&[prediction(record)]).unwrap();
     }
     assert_eq!(paths(dir.path()).len(), 3);
@@ -345,7 +407,7 @@ fn long_and_odd_names_make_folders() {
         .enumerate()
     {
         let mut record = record(number as u128, None, None);
-        record.model = model.into();
+        Arc::make_mut(&mut record.origin).model = model.into();
         sink.write(&[prediction(record)]).unwrap();
     }
     sink.close().unwrap();

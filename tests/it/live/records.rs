@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use modelsd::model::batch::{Batch, Body, Columns, Frame, Name, Names};
+use modelsd::model::origin::Origin;
 use modelsd::model::tensor::{Elements, Tensor};
 use modelsd::model::value::Value;
 use modelsd::predlog::{Assignment, Entry, Feedback, Record, SinkSpec, Timing};
@@ -74,12 +75,15 @@ fn record(number: u64) -> Record {
     Record {
         id: Uuid::from_u128(u128::from(number) << 64 | 7),
         time: UNIX_EPOCH + Duration::from_micros(1_700_000_000_000_000 + number * 1_001),
-        route: "shop".into(),
-        variant: if number.is_multiple_of(2) { "a" } else { "b" }.into(),
-        shadow: number.is_multiple_of(10),
-        model: "my model".into(),
-        version: "12".into(),
-        digest: "abc".into(),
+        origin: Arc::new(Origin {
+            route: "shop".into(),
+            variant: if number.is_multiple_of(2) { "a" } else { "b" }.into(),
+            shadow: number.is_multiple_of(10),
+            model: "my model".into(),
+            version: "12".into(),
+            digest: "abc".into(),
+            ..Origin::default()
+        }),
         rows: BATCH as usize,
         inputs: Some(inputs(rows)),
         outputs: Some(Batch::new(Body::Array(Tensor::vector(Elements::F64(outputs))))),
@@ -92,7 +96,6 @@ fn record(number: u64) -> Record {
         assignment: Assignment::Weight,
         routing_key: number.is_multiple_of(4).then(|| format!("user {number}").into()),
         sampled: true,
-        schema: None,
     }
 }
 
