@@ -61,11 +61,20 @@ impl Waiting for Job {
 /// meanwhile.
 #[derive(Debug)]
 struct Underway {
-    rows: AtomicUsize,
-    calls: AtomicUsize,
+    /// Rows, and how many calls they are in, in one number: see [`counted`].
+    size: AtomicU64,
     /// The sum of when they began, in nanoseconds since `zero`; it may wrap.
     begun: AtomicU64,
     zero: Instant,
+}
+
+/// Bits of a size that count calls, of which there are no more than predictors; those above count rows.
+const CALLS_BITS: u32 = 16;
+const MAX_CALLS: u64 = (1 << CALLS_BITS) - 1;
+
+/// One call of so many rows, as a size. More rows than a number of 48 bits holds fit in no memory.
+fn counted(rows: usize) -> u64 {
+    ((rows as u64) << CALLS_BITS) | 1
 }
 
 /// A call that is at work.
@@ -78,8 +87,7 @@ struct Begun {
 impl Underway {
     fn new() -> Underway {
         Underway {
-            rows: AtomicUsize::new(0),
-            calls: AtomicUsize::new(0),
+            size: AtomicU64::new(0),
             begun: AtomicU64::new(0),
             zero: Instant::now(),
         }
@@ -92,24 +100,23 @@ impl Underway {
     /// Gives what [`Underway::end`] is to be told.
     fn begin(&self, rows: usize, at: Instant) -> Begun {
         let nanos = self.nanos(at);
-        self.rows.fetch_add(rows, Ordering::Relaxed);
-        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.size.fetch_add(counted(rows), Ordering::Relaxed);
         self.begun.fetch_add(nanos, Ordering::Relaxed);
         Begun { rows, nanos }
     }
 
     fn end(&self, begun: Begun) {
-        self.rows.fetch_sub(begun.rows, Ordering::Relaxed);
-        self.calls.fetch_sub(1, Ordering::Relaxed);
+        self.size.fetch_sub(counted(begun.rows), Ordering::Relaxed);
         self.begun.fetch_sub(begun.nanos, Ordering::Relaxed);
     }
 
     /// Rows, and for how long they have been worked on, all calls together.
     fn look(&self, now: Instant) -> (usize, Duration) {
-        let calls = self.calls.load(Ordering::Relaxed) as u64;
+        let size = self.size.load(Ordering::Relaxed);
+        let (rows, calls) = ((size >> CALLS_BITS) as usize, size & MAX_CALLS);
         let all = calls.wrapping_mul(self.nanos(now));
         let nanos = all.wrapping_sub(self.begun.load(Ordering::Relaxed));
-        (self.rows.load(Ordering::Relaxed), Duration::from_nanos(nanos))
+        (rows, Duration::from_nanos(nanos))
     }
 }
 
