@@ -31,6 +31,12 @@ impl Activity {
         self.steps.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A request is no longer worked on.
+    fn end(&self) {
+        self.step();
+        self.working.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Ends when nothing happened for so long.
     pub(super) async fn idle(&self, patience: Duration) {
         let (mut seen, mut since) = (self.steps.load(Ordering::Relaxed), Instant::now());
@@ -45,24 +51,27 @@ impl Activity {
 }
 
 /// A request being worked on, until it is dropped.
-pub(super) struct Working(Arc<Activity>);
+pub(super) struct Working(Option<Arc<Activity>>);
 
 impl Working {
     pub(super) fn begin(activity: &Arc<Activity>) -> Working {
         activity.working.fetch_add(1, Ordering::Relaxed);
-        Working(Arc::clone(activity))
+        Working(Some(Arc::clone(activity)))
     }
 
-    /// Ends the work.
-    pub(super) fn end(self) -> Arc<Activity> {
-        Arc::clone(&self.0)
+    /// Ends the work, and gives whose it was.
+    pub(super) fn end(mut self) -> Option<Arc<Activity>> {
+        let activity = self.0.take()?;
+        activity.end();
+        Some(activity)
     }
 }
 
 impl Drop for Working {
     fn drop(&mut self) {
-        self.0.step();
-        self.0.working.fetch_sub(1, Ordering::Relaxed);
+        if let Some(activity) = &self.0 {
+            activity.end();
+        }
     }
 }
 
@@ -72,11 +81,11 @@ pub(super) struct Pieces {
     body: Option<Body>,
     /// What is left of the frame of `body`, or of a whole answer, that is being cut.
     rest: Bytes,
-    activity: Arc<Activity>,
+    activity: Option<Arc<Activity>>,
 }
 
 impl Pieces {
-    pub(super) fn new(payload: Payload, activity: Arc<Activity>) -> Pieces {
+    pub(super) fn new(payload: Payload, activity: Option<Arc<Activity>>) -> Pieces {
         let (body, rest) = match payload {
             Payload::Whole(bytes) => (None, bytes),
             Payload::Any(body) => (Some(body), Bytes::new()),
@@ -93,7 +102,9 @@ impl hyper::body::Body for Pieces {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.activity.step();
+        if let Some(activity) = &self.activity {
+            activity.step();
+        }
         if self.rest.is_empty() {
             let Some(body) = &mut self.body else {
                 return Poll::Ready(None);

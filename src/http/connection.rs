@@ -1,15 +1,15 @@
 //! One connection: which HTTP its client speaks, and serving it until it ends, is idle for too long, or is told to stop.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::http::header::HOST;
 use axum::http::{HeaderValue, Request, Response};
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use super::Config;
 use super::activity::{Activity, Pieces, Working};
+use super::bell::Bell;
 use super::listener::Socket;
 use super::routes::{Routes, predicts};
 use super::small_writes::SmallWrites;
@@ -164,14 +165,6 @@ fn answer(routes: &Routes, activity: &Arc<Activity>, request: Request<Incoming>)
 trait Answer: Future<Output = Result<Response<Pieces>, Infallible>> + Send {}
 impl<F: Future<Output = Result<Response<Pieces>, Infallible>> + Send> Answer for F {}
 
-/// What happens to a connection besides its requests.
-enum Event {
-    /// The server ends.
-    Stop,
-    /// Nothing happened for as long as our patience lasts.
-    Idle,
-}
-
 /// Serves a connection to its end. A client that has nothing to wait for, sends no whole request and takes nothing for as
 /// long as our patience lasts is let go; one that `can_be_told` is told to go first, and has the same time again.
 async fn watch<C>(
@@ -185,34 +178,42 @@ async fn watch<C>(
 where
     C: Future<Output = hyper::Result<()>>,
 {
-    type Events<'e> = FuturesUnordered<Pin<Box<dyn Future<Output = Event> + Send + 'e>>>;
     let mut connection = pin!(connection);
-    // These are polled when they have something to say, and not with each request.
-    let events = Events::new();
-    events.push(Box::pin(async move {
+    let mut stopped = pin!(async move {
         // As good as a word: whoever would say it is gone.
         let _ = stop.changed().await;
-        Event::Stop
-    }));
-    let idle = || Box::pin(activity.idle(patience).map(|()| Event::Idle));
-    events.push(idle());
-    let mut events = pin!(events);
-    let mut told = !can_be_told;
-    loop {
-        tokio::select! {
-            biased;
-            ended = &mut connection => return ended,
-            Some(event) = events.next() => match event {
-                Event::Idle if told => return Ok(()),
-                Event::Idle => {
-                    told = true;
-                    shut_down(connection.as_mut());
-                    events.push(idle());
-                }
-                Event::Stop => shut_down(connection.as_mut()),
+    });
+    let idle = || Box::pin(activity.idle(patience));
+    let mut waits = idle();
+    let (mut told, mut bell, mut stops) = (!can_be_told, Bell::default(), true);
+    poll_fn(|task| {
+        loop {
+            if let Poll::Ready(ended) = connection.as_mut().poll(task) {
+                return Poll::Ready(ended);
             }
+            let Some(waker) = bell.rung(task.waker()) else {
+                return Poll::Pending;
+            };
+            let mut seldom = Context::from_waker(waker);
+            let stop = stops && stopped.as_mut().poll(&mut seldom).is_ready();
+            stops &= !stop;
+            let idles = waits.as_mut().poll(&mut seldom).is_ready();
+            if idles && told {
+                return Poll::Ready(Ok(()));
+            }
+            if idles {
+                told = true;
+                waits = idle();
+                // The new one has to be polled once, to wait.
+                seldom.waker().wake_by_ref();
+            }
+            if !stop && !idles {
+                return Poll::Pending;
+            }
+            shut_down(connection.as_mut());
         }
-    }
+    })
+    .await
 }
 
 /// HTTP/2 says the host in the request's address, HTTP/1 in a header, which is where we look for it.

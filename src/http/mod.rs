@@ -10,6 +10,7 @@ pub mod webhook;
 
 mod answer;
 mod asked;
+mod bell;
 mod body;
 mod compression;
 mod connection;
