@@ -25,6 +25,7 @@ mod batching;
 mod bench;
 mod compare;
 mod follow;
+mod health;
 mod mlflow;
 mod recording;
 mod records;
@@ -38,6 +39,7 @@ pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs, VerifyA
 pub use bench::{BenchArgs, BenchConfig, BodySource};
 pub use compare::CompareArgs;
 pub use follow::{FollowArgs, FollowConfig, SlotConfig};
+pub use health::{HealthArgs, HealthConfig};
 pub use recording::{RecordingArgs, RecordingConfig};
 pub use records::{FilterArgs, RecordsAction, RecordsCommand, RecordsConfig};
 pub use registry_command::RegistryCommand;
@@ -70,6 +72,8 @@ pub enum Command {
     Verify(Box<VerifyArgs>),
     /// Measure a server: how many requests a second it answers, and how long each takes
     Bench(Box<BenchArgs>),
+    /// Ask a running server whether it is ready: exit status 0 or 1, for health checks
+    Health(HealthArgs),
     /// Pin a model of a running server to a version, whatever its URI comes to mean
     Pin {
         /// Name under which the server serves the model

@@ -4,6 +4,7 @@ mod ask;
 mod bench;
 mod compare;
 mod deploy;
+mod health;
 mod pin;
 mod predict;
 mod records;
@@ -25,8 +26,8 @@ use anyhow::Context;
 
 use crate::batching;
 use crate::config::{
-    AdminConfig, Args, BenchConfig, Command, Env, InspectArgs, LogConfig, OfflineConfig, Problems,
-    RecordsConfig, RegistryCommand, ServeConfig,
+    AdminConfig, Args, BenchConfig, Command, Env, HealthConfig, InspectArgs, LogConfig, OfflineConfig,
+    Problems, RecordsConfig, RegistryCommand, ServeConfig,
 };
 use crate::deploy::parity::{self, Answer, Wire};
 use crate::deploy::prove::tune;
@@ -85,6 +86,7 @@ pub fn run(args: Args, env: &dyn Env) -> anyhow::Result<()> {
             install_log(&config.log)?;
             bench::run(&config)
         }
+        Command::Health(args) => health::run(&HealthConfig::new(&args, env)?),
         Command::Pin { slot, version, admin } => {
             pin::run(&AdminConfig::new(&admin, env)?, &slot, Some(version))
         }

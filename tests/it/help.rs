@@ -50,6 +50,7 @@ fn help_texts_change_only_on_purpose() {
         ("inspect.txt", &[&["inspect"]]),
         ("bench.txt", &[&["bench"]]),
         ("compare.txt", &[&["compare"]]),
+        ("health.txt", &[&["health"]]),
         (
             "route.txt",
             &[
