@@ -239,7 +239,7 @@ impl ServeConfig {
         let slots: Vec<_> = follow.slots.iter().map(|slot| Arc::clone(&slot.name)).collect();
         let config = ServeConfig {
             routes: check.routes(&args.routes, &slots),
-            recording: check.recording(&args.recording),
+            recording: check.recording(&args.recording, &registry),
             follow,
             artifacts: artifact::Config {
                 max_cache_bytes: check.parsed(
