@@ -36,7 +36,7 @@ mod units;
 pub use admin::{AdminArgs, AdminConfig};
 pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs, VerifyArgs};
 pub use bench::{BenchArgs, BenchConfig, BodySource};
-pub use compare::CompareArgs;
+pub use compare::{CompareArgs, CompareConfig};
 pub use follow::{FollowArgs, FollowConfig, SlotConfig};
 pub use recording::{RecordingArgs, RecordingConfig};
 pub use records::{FilterArgs, RecordsAction, RecordsCommand, RecordsConfig};
