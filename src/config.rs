@@ -37,7 +37,7 @@ mod units;
 pub use admin::{AdminArgs, AdminConfig};
 pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs, VerifyArgs};
 pub use bench::{BenchArgs, BenchConfig, BodySource};
-pub use compare::CompareArgs;
+pub use compare::{CompareArgs, CompareConfig};
 pub use follow::{FollowArgs, FollowConfig, SlotConfig};
 pub use health::{HealthArgs, HealthConfig};
 pub use recording::{RecordingArgs, RecordingConfig};
@@ -243,7 +243,7 @@ impl ServeConfig {
         let slots: Vec<_> = follow.slots.iter().map(|slot| Arc::clone(&slot.name)).collect();
         let config = ServeConfig {
             routes: check.routes(&args.routes, &slots),
-            recording: check.recording(&args.recording),
+            recording: check.recording(&args.recording, &registry),
             follow,
             artifacts: artifact::Config {
                 max_cache_bytes: check.parsed(

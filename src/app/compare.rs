@@ -1,5 +1,7 @@
 //! `modelsd compare`.
 
+mod log;
+
 use std::io::Write;
 
 use anyhow::Context;
@@ -8,16 +10,17 @@ use serde_json::Value as Json;
 
 use super::ask::ask_with;
 use super::text::{plain, table};
-use crate::config::{AdminConfig, CompareArgs};
+use crate::config::{CompareArgs, CompareConfig};
+use log::Target;
 
 /// Labels of a variant's answers that are shown.
 const LABELS: usize = 5;
 
-/// Shows what the variants of a route have come to.
+/// Shows what the variants of a route have come to, and logs it to MLflow where that is wished.
 ///
 /// # Errors
-/// When the server cannot be reached, or refuses.
-pub(super) fn run(config: &AdminConfig, args: &CompareArgs) -> anyhow::Result<()> {
+/// When the server or MLflow's cannot be reached, or refuses.
+pub(super) fn run(config: &CompareConfig, args: &CompareArgs) -> anyhow::Result<()> {
     let mut query = Vec::new();
     if let Some(metric) = &args.metric {
         query.push(("metric", metric.as_str()));
@@ -26,12 +29,18 @@ pub(super) fn run(config: &AdminConfig, args: &CompareArgs) -> anyhow::Result<()
         query.push(("lower_is_better", "true"));
     }
     let path = ["api", "routes", &args.route, "compare"];
-    let comparison = ask_with(config, Method::GET, &path, &query, None)?;
-    let text = if args.json {
-        format!("{comparison:#}\n")
-    } else {
-        render(&comparison)
-    };
+    let mut comparison = ask_with(&config.admin, Method::GET, &path, &query, None)?;
+    let mut text = render(&comparison);
+    if let Some((server, experiment)) = &config.mlflow {
+        let logged = log::log(&Target { server, experiment }, &comparison)?;
+        text += &format!("logged to MLflow: {}\n", self::text(&logged, "page"));
+        if let Some(members) = comparison.as_object_mut() {
+            members.insert("mlflow".to_owned(), logged);
+        }
+    }
+    if args.json {
+        text = format!("{comparison:#}\n");
+    }
     std::io::stdout()
         .lock()
         .write_all(text.as_bytes())

@@ -26,8 +26,8 @@ use anyhow::Context;
 
 use crate::batching;
 use crate::config::{
-    AdminConfig, Args, BenchConfig, Command, Env, HealthConfig, InspectArgs, LogConfig, OfflineConfig,
-    Problems, RecordsConfig, RegistryCommand, ServeConfig,
+    AdminConfig, Args, BenchConfig, Command, CompareConfig, Env, HealthConfig, InspectArgs, LogConfig,
+    OfflineConfig, Problems, RecordsConfig, RegistryCommand, ServeConfig,
 };
 use crate::deploy::parity::{self, Answer, Wire};
 use crate::deploy::prove::tune;
@@ -93,7 +93,7 @@ pub fn run(args: Args, env: &dyn Env) -> anyhow::Result<()> {
         Command::Unpin { slot, admin } => pin::run(&AdminConfig::new(&admin, env)?, &slot, None),
         Command::Records { command } => read_records(&RecordsConfig::new(&command, SystemTime::now(), env)?),
         Command::Route { admin, command } => route::run(&AdminConfig::new(&admin, env)?, &command),
-        Command::Compare(args) => compare::run(&AdminConfig::new(&args.admin, env)?, &args),
+        Command::Compare(args) => compare::run(&CompareConfig::new(&args, env)?, &args),
         Command::Config { command } => route::config(&command),
         Command::Registry { registry, command } => change_registry(command, &registry),
     }

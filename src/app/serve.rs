@@ -203,11 +203,13 @@ fn recording(config: &ServeConfig) -> anyhow::Result<Option<Recording>> {
     let tallies = Arc::new(Tallies::new(Bounds::default()));
     let mut open: Vec<Box<dyn Sink>> = vec![Box::new(Tally::new(Arc::clone(&tallies)))];
     for sink in sinks {
-        let files = sink
+        let opened = sink
             .open()
             .with_context(|| format!("cannot record to `{sink}`"))?;
-        open.push(files);
+        open.push(opened);
     }
+    // At the end files are closed before anybody waits for a server.
+    open.sort_by_key(|sink| sink.counts());
     let settings = predlog::Config {
         privacy: privacy.clone(),
         ..predlog::Config::default()

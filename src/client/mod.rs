@@ -11,6 +11,8 @@ mod error;
 mod retry;
 mod tls;
 
+pub mod runs;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

@@ -77,6 +77,20 @@ impl Check<'_> {
         }
     }
 
+    /// The server that keeps runs and traces: that of the registry, or where the registry is a folder the one that
+    /// MLFLOW_TRACKING_URI names.
+    pub(super) fn tracking(&mut self, registry: &Spec) -> Option<Config> {
+        if let Some(tracking) = registry.tracking() {
+            return Some(tracking.clone());
+        }
+        let text = self.env.get(TRACKING)?;
+        let settings = self.client_settings();
+        let spec = Spec::new(&text, None, &settings).map_err(|error| error.to_string());
+        let server = self.kept(TRACKING, spec)?.tracking()?.clone();
+        self.usable(&server);
+        Some(server)
+    }
+
     fn kept<T>(&mut self, from: &str, value: Result<T, String>) -> Option<T> {
         value
             .map_err(|problem| self.problems.push(format!("{from}: {problem}")))

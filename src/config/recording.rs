@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{Check, units};
 use crate::predlog::{Privacy, Salt, SinkSpec};
+use crate::registry::Spec;
 
 /// Texts are cut to at least so many bytes.
 const MIN_TRUNCATE: usize = 1;
@@ -14,7 +15,8 @@ const MIN_TRUNCATE: usize = 1;
 #[derive(Debug, Clone, Args)]
 pub struct RecordingArgs {
     /// Record predictions there: jsonl:DIR or parquet:DIR, with options as in
-    /// jsonl:DIR?max_file_bytes=64MiB&max_file_age=1h&keep_bytes=10GiB&keep_age=30d. Repeat it for several
+    /// jsonl:DIR?max_file_bytes=64MiB&max_file_age=1h&keep_bytes=10GiB&keep_age=30d; or mlflow:EXPERIMENT of the MLflow
+    /// server that keeps runs, as in mlflow:EXPERIMENT?mode=traces&sample=0.01, or mode=runs. Repeat it for several
     #[arg(long, env = "MODELSD_RECORD", value_name = "SINK")]
     pub record: Vec<String>,
     /// Share of the requests that is recorded, from 0 to 1 [default: 1]
@@ -57,12 +59,20 @@ pub struct RecordingConfig {
 
 impl Check<'_> {
     /// Checks what is recorded.
-    pub(super) fn recording(&mut self, args: &RecordingArgs) -> RecordingConfig {
-        let mut sinks = Vec::new();
+    pub(super) fn recording(&mut self, args: &RecordingArgs, registry: &Spec) -> RecordingConfig {
+        let mut sinks: Vec<SinkSpec> = Vec::new();
         for text in &args.record {
             match text.parse() {
                 Ok(sink) => sinks.push(sink),
                 Err(problem) => self.problems.push(format!("--record is `{text}`: {problem}")),
+            }
+        }
+        if sinks.iter().any(SinkSpec::wants_server) {
+            match self.tracking(registry) {
+                Some(server) => sinks = sinks.into_iter().map(|sink| sink.at(&server)).collect(),
+                None => self.problems.push(
+                    "--record wants an MLflow server: name its address, http(s)://HOST:PORT, in MLFLOW_TRACKING_URI".into(),
+                ),
             }
         }
         let salt = self.secret(

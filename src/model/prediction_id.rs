@@ -68,6 +68,12 @@ impl PredictionId {
         PredictionId(time | FIXED | high | low | u128::from(random & RANDOM_MASK))
     }
 
+    /// The share, from 0 to below 1, that chance gave this prediction: who takes the same share of predictions takes the
+    /// same ones.
+    pub fn lot(self) -> f64 {
+        (self.0 as u64 & RANDOM_MASK) as f64 / (1u64 << RANDOM_BITS) as f64
+    }
+
     /// The name that is this number, if it is one.
     ///
     /// # Errors

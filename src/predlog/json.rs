@@ -153,7 +153,7 @@ fn write_id(out: &mut Vec<u8>, id: Uuid) {
 }
 
 /// Appends a body that `/invocations` takes.
-fn write_input(out: &mut Vec<u8>, batch: &Batch) {
+pub(super) fn write_input(out: &mut Vec<u8>, batch: &Batch) {
     match &batch.body {
         Body::Frame(frame) => {
             out.extend_from_slice(b"{\"dataframe_split\": ");
@@ -189,7 +189,7 @@ pub(super) fn write_params(out: &mut Vec<u8>, params: &Params) {
 }
 
 /// Appends what `predictions` is in an answer: a list of one object a row for a table.
-fn write_output(out: &mut Vec<u8>, batch: &Batch) {
+pub(super) fn write_output(out: &mut Vec<u8>, batch: &Batch) {
     match &batch.body {
         Body::Frame(frame) => list(out, 0..frame.rows(), |out, row| write_frame_row(out, frame, row)),
         Body::Array(tensor) => write_tensor(out, tensor),
@@ -250,7 +250,7 @@ fn write_name_key(out: &mut Vec<u8>, name: &Name) {
     out.extend_from_slice(b": ");
 }
 
-fn write_cell(out: &mut Vec<u8>, frame: &Frame, row: usize, column: usize) {
+pub(super) fn write_cell(out: &mut Vec<u8>, frame: &Frame, row: usize, column: usize) {
     match frame.columns() {
         Columns::Matrix(matrix) => write_element(out, matrix.elements(), row * frame.width() + column),
         Columns::Separate(columns) => match columns.get(column) {
@@ -269,7 +269,7 @@ fn write_named(out: &mut Vec<u8>, members: &[(std::sync::Arc<str>, Tensor)]) {
 }
 
 /// Appends a tensor as nested lists; one without axes as its element.
-fn write_tensor(out: &mut Vec<u8>, tensor: &Tensor) {
+pub(super) fn write_tensor(out: &mut Vec<u8>, tensor: &Tensor) {
     write_axes(out, tensor.elements(), tensor.shape(), 0);
 }
 

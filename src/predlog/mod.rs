@@ -2,17 +2,20 @@
 //!
 //! A request gives its [`Entry`] to a [`Recorder`] and goes on: the queue is bounded, and what does not fit is dropped and
 //! counted. One thread of low priority empties it into the sinks. A kind of sink is one file or folder here, named in
-//! [`SinkSpec`]; `files` is the ground of those that write files: names, rotation, recovery, retention.
+//! [`SinkSpec`]; `files` is the ground of those that write files: names, rotation, recovery, retention. A sink of an MLflow
+//! server has a queue and a thread of its own, so that none of the others waits for the network.
 
 mod files;
 mod json;
 mod jsonl;
+mod mlflow;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod privacy;
 mod read;
 mod record;
 mod recorder;
+mod spans;
 mod spec;
 
 use std::io;
@@ -32,6 +35,12 @@ pub use spec::{SinkSpec, SpecError};
 pub trait Sink: Send {
     /// Its name in metrics and the log, one of few.
     fn name(&self) -> &str;
+
+    /// Whether the sink counts what it took and lost itself, apart from what [`Sink::close`] loses: one that takes a sample,
+    /// or hands entries on.
+    fn counts(&self) -> bool {
+        false
+    }
 
     /// Takes entries, which may stay in memory for a while. One that writes files leaves out those that are not for files.
     ///
@@ -85,16 +94,18 @@ impl SinkError {
 }
 
 impl SinkSpec {
-    /// Opens the sink: makes its folder, finishes the files of a process that died, removes what is kept no longer.
+    /// Opens the sink: makes its folder, finishes the files of a process that died, removes what is kept no longer. That of
+    /// an MLflow server starts a thread, and asks the server nothing yet.
     ///
     /// # Errors
-    /// When the folder cannot be made, read or written.
+    /// When the folder cannot be made, read or written, or there is no way to the server.
     pub fn open(&self) -> io::Result<Box<dyn Sink>> {
         let now = SystemTime::now();
-        Ok(match self.kind {
-            SinkKind::Jsonl => Box::new(jsonl::Jsonl::open(self.files.clone(), now)?),
+        Ok(match &self.0 {
+            SinkKind::Jsonl(files) => Box::new(jsonl::Jsonl::open(files.clone(), now)?),
             #[cfg(feature = "parquet")]
-            SinkKind::Parquet => Box::new(parquet::Parquet::open(self.files.clone(), now)?),
+            SinkKind::Parquet(files) => Box::new(parquet::Parquet::open(files.clone(), now)?),
+            SinkKind::Mlflow(spec) => Box::new(mlflow::Mlflow::start(spec)?),
         })
     }
 }

@@ -96,9 +96,8 @@ impl Recorder {
             ended: Mutex::new(false),
             end: Condvar::new(),
         });
-        let failed = metrics::counter!(names::RECORDS_DROPPED_TOTAL, names::REASON => "sink_failed");
         let writer = Writer {
-            outlets: sinks.into_iter().map(|sink| Outlet::new(sink, &failed)).collect(),
+            outlets: sinks.into_iter().map(Outlet::new).collect(),
             privacy: config.privacy,
             depth: metrics::gauge!(names::RECORD_QUEUE),
             shared: Arc::clone(&shared),
@@ -247,12 +246,17 @@ struct Outlet {
 }
 
 impl Outlet {
-    fn new(sink: Box<dyn Sink>, failed: &Counter) -> Outlet {
-        let taken = metrics::counter!(names::RECORDS_TOTAL, names::SINK => sink.name().to_owned());
+    fn new(sink: Box<dyn Sink>) -> Outlet {
+        let name = sink.name().to_owned();
+        let failed = metrics::counter!(names::RECORDS_DROPPED_TOTAL, names::REASON => "sink_failed", names::SINK => name.clone());
+        let taken = match sink.counts() {
+            true => Counter::noop(),
+            false => metrics::counter!(names::RECORDS_TOTAL, names::SINK => name),
+        };
         Outlet {
             sink,
             taken,
-            failed: failed.clone(),
+            failed,
             failing: None,
         }
     }

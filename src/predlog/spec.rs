@@ -1,4 +1,6 @@
-//! What a sink is called where it is configured: `jsonl:DIR` or `parquet:DIR`, with options as a query.
+//! What a sink is called where it is configured: `jsonl:DIR`, `parquet:DIR` or `mlflow:EXPERIMENT`, with options as a query.
+
+pub(super) mod mlflow;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,33 +8,33 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::files::Config;
+use crate::client;
+use mlflow::MlflowSpec;
 
 /// Largest size and longest time that an option can say.
 const MAX_DAYS: u64 = 36_500;
 
 /// A sink that can be opened: `jsonl:/var/log/predictions?max_file_age=10m&keep_bytes=10GiB`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SinkSpec {
-    pub(super) kind: SinkKind,
-    pub(super) files: Config,
-}
+#[derive(Debug, Clone, PartialEq)]
+pub struct SinkSpec(pub(super) SinkKind);
 
-/// The kinds of sinks that write files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The kinds of sinks.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum SinkKind {
-    Jsonl,
+    Jsonl(Config),
     #[cfg(feature = "parquet")]
-    Parquet,
+    Parquet(Config),
+    Mlflow(Box<MlflowSpec>),
 }
 
 /// Why a text names no sink.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
     /// There is no `KIND:` before the folder.
-    #[error("use KIND:DIR, such as jsonl:predictions or parquet:predictions")]
+    #[error("use KIND:DIR, such as jsonl:predictions or parquet:predictions, or mlflow:EXPERIMENT")]
     NoKind,
     /// There is no such kind.
-    #[error("there is no sink `{0}`: use jsonl or parquet")]
+    #[error("there is no sink `{0}`: use jsonl, parquet or mlflow")]
     Kind(String),
     /// The kind was left out when modelsd was built.
     #[error("this modelsd was built without Parquet (feature `parquet`)")]
@@ -40,9 +42,17 @@ pub enum SpecError {
     /// There is no folder after the kind.
     #[error("the folder is missing: use KIND:DIR")]
     NoFolder,
+    /// There is no experiment after `mlflow:`.
+    #[error("the experiment is missing: use mlflow:EXPERIMENT")]
+    NoExperiment,
     /// There is no such option.
-    #[error("there is no option `{0}`: use max_file_bytes, max_file_age, keep_bytes or keep_age")]
-    Option(String),
+    #[error("there is no option `{option}`: use {known}")]
+    Option {
+        /// What was given.
+        option: String,
+        /// What there is.
+        known: &'static str,
+    },
     /// An option is given twice.
     #[error("the option `{0}` is given twice")]
     Twice(String),
@@ -58,14 +68,29 @@ pub enum SpecError {
     },
 }
 
+impl SinkSpec {
+    /// Whether the sink is an MLflow server, which has to be named by [`SinkSpec::at`].
+    pub fn wants_server(&self) -> bool {
+        matches!(&self.0, SinkKind::Mlflow(spec) if spec.server.is_none())
+    }
+
+    /// The same at this MLflow server, if it is a sink of one.
+    pub fn at(mut self, server: &client::Config) -> SinkSpec {
+        if let SinkKind::Mlflow(spec) = &mut self.0 {
+            spec.server = Some(server.clone());
+        }
+        self
+    }
+}
+
 impl fmt::Display for SinkSpec {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.kind {
-            SinkKind::Jsonl => "jsonl",
+        match &self.0 {
+            SinkKind::Jsonl(files) => write!(out, "jsonl:{}", files.dir.display()),
             #[cfg(feature = "parquet")]
-            SinkKind::Parquet => "parquet",
-        };
-        write!(out, "{kind}:{}", self.files.dir.display())
+            SinkKind::Parquet(files) => write!(out, "parquet:{}", files.dir.display()),
+            SinkKind::Mlflow(spec) => write!(out, "mlflow:{}", spec.experiment),
+        }
     }
 }
 
@@ -74,47 +99,67 @@ impl FromStr for SinkSpec {
 
     fn from_str(text: &str) -> Result<SinkSpec, SpecError> {
         let (kind, rest) = text.split_once(':').ok_or(SpecError::NoKind)?;
-        let (max_file_bytes, max_file_age) = match kind {
-            "jsonl" => (64 << 20, Duration::from_secs(3_600)),
-            // Nobody reads a file before it is closed.
-            "parquet" => (128 << 20, Duration::from_secs(60)),
-            other => return Err(SpecError::Kind(other.to_owned())),
-        };
+        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let options = options(query)?;
         let kind = match kind {
+            "jsonl" => SinkKind::Jsonl(files(place, &options, 64 << 20, Duration::from_secs(3_600))?),
+            // Nobody reads a file before it is closed.
             #[cfg(feature = "parquet")]
-            "parquet" => SinkKind::Parquet,
+            "parquet" => SinkKind::Parquet(files(place, &options, 128 << 20, Duration::from_secs(60))?),
             #[cfg(not(feature = "parquet"))]
             "parquet" => return Err(SpecError::NoParquet),
-            _ => SinkKind::Jsonl,
+            "mlflow" => SinkKind::Mlflow(Box::new(MlflowSpec::read(place, &options)?)),
+            other => return Err(SpecError::Kind(other.to_owned())),
         };
-        let (dir, query) = rest.split_once('?').unwrap_or((rest, ""));
-        if dir.is_empty() {
-            return Err(SpecError::NoFolder);
-        }
-        let mut files = Config {
-            dir: PathBuf::from(dir),
-            max_file_bytes,
-            max_file_age,
-            keep_bytes: None,
-            keep_age: None,
-        };
-        let mut seen = Vec::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (option, value) = pair.split_once('=').unwrap_or((pair, ""));
-            match option {
-                "max_file_bytes" => files.max_file_bytes = size(option, value)?,
-                "max_file_age" => files.max_file_age = time(option, value)?,
-                "keep_bytes" => files.keep_bytes = Some(size(option, value)?),
-                "keep_age" => files.keep_age = Some(time(option, value)?),
-                other => return Err(SpecError::Option(other.to_owned())),
-            }
-            if seen.contains(&option) {
-                return Err(SpecError::Twice(option.to_owned()));
-            }
-            seen.push(option);
-        }
-        Ok(SinkSpec { kind, files })
+        Ok(SinkSpec(kind))
     }
+}
+
+/// The options of a query, each once.
+fn options(query: &str) -> Result<Vec<(&str, &str)>, SpecError> {
+    let mut options: Vec<(&str, &str)> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (option, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if options.iter().any(|(seen, _)| *seen == option) {
+            return Err(SpecError::Twice(option.to_owned()));
+        }
+        options.push((option, value));
+    }
+    Ok(options)
+}
+
+/// A sink that writes files.
+fn files(
+    dir: &str,
+    options: &[(&str, &str)],
+    max_file_bytes: u64,
+    max_file_age: Duration,
+) -> Result<Config, SpecError> {
+    if dir.is_empty() {
+        return Err(SpecError::NoFolder);
+    }
+    let mut files = Config {
+        dir: PathBuf::from(dir),
+        max_file_bytes,
+        max_file_age,
+        keep_bytes: None,
+        keep_age: None,
+    };
+    for (option, value) in options {
+        match *option {
+            "max_file_bytes" => files.max_file_bytes = size(option, value)?,
+            "max_file_age" => files.max_file_age = time(option, value)?,
+            "keep_bytes" => files.keep_bytes = Some(size(option, value)?),
+            "keep_age" => files.keep_age = Some(time(option, value)?),
+            other => {
+                return Err(SpecError::Option {
+                    option: other.to_owned(),
+                    known: "max_file_bytes, max_file_age, keep_bytes or keep_age",
+                });
+            }
+        }
+    }
+    Ok(files)
 }
 
 /// A number and its unit.
@@ -175,7 +220,6 @@ mod tests {
     fn options_are_read() {
         let text = "jsonl:a b/c:d?max_file_bytes=2KiB&max_file_age=90s&keep_bytes=10GB&keep_age=30d";
         let spec: SinkSpec = text.parse().unwrap();
-        assert_eq!(spec.kind, SinkKind::Jsonl);
         let expected = Config {
             dir: "a b/c:d".into(),
             max_file_bytes: 2048,
@@ -183,7 +227,7 @@ mod tests {
             keep_bytes: Some(10_000_000_000),
             keep_age: Some(Duration::from_secs(30 * 86_400)),
         };
-        assert_eq!(spec.files, expected);
+        assert_eq!(spec.0, SinkKind::Jsonl(expected));
         assert_eq!(spec.to_string(), "jsonl:a b/c:d");
     }
 
@@ -205,6 +249,14 @@ mod tests {
                 "the option `keep_bytes` is `99999999999TiB`",
             ),
             ("jsonl:x?keep_age=1d&keep_age=2d", "given twice"),
+            ("jsonl:x?mode=runs", "no option `mode`: use max_file_bytes"),
+            ("mlflow:", "the experiment is missing"),
+            ("mlflow:?mode=runs", "the experiment is missing"),
+            ("mlflow:x?mode=run", "the option `mode` is `run`"),
+            ("mlflow:x?sample=0", "the option `sample` is `0`"),
+            ("mlflow:x?sample=1.1", "the option `sample` is `1.1`"),
+            ("mlflow:x?sample=NaN", "the option `sample` is `NaN`"),
+            ("mlflow:x?keep_age=1d", "no option `keep_age`: use mode or sample"),
         ] {
             let error = text.parse::<SinkSpec>().unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");
@@ -213,9 +265,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused(text in "(jsonl|parquet|x)?:?[a-z=&?0-9_.é]{0,40}") {
+        fn any_text_is_read_or_refused(text in "(jsonl|parquet|mlflow|x)?:?[a-z=&?0-9_.é]{0,40}") {
             if let Ok(spec) = text.parse::<SinkSpec>() {
-                prop_assert!(!spec.files.dir.as_os_str().is_empty());
+                prop_assert!(spec.to_string().len() > spec.to_string().find(':').unwrap() + 1);
             }
         }
     }

@@ -48,7 +48,7 @@ pub const PARITY_DIFFERENCE: &str = "modelsd_parity_difference";
 /// Counter: entries of the record that a sink took. Label [`SINK`].
 pub const RECORDS_TOTAL: &str = "modelsd_records_total";
 /// Counter: entries of the record that were dropped. Label [`REASON`]: `queue_full`, or `sink_failed`, then once for each
-/// sink that lost them.
+/// sink that lost them. Label [`SINK`] where one lost them; of `queue_full`, where its own queue was.
 pub const RECORDS_DROPPED_TOTAL: &str = "modelsd_records_dropped_total";
 /// Gauge: entries that wait to be written.
 pub const RECORD_QUEUE: &str = "modelsd_record_queue";

@@ -147,9 +147,9 @@ fn a_server_answers_though_nothing_can_be_recorded() {
     );
     let dropped = || {
         let metrics = server.metrics();
-        let line = metrics
-            .lines()
-            .find(|line| line.starts_with("modelsd_records_dropped_total{reason=\"sink_failed\"}"));
+        let line = metrics.lines().find(|line| {
+            line.starts_with("modelsd_records_dropped_total{reason=\"sink_failed\",sink=\"jsonl\"}")
+        });
         line.and_then(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
     };
     let mut asked = 0;

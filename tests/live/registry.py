@@ -160,6 +160,56 @@ def execute(database, statement, values):
         return store.execute(statement, values).rowcount
 
 
+def runs(experiment, filter=""):
+    """The runs of an experiment that a filter finds, the oldest first, with every step of their metrics."""
+    import mlflow
+
+    found = mlflow.search_runs(
+        experiment_names=[experiment], filter_string=filter, order_by=["start_time ASC"], output_format="list"
+    )
+    steps = lambda run, key: [[m.step, m.value] for m in client.get_metric_history(run.info.run_id, key)]  # noqa: E731
+    return [
+        {
+            "name": run.info.run_name,
+            "status": run.info.status,
+            "took": run.info.end_time - run.info.start_time,
+            "params": run.data.params,
+            "metrics": {key: steps(run, key) for key in run.data.metrics},
+            "tags": run.data.tags,
+        }
+        for run in found
+    ]
+
+
+def traces(experiment, filter=None):
+    """The traces of an experiment that a filter finds, the oldest first."""
+    import mlflow
+
+    found = mlflow.search_traces(
+        locations=[client.get_experiment_by_name(experiment).experiment_id],
+        filter_string=filter,
+        order_by=["timestamp_ms ASC"],
+        return_type="list",
+    )
+    return [
+        {
+            "id": trace.info.trace_id,
+            "state": trace.info.state.value,
+            "request": trace.info.request_preview,
+            "response": trace.info.response_preview,
+            "tags": trace.info.tags,
+            "inputs": trace.data.spans[0].inputs,
+            "outputs": trace.data.spans[0].outputs,
+            "spans": [[span.name, span.parent_id is None, span.end_time_ns - span.start_time_ns] for span in trace.data.spans],
+        }
+        for trace in found
+    ]
+
+
+def delete_experiment(name):
+    client.delete_experiment(client.get_experiment_by_name(name).experiment_id)
+
+
 def user(name, password):
     from mlflow.server import get_app_client
 

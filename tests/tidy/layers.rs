@@ -10,7 +10,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("client", &["model", "telemetry"]),
     ("registry", &["model", "telemetry", "client"]),
     ("artifact", &["model", "telemetry", "client"]),
-    ("predlog", &["model", "telemetry"]),
+    ("predlog", &["model", "telemetry", "client"]),
     ("experiment", &["model"]),
     ("batching", &["model", "flavor", "telemetry"]),
     (

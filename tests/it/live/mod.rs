@@ -12,4 +12,5 @@ mod proxy;
 mod records;
 mod registry;
 pub mod server;
+mod sinks;
 mod stand_ins;
