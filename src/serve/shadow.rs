@@ -3,8 +3,6 @@
 //! A copy is handed over without waiting, and dropped when too many wait; it is run by a thread of low priority, one at a
 //! time for each shadow. A shadow that is slow, fails or hangs costs nobody an answer.
 
-pub mod difference;
-
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,12 +11,12 @@ use metrics::{Counter, Histogram};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use self::difference::difference;
 use super::error::Error;
 use super::recording::Recording;
 use crate::batching::pool::RunError;
 use crate::deploy::deployment::Deployment;
 use crate::deploy::fleet::Fleet;
+use crate::experiment::difference::difference;
 use crate::experiment::sketch::Sketch;
 use crate::model::batch::Batch;
 use crate::routing::route::{Route, Shadow};
