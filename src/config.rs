@@ -25,6 +25,7 @@ mod batching;
 mod bench;
 mod compare;
 mod follow;
+mod gate;
 mod mlflow;
 mod recording;
 mod records;
@@ -38,6 +39,7 @@ pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs, VerifyA
 pub use bench::{BenchArgs, BenchConfig, BodySource};
 pub use compare::CompareArgs;
 pub use follow::{FollowArgs, FollowConfig, SlotConfig};
+pub use gate::{GateArgs, PromoteArgs};
 pub use recording::{RecordingArgs, RecordingConfig};
 pub use records::{FilterArgs, RecordsAction, RecordsCommand, RecordsConfig};
 pub use registry_command::RegistryCommand;
@@ -89,6 +91,8 @@ pub enum Command {
         #[command(flatten)]
         admin: AdminArgs,
     },
+    /// Serve the version that waits at the gate of a route of a running server
+    Promote(PromoteArgs),
     /// Read the record of predictions that a server wrote
     Records {
         /// What to do with it.
