@@ -25,6 +25,7 @@ mod batching;
 mod bench;
 mod compare;
 mod follow;
+mod gate;
 mod health;
 mod mlflow;
 mod recording;
@@ -39,6 +40,7 @@ pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs, VerifyA
 pub use bench::{BenchArgs, BenchConfig, BodySource};
 pub use compare::{CompareArgs, CompareConfig};
 pub use follow::{FollowArgs, FollowConfig, SlotConfig};
+pub use gate::{GateArgs, PromoteArgs};
 pub use health::{HealthArgs, HealthConfig};
 pub use recording::{RecordingArgs, RecordingConfig};
 pub use records::{FilterArgs, RecordsAction, RecordsCommand, RecordsConfig};
@@ -93,6 +95,8 @@ pub enum Command {
         #[command(flatten)]
         admin: AdminArgs,
     },
+    /// Serve the version that waits at the gate of a route of a running server
+    Promote(PromoteArgs),
     /// Read the record of predictions that a server wrote
     Records {
         /// What to do with it.

@@ -89,6 +89,7 @@ async fn endpoint(model: &str) -> Endpoint {
         poll_interval: Duration::from_secs(3600),
         memory_budget: None,
         all_models: None,
+        gate: None,
     };
     let (reconciler, control, first_pass) =
         Reconciler::new(installer, Arc::clone(&fleet), journal, config).unwrap();

@@ -7,6 +7,7 @@ mod deploy;
 mod health;
 mod pin;
 mod predict;
+mod promote;
 mod records;
 mod route;
 mod serve;
@@ -91,6 +92,7 @@ pub fn run(args: Args, env: &dyn Env) -> anyhow::Result<()> {
             pin::run(&AdminConfig::new(&admin, env)?, &slot, Some(version))
         }
         Command::Unpin { slot, admin } => pin::run(&AdminConfig::new(&admin, env)?, &slot, None),
+        Command::Promote(args) => promote::run(&AdminConfig::new(&args.admin, env)?, &args),
         Command::Records { command } => read_records(&RecordsConfig::new(&command, SystemTime::now(), env)?),
         Command::Route { admin, command } => route::run(&AdminConfig::new(&admin, env)?, &command),
         Command::Compare(args) => compare::run(&CompareConfig::new(&args, env)?, &args),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::gate::GateArgs;
 use super::{Check, stores, units};
 use crate::artifact;
 use crate::deploy::reconcile;
@@ -37,6 +38,9 @@ pub struct FollowArgs {
     /// first [default: no limit]
     #[arg(long, env = "MODELSD_MEMORY_BUDGET", value_name = "BYTES")]
     pub memory_budget: Option<String>,
+    /// What new versions have to show.
+    #[command(flatten)]
+    pub gate: GateArgs,
     /// Folder for fetched models, and for what was served last [default: modelsd in the user's cache folder]
     #[arg(long, env = "MODELSD_CACHE_DIR", value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
@@ -110,6 +114,7 @@ impl Check<'_> {
                 poll_interval: self.parsed("--poll-interval", &args.poll_interval, &[], "5", units::interval),
                 memory_budget,
                 all_models,
+                gate: self.gate(&args.gate),
             },
             load_timeout: self.parsed("--load-timeout", &args.load_timeout, &[], "300", units::seconds),
             parity_tolerance: args.parity_tolerance.is_some().then(|| {

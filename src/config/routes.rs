@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use super::Check;
+use super::{Check, gate};
 use crate::model::uri::ModelUri;
 use crate::routing::route::{Allowed, VARIANT_HEADER};
 use crate::routing::spec::{RouteSpec, ShadowSpec, VariantSpec, problems};
@@ -141,6 +141,7 @@ struct RouteText {
     #[serde(default)]
     allow_stage: bool,
     record: Option<f64>,
+    gate: Option<BTreeMap<String, toml::Value>>,
     #[serde(default)]
     shadows: BTreeMap<String, ShadowText>,
     variants: Ordered<VariantText>,
@@ -214,6 +215,15 @@ fn parse(text: &str) -> Result<Vec<RouteSpec>, Vec<String>> {
         {
             mistake(format!("record is {share}: use a share from 0 to 1"));
         }
+        let gate = match route.gate.map(gate::filed) {
+            None => None,
+            Some(Ok(gate)) => Some(gate),
+            Some(Err(problems)) => {
+                let within = |problem| mistake(format!("gate: {problem}"));
+                problems.into_iter().for_each(within);
+                None
+            }
+        };
         let weighted = route
             .variants
             .0
@@ -267,6 +277,7 @@ fn parse(text: &str) -> Result<Vec<RouteSpec>, Vec<String>> {
                 stage: route.allow_stage,
             },
             record: route.record,
+            gate,
             variants,
             shadows,
         });
@@ -326,6 +337,7 @@ fn typed(text: &str) -> Result<RouteSpec, String> {
         header: VARIANT_HEADER,
         allowed: Allowed::default(),
         record: None,
+        gate: None,
         variants,
         shadows: Vec::new(),
     })
@@ -423,6 +435,8 @@ mod tests {
             "b c" = { model = "models:/iris/2", weight = 2000000 }
         "#;
         assert_eq!(parse(text).unwrap_err().len(), 4, "{:?}", parse(text));
+        let gates = "[routes.iris]\nvariants.a.model = 'models:/iris/1'\ngate = { requests = 0, shar = 1 }";
+        assert_eq!(parse(gates).unwrap_err().len(), 2, "{:?}", parse(gates));
         let unknown = parse("[routes.iris]\nheadr = \"x\"\nvariants = {}").unwrap_err();
         assert!(
             unknown[0].contains("headr") && unknown[0].contains("line 2"),

@@ -18,10 +18,12 @@ pub struct Facts<'a> {
     pub wanted: Option<&'a Wanted>,
     /// What is served.
     pub serving: Option<&'a Wanted>,
-    /// What is on its way.
+    /// What is on its way, or on trial.
     pub loading: Option<&'a Wanted>,
     /// The last version that was rejected.
     pub failed: Option<&'a Failed>,
+    /// The version that the gate holds: not to be loaded, until something changes.
+    pub held: Option<&'a Wanted>,
 }
 
 /// A version that was rejected, and when it may be tried again.
@@ -58,6 +60,7 @@ pub fn decide(facts: &Facts<'_>, now: Instant) -> Decision {
     let waits = facts
         .failed
         .is_some_and(|failed| failed.wanted == *wanted && now < failed.retry_at);
+    let waits = waits || facts.held == Some(wanted);
     if facts.serving != Some(wanted) && !waits {
         return Decision::Load;
     }
@@ -108,8 +111,29 @@ mod tests {
             serving: serving.as_ref(),
             loading: loading.as_ref(),
             failed: failed.as_ref(),
+            held: None,
         };
         decide(&facts, now)
+    }
+
+    #[test]
+    fn a_held_version_is_left_alone_and_another_is_not() {
+        let (old, held, newer) = (version(1), version(2), version(3));
+        let facts = |wanted| Facts {
+            wanted: Some(wanted),
+            serving: Some(&old),
+            held: Some(&held),
+            ..Facts::default()
+        };
+        let now = Instant::now();
+        assert_eq!(decide(&facts(&held), now), Decision::Keep);
+        assert_eq!(decide(&facts(&newer), now), Decision::Load);
+        assert_eq!(decide(&facts(&old), now), Decision::Keep);
+        let on_its_way = Facts {
+            loading: Some(&newer),
+            ..facts(&held)
+        };
+        assert_eq!(decide(&on_its_way, now), Decision::Cancel);
     }
 
     #[test]
@@ -175,6 +199,7 @@ mod tests {
                     serving: serving.as_ref(),
                     loading: loading.as_ref(),
                     failed: failed.as_ref(),
+                    held: None,
                 };
                 match decide(&facts, start + Duration::from_secs(second)) {
                     Decision::Keep => serving = loading.take().or(serving),

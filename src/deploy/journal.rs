@@ -18,6 +18,8 @@ use crate::registry::Wanted;
 const MAX_BYTES: u64 = 64 << 10;
 /// Changes that may wait for the disk.
 const WAITING: usize = 1024;
+/// Versions remembered that passed the gate of a slot.
+const MAX_PASSED: usize = 16;
 /// Slots remembered.
 const MAX_ENTRIES: usize = 10_000;
 
@@ -83,6 +85,44 @@ pub struct Entry {
     /// Whether the slot came from the registry (`--all-models`) and not from the command line.
     #[serde(default)]
     pub followed: bool,
+    /// The version that its gate holds.
+    #[serde(default)]
+    pub held: Option<Held>,
+    /// Versions that served behind a gate, the last one last: to go back to one of them is not tried again.
+    #[serde(default)]
+    pub passed: Vec<Served>,
+}
+
+/// A version that the gate holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Which, and when that was decided.
+    pub version: Served,
+    /// Why.
+    pub reason: String,
+    /// Whether it had been accepted, and had to go again.
+    pub rolled_back: bool,
+}
+
+impl Entry {
+    /// Notes that a version serves behind a gate.
+    pub fn pass(&mut self, wanted: &Wanted) {
+        self.fail(wanted);
+        if self.passed.len() >= MAX_PASSED {
+            self.passed.remove(0);
+        }
+        self.passed.push(Served::new(wanted, 0));
+    }
+
+    /// Notes that a version has to pass the gate again.
+    pub fn fail(&mut self, wanted: &Wanted) {
+        self.passed.retain(|passed| passed.wanted() != *wanted);
+    }
+
+    /// Whether a version has served behind a gate.
+    pub fn has_passed(&self, wanted: &Wanted) -> bool {
+        self.passed.iter().any(|passed| passed.wanted() == *wanted)
+    }
 }
 
 /// A version that was served.
@@ -257,6 +297,23 @@ mod tests {
         assert!(other.followed().is_empty());
         journal.forget("iris");
         assert_eq!(journal.read("iris").served, None);
+    }
+
+    #[test]
+    fn a_version_that_passed_is_known_until_sixteen_others_have() {
+        let version = |number: usize| Wanted {
+            id: VersionId::registered("iris", &number.to_string()),
+            revision: "r".into(),
+        };
+        let mut entry = Entry::default();
+        (0..16).for_each(|number| entry.pass(&version(number)));
+        entry.pass(&version(0));
+        assert!(entry.has_passed(&version(0)) && entry.has_passed(&version(1)));
+        entry.pass(&version(16));
+        assert!(entry.has_passed(&version(0)) && !entry.has_passed(&version(1)));
+        entry.fail(&version(0));
+        assert!(!entry.has_passed(&version(0)));
+        assert_eq!(entry.passed.len(), 15);
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod decide;
 pub mod deployment;
 mod drain;
 pub mod fleet;
+pub mod gate;
 pub mod install;
 pub mod journal;
 pub mod meters;

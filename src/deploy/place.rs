@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::gate::Door;
 use super::recent::Recent;
 
 /// Where a deployment serves: the route and the variant whose requests it answers, and where those are kept that the next
@@ -16,4 +17,6 @@ pub struct Place {
     pub shadow: bool,
     /// Recent requests, whichever version answered them.
     pub recent: Arc<Recent>,
+    /// Where requests see that another version is on trial, or theirs is watched.
+    pub door: Arc<Door>,
 }

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwapOption;
 
 use super::deployment::Deployment;
+use super::gate::Door;
 use super::place::Place;
 use super::status::Status;
 use crate::model::uri::ModelUri;
+use crate::routing::gate::GateSpec;
 use crate::routing::spec::VariantSlot;
 use crate::telemetry::names;
 
@@ -17,6 +19,7 @@ pub struct Slot {
     uri: ModelUri,
     required: bool,
     place: Place,
+    gate: Option<GateSpec>,
     current: ArcSwapOption<Deployment>,
     status: Mutex<Status>,
 }
@@ -31,6 +34,7 @@ impl Slot {
     pub fn variant(spec: VariantSlot) -> Slot {
         let slot = Slot::empty(spec.slot, spec.uri, spec.required);
         Slot {
+            gate: spec.gate,
             place: Place {
                 route: spec.route,
                 variant: spec.variant,
@@ -38,6 +42,15 @@ impl Slot {
                 ..slot.place
             },
             ..slot
+        }
+    }
+
+    /// The same slot behind the door of the one that it replaces: what serves goes on, and looks there.
+    #[must_use]
+    pub(super) fn behind(self, door: Arc<Door>) -> Slot {
+        Slot {
+            place: Place { door, ..self.place },
+            ..self
         }
     }
 
@@ -55,6 +68,7 @@ impl Slot {
             },
             name,
             uri,
+            gate: None,
             current: ArcSwapOption::empty(),
             status: Mutex::default(),
         }
@@ -88,6 +102,11 @@ impl Slot {
     /// Where its deployments serve.
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// What a new version has to show, where its route said so when the slot was made.
+    pub(super) fn gate(&self) -> Option<&GateSpec> {
+        self.gate.as_ref()
     }
 
     /// What it is doing. Never held while anything is waited for, and never asked for by a prediction.

@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::gate::Phase;
 use super::parity::Parity;
 use super::prove::Joins;
 use crate::artifact::Progress;
 use crate::model::version::VersionId;
 use crate::registry::Wanted;
+use crate::routing::gate::GateSpec;
 
 /// Swaps remembered for each slot.
 const SWAPS_KEPT: usize = 32;
@@ -61,6 +63,8 @@ pub struct Status {
     pub confirmed: Option<SystemTime>,
     /// The version that the slot is pinned to.
     pub pinned: Option<Arc<str>>,
+    /// Where a version stands at the gate, or what became of the last one.
+    pub gate: Option<Gate>,
     /// The last swaps, oldest first.
     pub swaps: VecDeque<Swap>,
 }
@@ -116,6 +120,74 @@ pub struct Rejected {
     pub attempts: u32,
     /// When it is tried again.
     pub retry_at: SystemTime,
+}
+
+/// A version at the gate.
+#[derive(Clone)]
+pub struct Gate {
+    /// How far it is.
+    pub state: GateState,
+    /// Which.
+    pub wanted: Wanted,
+    /// The version that it is compared with, where one served.
+    pub old: Option<VersionId>,
+    /// Since when.
+    pub since: SystemTime,
+    /// Why, in words: figures, what is out of bounds, or who decided.
+    pub reason: String,
+    /// What it has to show.
+    pub spec: GateSpec,
+    /// Bytes of the version that is in memory besides the one that serves.
+    pub resident_bytes: u64,
+    /// What is counted, as long as it is.
+    pub phase: Option<Arc<Phase>>,
+}
+
+/// How far a version at the gate is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateState {
+    /// It gets copies of the requests that the old one answers.
+    Trial,
+    /// It serves, and is watched.
+    Watch,
+    /// It serves, and is watched no more.
+    Accepted,
+    /// It does not serve.
+    Held,
+    /// It served, and does no longer.
+    RolledBack,
+}
+
+impl GateState {
+    /// Every state.
+    pub const ALL: [GateState; 5] = [
+        GateState::Trial,
+        GateState::Watch,
+        GateState::Accepted,
+        GateState::Held,
+        GateState::RolledBack,
+    ];
+
+    /// Label in metrics and status.
+    pub fn label(self) -> &'static str {
+        match self {
+            GateState::Trial => "trial",
+            GateState::Watch => "watch",
+            GateState::Accepted => "accepted",
+            GateState::Held => "held",
+            GateState::RolledBack => "rolled_back",
+        }
+    }
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Gate")
+            .field("state", &self.state)
+            .field("wanted", &self.wanted)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Nobody could say what should be served.

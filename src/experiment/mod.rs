@@ -8,6 +8,7 @@
 //! Everything here is in memory and bounded; nothing does IO or has threads. The time is given.
 
 pub mod compare;
+pub mod difference;
 pub mod feedback;
 pub mod frequent;
 mod hash;

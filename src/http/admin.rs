@@ -178,7 +178,7 @@ pub(super) async fn reload(
     }
 }
 
-fn failed(error: &ControlError) -> Response<Body> {
+pub(super) fn failed(error: &ControlError) -> Response<Body> {
     let mut text = error.to_string();
     if let Some(cause) = error.source() {
         text = format!("{text}: {cause}");
@@ -186,6 +186,9 @@ fn failed(error: &ControlError) -> Response<Body> {
     let (status, code) = match error {
         ControlError::NoSlot { .. } | ControlError::NoVersion { .. } => {
             (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST")
+        }
+        ControlError::NothingToPromote { .. } | ControlError::NotPromoted { .. } => {
+            (StatusCode::CONFLICT, "INVALID_STATE")
         }
         ControlError::NoVersions { .. } => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE"),
         ControlError::NotKept => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),

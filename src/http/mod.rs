@@ -15,6 +15,7 @@ mod body;
 mod compression;
 mod connection;
 mod experiment_api;
+mod gate_api;
 mod health;
 mod invocations;
 mod models;
@@ -117,6 +118,10 @@ fn router(app: Arc<App>) -> Router {
         .route(
             "/api/routes/{route}/weights",
             put(route_api::set_weights).fallback(only_put),
+        )
+        .route(
+            "/api/routes/{route}/promote",
+            post(gate_api::promote).fallback(only_post),
         )
         .route(
             "/api/routes/{route}/compare",

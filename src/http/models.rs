@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 
 use super::App;
 use super::admin::{json_answer, refusal};
+use super::gate_api::gate_json;
 use crate::deploy::slot::Slot;
 use crate::deploy::status::{Loading, Rejected, Serving, Status, Swap, Unknown};
 use crate::model::version::VersionId;
@@ -51,6 +52,7 @@ fn describe(slot: &Slot, default: Option<&str>) -> Json {
         unknown,
         confirmed,
         pinned,
+        gate,
         swaps,
     } = status;
     let age = confirmed.and_then(|confirmed| SystemTime::now().duration_since(confirmed).ok());
@@ -69,6 +71,7 @@ fn describe(slot: &Slot, default: Option<&str>) -> Json {
             "confirmed_seconds_ago": age.map(|age| age.as_secs()),
             "problem": unknown.as_ref().map(unknown_json),
         },
+        "gate": gate.as_ref().map(gate_json),
         "swaps": swaps.iter().map(swap_json).collect::<Vec<_>>(),
     })
 }
@@ -143,11 +146,11 @@ fn swap_json(swap: &Swap) -> Json {
     })
 }
 
-fn version(id: &VersionId) -> Json {
+pub(super) fn version(id: &VersionId) -> Json {
     json!({ "name": &*id.name, "version": id.version.as_deref() })
 }
 
 /// A time as RFC 3339 has it, in UTC; `None` for one that calendars do not reach.
-fn time(time: SystemTime) -> Option<String> {
+pub(super) fn time(time: SystemTime) -> Option<String> {
     Timestamp::try_from(time).ok().map(|time| time.to_string())
 }

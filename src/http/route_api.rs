@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::App;
 use super::admin::{Local, json_answer, refusal};
+use super::gate_api::gate_json;
 use crate::routing::route::Route;
 use crate::routing::weights::{MAX_WEIGHT, Weight};
 use crate::serve::routes::{ChangeError, no_route};
@@ -43,6 +44,7 @@ fn describe(app: &App, route: &Route) -> Json {
             "slot": &*variant.slot,
             "model": serving.as_ref().map(|serving| serving.id().name.to_string()),
             "version": serving.as_ref().and_then(|serving| serving.id().version.as_deref().map(str::to_owned)),
+            "gate": slot.and_then(|slot| slot.status().gate.clone()).as_ref().map(gate_json),
         })
     };
     json!({

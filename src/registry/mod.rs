@@ -52,6 +52,12 @@ pub trait Registry: Send + Sync {
     /// When the version has gone, or the registry cannot be read.
     async fn locate(&self, uri: &ModelUri, wanted: &Wanted) -> Result<Resolved, RegistryError>;
 
+    /// Gives a version these tags, each in place of the one of its name.
+    ///
+    /// # Errors
+    /// When there is no such version, or the registry cannot be written to.
+    async fn tag(&self, id: &VersionId, tags: &[(&str, &str)]) -> Result<(), RegistryError>;
+
     /// The folder whose changes are changes of the registry, for one that lies on this machine.
     fn folder(&self) -> Option<&Path>;
 }
@@ -266,6 +272,10 @@ impl<R: Registry> Registry for WithLocal<R> {
             }),
             None => self.0.locate(uri, wanted).await,
         }
+    }
+
+    async fn tag(&self, id: &VersionId, tags: &[(&str, &str)]) -> Result<(), RegistryError> {
+        self.0.tag(id, tags).await
     }
 
     fn folder(&self) -> Option<&Path> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::http::HeaderName;
 
+use super::gate::GateSpec;
 use super::route::{Allowed, NoRoute, Route, Shadow, Variant};
 use crate::model::uri::ModelUri;
 
@@ -19,6 +20,8 @@ pub struct RouteSpec {
     pub allowed: Allowed,
     /// The share of its requests that is recorded, from 0 to 1; `None` for what others have.
     pub record: Option<f64>,
+    /// What new versions of its variants have to show; `None` for what those of others have.
+    pub gate: Option<GateSpec>,
     /// Its variants; the first is the one that others are compared with.
     pub variants: Vec<VariantSpec>,
     /// Those that get copies of its requests.
@@ -48,7 +51,7 @@ pub struct VariantSpec {
 }
 
 /// A slot of a variant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct VariantSlot {
     /// Name of the slot.
     pub slot: Arc<str>,
@@ -62,6 +65,8 @@ pub struct VariantSlot {
     pub required: bool,
     /// Whether it only gets copies of requests.
     pub shadow: bool,
+    /// What a new version has to show, where its route says so; a shadow's none.
+    pub gate: Option<GateSpec>,
 }
 
 impl RouteSpec {
@@ -88,6 +93,7 @@ impl RouteSpec {
             variant: Arc::clone(name),
             required: at == 0,
             shadow,
+            gate: self.gate.clone().filter(|_| !shadow),
         })
     }
 

@@ -230,11 +230,17 @@ impl Drop for Call {
         self.deployment
             .meters()
             .record(label, self.rows, total, &self.stages);
-        if let Some(copies) = self.copies.take()
-            && self.outcome == Outcome::Ok
-        {
-            let (id, key) = self.draft.as_ref().map(Draft::request).unwrap_or_default();
-            copies.send(self.timing().predict, id, key);
+        if let Some(copies) = self.copies.take() {
+            match self.outcome {
+                Outcome::Ok => {
+                    let (id, key) = self.draft.as_ref().map(Draft::request).unwrap_or_default();
+                    let took = self.timing().predict;
+                    copies.note_outcome(Ok(took));
+                    copies.send(took, id, key);
+                }
+                Outcome::Failed(kind) if kind.depends_on_version() => copies.note_outcome(Err(kind.label())),
+                Outcome::Failed(_) | Outcome::Abandoned => {}
+            }
         }
         if let Some(draft) = self.draft.take() {
             draft.end(self.rows, &self.stages, total, self.outcome == Outcome::Abandoned);

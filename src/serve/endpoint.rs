@@ -10,7 +10,7 @@ use super::asked::{asked, text};
 use super::call::Call;
 use super::error::{Error, Kind};
 use super::recording::Recording;
-use super::shadow::Shadowing;
+use super::shadow::{Copies, Shadowing};
 use crate::deploy::deployment::Deployment;
 use crate::deploy::fleet::{Fleet, Table};
 use crate::predlog::Assignment;
@@ -120,6 +120,10 @@ impl Endpoint {
         let copies = match (&self.shadowing, route) {
             (Some(shadowing), Some(route)) => shadowing.begin(route),
             _ => None,
+        };
+        let copies = match deployment.place().door.phase(deployment.wanted()) {
+            Some(phase) => Some(Copies::with_phase(copies, phase)),
+            None => copies,
         };
         Ok(Call::new(deployment, permit, head.now, timeout, draft, copies))
     }

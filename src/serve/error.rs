@@ -53,6 +53,26 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// Whether another version of the model might have answered the same request: else nothing is known of the version.
+    pub fn depends_on_version(self) -> bool {
+        match self {
+            Kind::SchemaViolation
+            | Kind::InvalidParams
+            | Kind::Overloaded
+            | Kind::Deadline
+            | Kind::ModelFailed
+            | Kind::Internal => true,
+            Kind::InvalidInput
+            | Kind::UnsupportedMedia
+            | Kind::TooLarge
+            | Kind::UnknownSlot
+            | Kind::UnknownVariant
+            | Kind::NotReady => false,
+        }
+    }
+}
+
 /// A request that was refused or failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]

@@ -3,8 +3,6 @@
 //! A copy is handed over without waiting, and dropped when too many wait; it is run by a thread of low priority, one at a
 //! time for each shadow. A shadow that is slow, fails or hangs costs nobody an answer.
 
-pub mod difference;
-
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,12 +11,14 @@ use metrics::{Counter, Histogram};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use self::difference::difference;
 use super::error::Error;
 use super::recording::Recording;
 use crate::batching::pool::RunError;
 use crate::deploy::deployment::Deployment;
 use crate::deploy::fleet::Fleet;
+use crate::deploy::gate::Phase;
+use crate::deploy::gate::trial::Trial;
+use crate::experiment::difference::difference;
 use crate::experiment::sketch::Sketch;
 use crate::model::batch::Batch;
 use crate::predlog::RequestId;
@@ -103,9 +103,14 @@ struct Job {
     routing_key: Option<Box<str>>,
 }
 
-/// What is copied of a request on its way, for the shadows that are to get it.
+/// What is copied of a request on its way, for the shadows that are to get it, and for a version on trial.
+#[derive(Default)]
 pub struct Copies {
     lanes: Vec<Arc<Lane>>,
+    /// Where the version that answers is compared or watched.
+    phase: Option<Arc<Phase>>,
+    /// Whether a version on trial is to get a copy.
+    trial: bool,
     inputs: Option<Batch>,
     answer: Option<Batch>,
 }
@@ -128,10 +133,9 @@ impl Shadowing {
             .iter()
             .filter(|shadow| fastrand::f64() < shadow.share);
         let lanes: Vec<Arc<Lane>> = chosen.map(|shadow| self.lane(route, shadow)).collect();
-        (!lanes.is_empty()).then_some(Copies {
+        (!lanes.is_empty()).then(|| Copies {
             lanes,
-            inputs: None,
-            answer: None,
+            ..Copies::default()
         })
     }
 
@@ -174,14 +178,34 @@ impl Shadowing {
 }
 
 impl Copies {
+    /// The same, with what goes on at the gate of the slot that answers.
+    pub(super) fn with_phase(copies: Option<Copies>, phase: Arc<Phase>) -> Copies {
+        Copies {
+            trial: phase.trial().is_some_and(Trial::wants_copy),
+            phase: Some(phase),
+            ..copies.unwrap_or_default()
+        }
+    }
+
+    fn is_copied(&self) -> bool {
+        self.trial || !self.lanes.is_empty()
+    }
+
     /// Copies what the model is handed.
     pub(super) fn note_inputs(&mut self, batch: &Batch) {
-        self.inputs = Some(batch.clone());
+        self.inputs = self.is_copied().then(|| batch.clone());
     }
 
     /// Copies what it gave back.
     pub(super) fn note_answer(&mut self, batch: &Batch) {
-        self.answer = Some(batch.clone());
+        self.answer = self.is_copied().then(|| batch.clone());
+    }
+
+    /// Has a request that reached the model counted at the gate of its slot: by the time in the model, or by why it failed.
+    pub(super) fn note_outcome(&self, outcome: Result<Duration, &'static str>) {
+        if let Some(phase) = &self.phase {
+            phase.note(outcome);
+        }
     }
 
     /// Hands the copies over, now that the request is answered.
@@ -194,6 +218,11 @@ impl Copies {
         let (Some(inputs), Some(answer)) = (self.inputs, self.answer) else {
             return;
         };
+        if self.trial
+            && let Some(trial) = self.phase.as_ref().and_then(|phase| phase.trial())
+        {
+            trial.offer(inputs.clone(), answer.clone(), answered_in);
+        }
         for lane in self.lanes {
             lane.offer(Job {
                 inputs: inputs.clone(),

@@ -27,6 +27,16 @@ pub const SHADOW_DROPPED_TOTAL: &str = "modelsd_shadow_dropped_total";
 pub const SHADOW_DIFFERENCE: &str = "modelsd_shadow_difference";
 /// Histogram, seconds: a shadow's model on one copy. Labels [`ROUTE`], [`VARIANT`].
 pub const SHADOW_SECONDS: &str = "modelsd_shadow_seconds";
+/// Counter: copies of requests that a version on trial was run on, or that were dropped. Labels [`SLOT`], [`OUTCOME`].
+pub const GATE_COPIES_TOTAL: &str = "modelsd_gate_copies_total";
+/// Counter: rows of a version on trial that were compared with those that were answered. Label [`SLOT`].
+pub const GATE_COMPARED_ROWS_TOTAL: &str = "modelsd_gate_compared_rows_total";
+/// Counter: rows in which a version on trial disagrees with what was answered. Label [`SLOT`].
+pub const GATE_DISAGREEMENTS_TOTAL: &str = "modelsd_gate_disagreements_total";
+/// Counter: what became of versions at the gate. Labels [`SLOT`], [`OUTCOME`].
+pub const GATE_VERSIONS_TOTAL: &str = "modelsd_gate_versions_total";
+/// Gauge, 1 for the state in which the gate of a slot is. Labels [`SLOT`], [`STATE`].
+pub const GATE_STATE: &str = "modelsd_gate_state";
 /// Counter: requests refused before or by a model. Label [`KIND`].
 pub const REJECTED_TOTAL: &str = "modelsd_rejected_total";
 /// Gauge: requests being worked on.
@@ -71,6 +81,8 @@ pub const STAGE: &str = "stage";
 pub const KIND: &str = "kind";
 /// Name of the slot.
 pub const SLOT: &str = "slot";
+/// One of the five words for where a version stands at a gate.
+pub const STATE: &str = "state";
 /// Kind of a sink of the record.
 pub const SINK: &str = "sink";
 /// Why something was dropped.

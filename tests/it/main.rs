@@ -15,6 +15,7 @@ mod deploy;
 mod echo;
 mod engines;
 mod experiment;
+mod gate;
 mod health;
 mod help;
 mod hot_swap;

@@ -21,6 +21,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "registry",
             "artifact",
             "flavor",
+            "experiment",
             "batching",
             "telemetry",
         ],

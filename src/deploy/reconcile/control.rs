@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::deploy::fleet::Fleet;
 use crate::model::uri::ModelUri;
+use crate::model::version::VersionId;
 use crate::registry::{Registry, RegistryError};
 use crate::routing::spec::VariantSlot;
 
@@ -23,6 +24,12 @@ pub(super) enum Command {
         slot: Arc<str>,
         version: Option<u64>,
         reply: oneshot::Sender<bool>,
+    },
+    /// Let the version at the gate of a slot pass; by its figures, or by `force` whatever they are.
+    Promote {
+        slot: Arc<str>,
+        force: bool,
+        reply: oneshot::Sender<Result<Promoted, NotPromoted>>,
     },
     /// Make the slots of variants these; the answer comes once they are there, or gone.
     Variants {
@@ -45,6 +52,24 @@ pub struct Control {
     nudge: Arc<Notify>,
     registry: Arc<dyn Registry>,
     fleet: Arc<Fleet>,
+}
+
+/// A version that was let through the gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promoted {
+    /// Which.
+    pub id: VersionId,
+    /// Whether it answers now; else it is being loaded first.
+    pub serves: bool,
+}
+
+/// Why no version was let through the gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NotPromoted {
+    /// There is none that waits.
+    Nothing,
+    /// It has not shown what it has to.
+    Refused { id: VersionId, reason: String },
 }
 
 /// Why a command was not carried out.
@@ -74,6 +99,20 @@ pub enum ControlError {
         /// The registry's answer.
         #[source]
         source: RegistryError,
+    },
+    /// No version waits at the gate of that slot.
+    #[error("no version waits to be served by `{slot}`: what the registry wants is what it serves")]
+    NothingToPromote {
+        /// The slot.
+        slot: String,
+    },
+    /// The version at the gate has not shown what it has to.
+    #[error("`{id}` is not promoted: {reason}; `modelsd promote --force` serves it all the same")]
+    NotPromoted {
+        /// The version.
+        id: VersionId,
+        /// Why not.
+        reason: String,
     },
     /// It holds, but could not be written down.
     #[error("it holds until the server stops, but could not be written to --cache-dir; the log says why")]
@@ -165,6 +204,28 @@ impl Control {
     pub async fn unpin(&self, slot: &str) -> Result<(), ControlError> {
         self.uri_of(slot)?;
         self.set_pin(slot, None).await
+    }
+
+    /// Lets the version that waits at the gate of a slot pass: by its figures until now, or with `force` whatever they are.
+    ///
+    /// # Errors
+    /// When there is no such slot, nothing waits, or it may not pass.
+    pub async fn promote(&self, slot: &str, force: bool) -> Result<Promoted, ControlError> {
+        self.uri_of(slot)?;
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Promote {
+            slot: slot.into(),
+            force,
+            reply,
+        })?;
+        match answer.await {
+            Ok(Ok(promoted)) => Ok(promoted),
+            Ok(Err(NotPromoted::Nothing)) => Err(ControlError::NothingToPromote {
+                slot: slot.to_owned(),
+            }),
+            Ok(Err(NotPromoted::Refused { id, reason })) => Err(ControlError::NotPromoted { id, reason }),
+            Err(_) => Err(ControlError::Unavailable),
+        }
     }
 
     /// Has it written down what every slot serves and when that was confirmed, and waits until that is done: for the end

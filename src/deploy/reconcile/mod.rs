@@ -5,14 +5,17 @@
 //! clients.
 
 mod control;
+mod gate;
 mod onway;
 mod poll;
+mod promote;
 mod tracked;
 mod variants;
 mod watch;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -20,15 +23,17 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::fleet::Fleet;
+use super::gate::tags::Tagger;
 use super::install::Installer;
 use super::journal::{Journal, Served, Writer};
 use super::retire::Retirement;
 use super::slot::Slot;
 use crate::model::uri::ModelUri;
 use crate::registry::Selector;
+use crate::routing::gate::GateSpec;
 
 use control::Command;
-pub use control::{Control, ControlError};
+pub use control::{Control, ControlError, Promoted};
 use onway::Done;
 use tracked::Tracked;
 
@@ -46,6 +51,8 @@ pub struct Config {
     pub memory_budget: Option<u64>,
     /// Serve every registered model that has a version here, besides the slots named.
     pub all_models: Option<Selector>,
+    /// What new versions have to show of slots whose route does not say.
+    pub gate: Option<GateSpec>,
 }
 
 /// How the first pass over the slots ended.
@@ -73,6 +80,9 @@ pub struct Reconciler {
     tickets: u64,
     first: Option<oneshot::Sender<FirstPass>>,
     watch: Option<watch::Watch>,
+    tagger: Tagger,
+    /// What the tagger does, until the reconciler runs.
+    tagging: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Reconciler {
@@ -99,8 +109,14 @@ impl Reconciler {
         let slots = fleet
             .table()
             .slots()
-            .map(|slot| (Arc::clone(slot.name()), Tracked::new(slot, false)))
+            .map(|slot| {
+                (
+                    Arc::clone(slot.name()),
+                    Tracked::new(slot, false, config.gate.as_ref()),
+                )
+            })
             .collect();
+        let (tagger, tagging) = Tagger::new(Arc::clone(installer.registry()));
         let reconciler = Reconciler {
             installer,
             fleet,
@@ -116,6 +132,8 @@ impl Reconciler {
             tickets: 0,
             first: Some(first),
             watch: None,
+            tagger,
+            tagging: Some(Box::pin(tagging)),
         };
         Ok((reconciler, control, first_pass))
     }
@@ -123,9 +141,12 @@ impl Reconciler {
     /// Runs until every [`Control`] is gone.
     pub async fn run(mut self) {
         self.recollect();
+        // It ends with us, once it has told what it was handed.
+        self.tagging.take().map(tokio::spawn);
         let nudge = Arc::clone(&self.nudge);
         let mut poll = Some(self.ask(poll::FIRST_LIMIT));
         let mut next = Instant::now() + self.config.poll_interval;
+        let mut look = Instant::now();
         let mut patience = Some(Instant::now() + onway::PATIENCE);
         loop {
             tokio::select! {
@@ -139,6 +160,10 @@ impl Reconciler {
                 () = sleep_until(patience.unwrap_or(next)), if patience.is_some() => {
                     patience = None;
                     self.lose_patience();
+                }
+                () = sleep_until(look), if self.is_any_at_the_gate() => {
+                    look = Instant::now() + gate::PAUSE;
+                    self.look_at_gates();
                 }
                 command = self.commands.recv() => match command {
                     Some(command) => self.obey(command),
@@ -172,7 +197,7 @@ impl Reconciler {
     /// Adds a slot that came from the registry.
     fn follow(&mut self, name: Arc<str>, uri: ModelUri) {
         let slot = Arc::new(Slot::followed(Arc::clone(&name), uri));
-        let mut tracked = Tracked::new(&slot, true);
+        let mut tracked = Tracked::new(&slot, true, self.config.gate.as_ref());
         tracked.remember(self.journal.read(&name));
         self.fleet.add(slot);
         self.slots.insert(name, tracked);
@@ -188,7 +213,8 @@ impl Reconciler {
     }
 
     fn take_away(&mut self, name: &str) {
-        if let Some(tracked) = self.slots.remove(name) {
+        if let Some(mut tracked) = self.slots.remove(name) {
+            tracked.leave_gate(&self.retirement);
             self.fleet.remove(name);
             if let Some(old) = tracked.slot.publish(None) {
                 self.retirement.take(old);
@@ -210,6 +236,9 @@ impl Reconciler {
                 });
                 self.nudge.notify_one();
             }
+            Command::Promote { slot, force, reply } => {
+                let _ = reply.send(self.promote(&slot, force));
+            }
             Command::Variants { slots, reply } => {
                 self.set_variants(slots);
                 self.nudge.notify_one();
@@ -228,6 +257,7 @@ impl Reconciler {
                 let mut names = Vec::new();
                 for (name, tracked) in self.slots.iter_mut().filter(|(name, _)| chosen(name)) {
                     tracked.failed = None;
+                    tracked.entry.held = None;
                     names.push(Arc::clone(name));
                 }
                 self.nudge.notify_one();
@@ -247,7 +277,9 @@ impl Reconciler {
             .unwrap_or_default()
             .as_secs();
         // A version that stands in for the wanted one is not what the registry confirmed.
-        if let Some(serving) = tracked.serving.as_ref().filter(|_| tracked.is_current()) {
+        // One that serves because the gate holds the wanted one back is to serve at the next start, too.
+        let holds = tracked.is_held();
+        if let Some(serving) = tracked.serving.as_ref().filter(|_| tracked.is_current() || holds) {
             tracked.entry.served = Some(Served::new(serving, seconds));
         }
         tracked.entry.uri = tracked.slot.uri().to_string();

@@ -34,12 +34,18 @@ enum What {
 impl Reconciler {
     /// Does what is decided for a slot.
     pub(super) fn act(&mut self, name: &Arc<str>) {
+        if self.waits_for_the_old_one(name) {
+            return;
+        }
         let Some(tracked) = self.slots.get_mut(name) else {
             return;
         };
         match tracked.decide(Instant::now()) {
             Decision::Keep => {}
-            Decision::Cancel => tracked.cancel(),
+            Decision::Cancel => {
+                tracked.cancel();
+                tracked.leave_gate(&self.retirement);
+            }
             Decision::Load => {
                 if let Some(wanted) = tracked.wanted.clone() {
                     self.start(name, wanted);
@@ -54,6 +60,7 @@ impl Reconciler {
             return;
         };
         tracked.cancel();
+        tracked.leave_gate(&self.retirement);
         let stands_in = |task: &&mut Task| task.wanted == wanted;
         match tracked.stand_in.as_mut().filter(stands_in) {
             // It is on its way already, and now for good.
@@ -109,6 +116,7 @@ impl Reconciler {
             wanted: wanted.clone(),
             progress,
             memory_budget: self.config.memory_budget,
+            beside: tracked.is_gated(&wanted),
         };
         let (report, slot) = (self.report.clone(), Arc::clone(name));
         let task = tokio::spawn(async move {
@@ -163,22 +171,36 @@ impl Reconciler {
         };
         tracked.no_longer_shown(&task.wanted);
         match result {
-            Ok(deployment) => self.publish(&name, &task, deployment, is_wanted),
+            Ok(deployment) => {
+                let deployment = Arc::new(deployment);
+                if is_wanted && tracked.is_gated(&task.wanted) {
+                    self.try_out(&name, task.began, deployment);
+                } else if let Some(old) = self.publish(&name, task.began, deployment, is_wanted) {
+                    self.retirement.take(old);
+                }
+            }
             Err(error) => self.reject(&name, &task, &error, is_wanted),
         }
         self.act(&name);
     }
 
-    fn publish(&mut self, name: &Arc<str>, task: &Task, deployment: Deployment, is_wanted: bool) {
+    /// Puts a version in place whose way began then; gives the one that was there.
+    pub(super) fn publish(
+        &mut self,
+        name: &Arc<str>,
+        began: Instant,
+        deployment: Arc<Deployment>,
+        is_wanted: bool,
+    ) -> Option<Arc<Deployment>> {
         let Some(tracked) = self.slots.get_mut(name) else {
-            return;
+            return Some(deployment);
         };
-        let deployment = Arc::new(deployment);
         let now = SystemTime::now();
-        let took = task.began.elapsed();
+        let took = began.elapsed();
+        let wanted = deployment.wanted().clone();
         let (artifact, id) = (deployment.artifact(), deployment.id().clone());
         let serving = Serving {
-            wanted: task.wanted.clone(),
+            wanted: wanted.clone(),
             since: now,
             digest: artifact.digest.map(|digest| digest.to_string()),
             fetched: artifact.fetched,
@@ -190,7 +212,8 @@ impl Reconciler {
         };
         let (engine, joins) = (serving.engine.clone(), serving.joins.clone());
         let old = tracked.slot.publish(Some(deployment));
-        tracked.serving = Some(task.wanted.clone());
+        tracked.serves_behind_gate(&wanted);
+        tracked.serving = Some(wanted);
         tracked.evicted = None;
         if is_wanted {
             tracked.failed = None;
@@ -217,11 +240,10 @@ impl Reconciler {
             instead_of = old.as_ref().map(|old| tracing::field::display(old.id().clone())),
             "published"
         );
-        if let Some(old) = old {
-            self.retirement.take(old);
-        }
         count(name, "ok", "publish");
         self.write_journal(name, |_| {});
+        self.note_forced(name);
+        old
     }
 
     fn reject(&mut self, name: &Arc<str>, task: &Task, error: &InstallError, is_wanted: bool) {
@@ -240,6 +262,7 @@ impl Reconciler {
         let outcome = if error.outage { "outage" } else { "rejected" };
         count(name, outcome, error.step.label());
         if !is_wanted {
+            tracked.stands_alone();
             // What is wanted goes on, or waits for its next try; the reason why it is not served stays.
             return;
         }

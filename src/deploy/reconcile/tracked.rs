@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinHandle;
 
 use super::chain;
+use super::gate::{AtGate, gate_of};
 use crate::artifact::{Artifact, Progress};
 use crate::deploy::budget::{Room, room};
 use crate::deploy::decide::{Decision, Facts, Failed, decide};
@@ -18,6 +19,7 @@ use crate::deploy::slot::Slot;
 use crate::deploy::status::{Step, Unknown};
 use crate::model::uri::ModelUri;
 use crate::registry::{RegistryError, Wanted};
+use crate::routing::gate::GateSpec;
 use crate::telemetry::names;
 
 /// A wait that outlives the process.
@@ -47,6 +49,14 @@ pub(super) struct Tracked {
     unknown: Option<Reason>,
     /// What is on disk.
     pub(super) entry: Entry,
+    /// What a new version has to show; `None` where new versions are served at once.
+    pub(super) gate: Option<GateSpec>,
+    /// A version that is on trial, or watched.
+    pub(super) at_gate: Option<AtGate>,
+    /// The version that an operator wants served whatever the gate says.
+    pub(super) forced: Option<Wanted>,
+    /// Nothing that served before can be had, so that there is nothing to compare with.
+    pub(super) alone: bool,
 }
 
 /// An installation under way.
@@ -74,7 +84,8 @@ impl Reason {
 }
 
 impl Tracked {
-    pub(super) fn new(slot: &Arc<Slot>, followed: bool) -> Tracked {
+    /// A slot; `gate` is that of slots which have none of their own.
+    pub(super) fn new(slot: &Arc<Slot>, followed: bool, gate: Option<&GateSpec>) -> Tracked {
         Tracked {
             slot: Arc::clone(slot),
             followed,
@@ -89,6 +100,10 @@ impl Tracked {
             confirmed: None,
             unknown: None,
             entry: Entry::default(),
+            gate: gate_of(slot, gate),
+            at_gate: None,
+            forced: None,
+            alone: false,
         }
     }
 
@@ -101,6 +116,7 @@ impl Tracked {
             false => Entry {
                 served: None,
                 pinned: None,
+                held: None,
                 uri,
                 ..entry
             },
@@ -111,6 +127,7 @@ impl Tracked {
             .as_ref()
             .and_then(|version| version.parse().ok());
         self.pin(pinned);
+        self.remember_held();
     }
 
     /// Pins the slot to a version, or unpins it.
@@ -223,8 +240,13 @@ impl Tracked {
         let facts = Facts {
             wanted: self.wanted.as_ref(),
             serving: self.serving.as_ref(),
-            loading: self.loading.as_ref().map(|task| &task.wanted),
+            loading: self
+                .loading
+                .as_ref()
+                .map(|task| &task.wanted)
+                .or_else(|| self.on_trial()),
             failed: self.failed.as_ref(),
+            held: self.wanted.as_ref().filter(|_| self.is_held()),
         };
         decide(&facts, now)
     }
@@ -296,6 +318,8 @@ pub(super) struct Install {
     pub(super) wanted: Wanted,
     pub(super) progress: Progress,
     pub(super) memory_budget: Option<u64>,
+    /// Whether the old version must stay, because the new one is compared with it.
+    pub(super) beside: bool,
 }
 
 impl Install {
@@ -330,10 +354,11 @@ impl Install {
 
     async fn make_room(&self, artifact: &Artifact, evicted: impl Fn() -> bool) -> Result<(), String> {
         let bytes = |slot: &Arc<Slot>| {
-            slot.status()
-                .serving
-                .as_ref()
-                .map_or(0, |serving| serving.resident_bytes)
+            let status = slot.status();
+            let serving = status.serving.as_ref();
+            let at_gate = status.gate.as_ref();
+            serving.map_or(0, |serving| serving.resident_bytes)
+                + at_gate.map_or(0, |gate| gate.resident_bytes)
         };
         let all = self.fleet.table().slots().map(bytes).sum();
         match room(
@@ -344,6 +369,11 @@ impl Install {
         ) {
             Room::Beside => Ok(()),
             Room::None(problem) => Err(problem),
+            Room::Instead if self.beside => Err(
+                "it does not fit into --memory-budget beside the version that serves, with which its gate compares it; \
+                 raise the budget, or let it take that one's place with `modelsd promote --force`"
+                    .into(),
+            ),
             Room::Instead => {
                 let name = self.slot.name();
                 tracing::warn!(slot = %name, "unloading the old version first, for --memory-budget does not hold both");

@@ -23,11 +23,11 @@ impl Reconciler {
         for spec in wanted {
             let name = Arc::clone(&spec.slot);
             match self.slots.get(&name) {
-                Some(tracked) if *tracked.slot.uri() == spec.uri => {}
+                Some(tracked) if *tracked.slot.uri() == spec.uri => self.set_gate(&name, spec.gate),
                 Some(_) => self.replace(spec),
                 None => {
                     let slot = Arc::new(Slot::variant(spec));
-                    let mut tracked = Tracked::new(&slot, false);
+                    let mut tracked = Tracked::new(&slot, false, self.config.gate.as_ref());
                     tracked.remember(self.journal.read(&name));
                     self.fleet.add(slot);
                     self.slots.insert(name, tracked);
@@ -39,10 +39,16 @@ impl Reconciler {
     /// Has a slot serve something else. What it serves goes on until that is there.
     fn replace(&mut self, spec: VariantSlot) {
         let name = Arc::clone(&spec.slot);
-        let slot = Arc::new(Slot::variant(spec));
-        let mut tracked = Tracked::new(&slot, false);
+        let mut slot = Slot::variant(spec);
+        let old = self.slots.remove(&name);
+        if let Some(old) = &old {
+            slot = slot.behind(Arc::clone(&old.slot.place().door));
+        }
+        let slot = Arc::new(slot);
+        let mut tracked = Tracked::new(&slot, false, self.config.gate.as_ref());
         tracked.remember(self.journal.read(&name));
-        if let Some(old) = self.slots.remove(&name) {
+        if let Some(mut old) = old {
+            old.leave_gate(&self.retirement);
             slot.publish(old.slot.current());
             tracked.serving.clone_from(&old.serving);
             slot.status().serving.clone_from(&old.slot.status().serving);

@@ -57,6 +57,14 @@ impl Registry for DirRegistry {
         blocking(move || this.located(&uri, &wanted)).await
     }
 
+    async fn tag(&self, id: &VersionId, tags: &[(&str, &str)]) -> Result<(), RegistryError> {
+        let (this, id) = (self.clone(), id.clone());
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let tags: Vec<(String, String)> = tags.iter().map(owned).collect();
+        blocking(move || this.change(&id.name, |entry| rules::set_tags(entry, id.version_label(), tags)))
+            .await
+    }
+
     fn folder(&self) -> Option<&Path> {
         Some(&self.root)
     }

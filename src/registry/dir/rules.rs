@@ -106,6 +106,25 @@ pub(super) fn delete_alias(entry: &mut ModelEntry, alias: &str) -> Result<u64, R
     }
 }
 
+/// Gives a version these tags, each in place of the one of its name.
+pub(super) fn set_tags(
+    entry: &mut ModelEntry,
+    version: &str,
+    tags: Vec<(String, String)>,
+) -> Result<(), RegistryError> {
+    let number = version.parse().ok();
+    let Some(details) = number.and_then(|number: u64| entry.versions.get_mut(&number)) else {
+        return Err(no_version(entry, format!("version {version}")));
+    };
+    for (key, value) in tags {
+        match details.tags.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, old)) => *old = value,
+            None => details.tags.push((key, value)),
+        }
+    }
+    Ok(())
+}
+
 /// The number of the next version.
 pub(super) fn next_version(entry: &ModelEntry) -> Result<u64, RegistryError> {
     let newest = entry.versions.keys().next_back().copied().unwrap_or(0);

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt, stream};
+use serde::de::IgnoredAny;
 
 use super::pick::{listed, pick};
 use super::{Registry, RegistryError, Resolved, Selector, Wanted};
@@ -131,6 +132,20 @@ impl Registry for MlflowRegistry {
 
     async fn locate(&self, uri: &ModelUri, wanted: &Wanted) -> Result<Resolved, RegistryError> {
         self.located(uri, wanted).await
+    }
+
+    async fn tag(&self, id: &VersionId, tags: &[(&str, &str)]) -> Result<(), RegistryError> {
+        let path = format!("{API}/model-versions/set-tag");
+        for &(key, value) in tags {
+            let tag = wire::NewTag {
+                name: &id.name,
+                version: id.version_label(),
+                key,
+                value,
+            };
+            let _: IgnoredAny = self.registry.post(&path, &tag).await?;
+        }
+        Ok(())
     }
 
     fn folder(&self) -> Option<&Path> {

@@ -2,8 +2,8 @@
 //!
 //! Fields that a server leaves out when they are empty default; fields we do not need are passed over.
 
-use serde::Deserialize;
 use serde::de::{self, Deserializer};
+use serde::{Deserialize, Serialize};
 
 use crate::model::stage::Stage;
 use crate::registry::{ModelEntry, VersionEntry};
@@ -27,6 +27,15 @@ pub(super) struct ModelPage {
 #[derive(Debug, Deserialize)]
 pub(super) struct OneVersion {
     pub(super) model_version: Version,
+}
+
+/// `model-versions/set-tag`
+#[derive(Debug, Serialize)]
+pub(super) struct NewTag<'a> {
+    pub(super) name: &'a str,
+    pub(super) version: &'a str,
+    pub(super) key: &'a str,
+    pub(super) value: &'a str,
 }
 
 /// `model-versions/get-download-uri`

@@ -180,6 +180,11 @@ fn site(house: &House) -> PathBuf {
     fs::write(house.registry().join("iris/2/cases.jsonl"), cases.concat()).unwrap();
     let config = house.folder.path().join("modelsd.toml");
     let routes = r#"
+        [routes.iris.gate]
+        requests = 4
+        max_disagreement = 1
+        max_latency_ratio = 100000
+        watch = 0
         [routes.iris.variants]
         champion = { model = "models:/iris@champion", weight = 50 }
         challenger = { model = "models:/iris@challenger", weight = 50 }
@@ -249,7 +254,10 @@ fn every_question_of_the_dashboard_and_the_rules_has_an_answer() {
 
     // A new version, and one that cannot be served.
     house.say("alias iris champion 2");
-    wait_for_version(&server, "iris.champion", "2");
+    wait_for("the gate lets it pass", || {
+        traffic(&server);
+        serving(&server, "iris.champion") == "2"
+    });
     house.say(&format!("register iris {}", broken(&house)));
     house.say("alias iris challenger 3");
     wait_for("a rejection", || {
@@ -269,6 +277,8 @@ fn every_question_of_the_dashboard_and_the_rules_has_an_answer() {
     for (place, expression) in super::dashboard::expressions(&board) {
         let variant = if expression.contains("modelsd_shadow") {
             "trial"
+        } else if expression.contains("modelsd_gate") {
+            "champion"
         } else {
             "challenger"
         };

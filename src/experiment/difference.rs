@@ -17,6 +17,28 @@ pub struct Difference {
     pub absolute: Vec<f64>,
     /// The same over the larger of the two numbers' sizes.
     pub relative: Vec<f64>,
+    /// The largest difference over the size of the largest number beside it, in either answer, of each row that has
+    /// numbers: of probabilities, those near 0 do not count as far apart.
+    pub scaled: Vec<f64>,
+    /// Whether a label differs, of each row.
+    pub labels: Vec<bool>,
+}
+
+impl Difference {
+    /// Rows in which a label differs, or a number by more than this share of the largest number beside it.
+    pub fn rows_apart(&self, tolerance: f64) -> usize {
+        let beyond = |at: usize| self.scaled.get(at).is_some_and(|scaled| *scaled > tolerance);
+        let apart = |(at, label): (usize, &bool)| *label || beyond(at);
+        self.labels.iter().enumerate().filter(|row| apart(*row)).count()
+    }
+}
+
+/// How far the numbers of a row are apart.
+#[derive(Debug, Clone, Copy, Default)]
+struct Apart {
+    absolute: f64,
+    relative: f64,
+    scaled: f64,
 }
 
 /// Compares two answers; `None` when they do not have the same rows, names and kinds of values.
@@ -27,7 +49,7 @@ pub fn difference(one: &Batch, other: &Batch) -> Option<Difference> {
         return None;
     }
     let mut labels = vec![false; rows];
-    let mut numbers: Vec<Option<(f64, f64)>> = vec![None; rows];
+    let mut numbers: Vec<Option<Apart>> = vec![None; rows];
     for ((name, one), (other_name, other)) in one_parts.iter().zip(&other_parts) {
         if name != other_name || one.shape() != other.shape() {
             return None;
@@ -36,9 +58,11 @@ pub fn difference(one: &Batch, other: &Batch) -> Option<Difference> {
     }
     Some(Difference {
         rows,
-        disagreements: labels.into_iter().filter(|differs| *differs).count(),
-        absolute: numbers.iter().flatten().map(|(absolute, _)| *absolute).collect(),
-        relative: numbers.iter().flatten().map(|(_, relative)| *relative).collect(),
+        disagreements: labels.iter().filter(|differs| **differs).count(),
+        absolute: numbers.iter().flatten().map(|apart| apart.absolute).collect(),
+        relative: numbers.iter().flatten().map(|apart| apart.relative).collect(),
+        scaled: numbers.iter().flatten().map(|apart| apart.scaled).collect(),
+        labels,
     })
 }
 
@@ -64,18 +88,36 @@ fn compare(
     other: &Tensor,
     rows: usize,
     labels: &mut [bool],
-    numbers: &mut [Option<(f64, f64)>],
+    numbers: &mut [Option<Apart>],
 ) -> Option<()> {
     if rows == 0 {
         return Some(());
     }
     match (floats(one), floats(other)) {
         (Some(one), Some(other)) => {
-            let width = one.len() / rows;
-            for (at, (one, other)) in one.iter().zip(&other).enumerate() {
-                let (absolute, relative) = apart(*one, *other);
-                let worst = numbers.get_mut(at / width.max(1))?.get_or_insert((0.0, 0.0));
-                *worst = (worst.0.max(absolute), worst.1.max(relative));
+            let width = (one.len() / rows).max(1);
+            let pairs = one.chunks(width).zip(other.chunks(width));
+            for (row, (one, other)) in numbers.iter_mut().zip(pairs) {
+                let worst = row.get_or_insert_default();
+                let mut largest = Apart::default();
+                let mut scale = 0.0f64;
+                for (one, other) in one.iter().zip(other) {
+                    let (absolute, relative) = apart(*one, *other);
+                    largest.absolute = largest.absolute.max(absolute);
+                    largest.relative = largest.relative.max(relative);
+                    scale = scale.max(one.abs()).max(other.abs());
+                }
+                largest.scaled = if largest.absolute == 0.0 {
+                    0.0
+                } else if largest.absolute < f64::MAX {
+                    largest.absolute / scale
+                } else {
+                    // One of two is no number, or not finite.
+                    f64::INFINITY
+                };
+                worst.absolute = worst.absolute.max(largest.absolute);
+                worst.relative = worst.relative.max(largest.relative);
+                worst.scaled = worst.scaled.max(largest.scaled);
             }
         }
         (None, None) => {
@@ -154,6 +196,8 @@ mod tests {
                 disagreements: 0,
                 absolute: vec![0.0; 3],
                 relative: vec![0.0; 3],
+                scaled: vec![0.0; 3],
+                labels: vec![false; 3],
             }
         );
         let other = answer(&[0, 2, 2], &[0.5, 0.25, 1.0, 0.0, 0.25, 1.0]);
@@ -161,6 +205,18 @@ mod tests {
         assert_eq!((found.rows, found.disagreements), (3, 1));
         assert_eq!(found.absolute, [0.25, 0.0, f64::MAX]);
         assert_eq!(found.relative, [0.5, 0.0, 1.0]);
+        assert_eq!(found.labels, [false, true, false]);
+        assert_eq!(found.scaled, [0.5, 0.0, f64::INFINITY]);
+        assert_eq!((found.rows_apart(0.4), found.rows_apart(0.5)), (3, 2));
+    }
+
+    #[test]
+    fn a_small_probability_is_measured_by_the_large_one_beside_it() {
+        let found = difference(&answer(&[0], &[0.999, 0.001]), &answer(&[0], &[0.997, 0.003])).unwrap();
+        assert!(found.relative[0] > 0.6 && found.scaled[0] < 0.003, "{found:?}");
+        assert_eq!((found.rows_apart(0.5), found.rows_apart(0.001)), (0, 1));
+        let alone = difference(&answer(&[0], &[3.0]), &answer(&[0], &[-1.0])).unwrap();
+        assert_eq!(alone.rows_apart(0.5), 1);
     }
 
     #[test]
