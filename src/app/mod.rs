@@ -10,6 +10,7 @@ mod records;
 mod route;
 mod serve;
 mod text;
+mod token;
 mod verify;
 
 pub mod inspect;
@@ -25,7 +26,7 @@ use anyhow::Context;
 
 use crate::batching;
 use crate::config::{
-    AdminConfig, Args, BenchConfig, Command, Env, InspectArgs, LogConfig, OfflineConfig, Problems,
+    AdminConfig, Args, BenchConfig, Command, Env, InspectArgs, LogConfig, NewToken, OfflineConfig, Problems,
     RecordsConfig, RegistryCommand, ServeConfig,
 };
 use crate::deploy::parity::{self, Answer, Wire};
@@ -92,6 +93,7 @@ pub fn run(args: Args, env: &dyn Env) -> anyhow::Result<()> {
         Command::Records { command } => read_records(&RecordsConfig::new(&command, SystemTime::now(), env)?),
         Command::Route { admin, command } => route::run(&AdminConfig::new(&admin, env)?, &command),
         Command::Compare(args) => compare::run(&AdminConfig::new(&args.admin, env)?, &args),
+        Command::Token { command } => token::run(&NewToken::new(&command)?),
         Command::Config { command } => route::config(&command),
         Command::Registry { registry, command } => change_registry(command, &registry),
     }
