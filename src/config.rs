@@ -14,16 +14,17 @@ use crate::batching as batch;
 use crate::flavor::{self, EngineChoice};
 use crate::http;
 use crate::model::uri::ModelUri;
-use crate::protocol::Limits;
 use crate::registry;
 use crate::serve::endpoint;
 use crate::telemetry::log;
 
+mod access;
 mod admin;
 mod args;
 mod batching;
 mod bench;
 mod compare;
+mod edge;
 mod follow;
 mod gate;
 mod health;
@@ -35,6 +36,7 @@ mod routes;
 mod stores;
 mod units;
 
+pub use access::{AccessArgs, NewToken, TokenCommand};
 pub use admin::{AdminArgs, AdminConfig};
 pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs, VerifyArgs};
 pub use bench::{BenchArgs, BenchConfig, BodySource};
@@ -114,6 +116,12 @@ pub enum Command {
     },
     /// Show what the variants of a route of a running server have come to, and which is better
     Compare(CompareArgs),
+    /// Make tokens for the users of a server
+    Token {
+        /// What to do.
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
     /// Check a configuration file
     Config {
         /// What to do.
@@ -186,6 +194,8 @@ pub struct ServeConfig {
     pub endpoint: endpoint::Config,
     /// The HTTP edge.
     pub http: http::Config,
+    /// Who may do what.
+    pub access: http::access::Config,
     /// Whether schema errors leave out the schema (`MLFLOW_DISABLE_SCHEMA_DETAILS`).
     pub disable_schema_details: bool,
     /// The log.
@@ -273,48 +283,8 @@ impl ServeConfig {
                     .get(),
                 timeout,
             },
-            http: http::Config {
-                max_body_bytes: check.parsed(
-                    "--max-body-bytes",
-                    &args.max_body_bytes,
-                    &[],
-                    "64MiB",
-                    units::bytes,
-                ),
-                max_header_bytes: check.parsed(
-                    "--max-header-bytes",
-                    &args.max_header_bytes,
-                    &[],
-                    "64KiB",
-                    units::header_bytes,
-                ),
-                max_connections: check
-                    .parsed(
-                        "--max-connections",
-                        &args.max_connections,
-                        &[],
-                        "10000",
-                        units::count,
-                    )
-                    .get(),
-                client_timeout: check.parsed(
-                    "--client-timeout",
-                    &args.client_timeout,
-                    &[],
-                    "30",
-                    units::seconds,
-                ),
-                shutdown_grace: check.parsed(
-                    "--shutdown-grace",
-                    &args.shutdown_grace,
-                    &[],
-                    "30",
-                    units::grace,
-                ),
-                limits: Limits {
-                    depth: check.parsed("--max-json-depth", &args.max_json_depth, &[], "64", units::depth),
-                },
-            },
+            http: check.edge(args),
+            access: check.access(&args.access),
             disable_schema_details: check.boolean("MLFLOW_DISABLE_SCHEMA_DETAILS"),
             log: check.log(&args.log, "info"),
         };

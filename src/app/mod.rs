@@ -12,6 +12,7 @@ mod records;
 mod route;
 mod serve;
 mod text;
+mod token;
 mod verify;
 
 pub mod inspect;
@@ -28,7 +29,7 @@ use anyhow::Context;
 use crate::batching;
 use crate::config::{
     AdminConfig, Args, BenchConfig, Command, CompareConfig, Env, HealthConfig, InspectArgs, LogConfig,
-    OfflineConfig, Problems, RecordsConfig, RegistryCommand, ServeConfig,
+    NewToken, OfflineConfig, Problems, RecordsConfig, RegistryCommand, ServeConfig,
 };
 use crate::deploy::parity::{self, Answer, Wire};
 use crate::deploy::prove::tune;
@@ -96,6 +97,7 @@ pub fn run(args: Args, env: &dyn Env) -> anyhow::Result<()> {
         Command::Records { command } => read_records(&RecordsConfig::new(&command, SystemTime::now(), env)?),
         Command::Route { admin, command } => route::run(&AdminConfig::new(&admin, env)?, &command),
         Command::Compare(args) => compare::run(&CompareConfig::new(&args, env)?, &args),
+        Command::Token { command } => token::run(&NewToken::new(&command)?),
         Command::Config { command } => route::config(&command),
         Command::Registry { registry, command } => change_registry(command, &registry),
     }

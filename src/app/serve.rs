@@ -21,8 +21,9 @@ use crate::deploy::reconcile::{FirstPass, Reconciler};
 use crate::deploy::slot::Slot;
 use crate::deploy::starter::Starter;
 use crate::experiment::tallies::{Bounds, Tallies};
-use crate::http::admin::Guard;
+use crate::http::access::Guard;
 use crate::http::listener::Doors;
+use crate::http::reread::{self, Changes, OfFiles};
 use crate::http::routes::Routes;
 use crate::http::unix::SocketFile;
 use crate::http::webhook::Verifier;
@@ -34,7 +35,7 @@ use crate::routing::spec::RouteSpec;
 use crate::routing::store::Store;
 use crate::serve::endpoint::Endpoint;
 use crate::serve::recording::Recording;
-use crate::serve::routes::{Reread, RouteKeeper};
+use crate::serve::routes::{ChangeError, Reread, RouteKeeper};
 use crate::serve::shadow::Shadowing;
 use crate::serve::tally::Tally;
 use crate::telemetry::recorder::{self, Metrics};
@@ -119,10 +120,11 @@ async fn follow_and_answer(
     let unix = unix.map(|path| SocketFile::listen(path, BACKLOG)).transpose()?;
     // The signal is caught before anybody can know the port, so that none is missed.
     let stop = stop_signal().context("cannot catch signals")?;
-    let guard = Guard::new(follow.admin_token.as_deref(), &[address.ip()]);
-    if guard.is_open() {
-        tracing::info!("no admin token is set: who reaches this loopback address may pin and reload");
-    }
+    let files = config.access.tokens.iter().map(|(file, _)| file.clone());
+    let changes = Changes::new(files.collect());
+    let guard = Guard::new(&config.access, follow.admin_token.as_deref(), &[address.ip()]);
+    let guard = Arc::new(guard);
+    guard.announce(false);
     let recording = recording(config)?;
     let shadowing = Shadowing::new(Arc::clone(&fleet), background.handle().clone(), recording.clone());
     let remember = control.clone();
@@ -146,12 +148,18 @@ async fn follow_and_answer(
         metrics,
         control,
         routes: Arc::clone(&keeper),
-        guard,
+        guard: Arc::clone(&guard),
         webhooks: Verifier::new(follow.webhook_secret.as_deref()),
     });
     let following = background.spawn(reconciler.run());
     let hangups = signal(SignalKind::hangup()).context("cannot catch signals")?;
-    let rereading = background.spawn(reread_on(hangups, keeper));
+    let of_files: Vec<(Arc<dyn OfFiles>, Changes)> = match config.access.tokens {
+        Some(_) => vec![(guard, changes)],
+        None => Vec::new(),
+    };
+    let rereading = background.spawn(reread_on(hangups, keeper, of_files.is_empty()));
+    let hangups = signal(SignalKind::hangup()).context("cannot catch signals")?;
+    let following_files = background.spawn(reread::follow(of_files, hangups));
     let url = format!("http://{address}");
     tracing::info!(%address, "listening");
     if let Some(path) = &config.uds {
@@ -184,6 +192,7 @@ async fn follow_and_answer(
     }
     following.abort();
     rereading.abort();
+    following_files.abort();
     answered
 }
 
@@ -234,10 +243,13 @@ fn rereading(config: &ServeConfig) -> Option<Reread> {
 }
 
 /// Reads the configuration again at each SIGHUP.
-async fn reread_on(mut hangups: Signal, keeper: Arc<RouteKeeper>) {
+///
+/// Where it is `meant_for_routes` alone, a signal without a configuration is a mistake.
+async fn reread_on(mut hangups: Signal, keeper: Arc<RouteKeeper>, meant_for_routes: bool) {
     while hangups.recv().await.is_some() {
         match keeper.reload().await {
             Ok(routes) => tracing::info!(routes = routes.join(", "), "configuration read again"),
+            Err(ChangeError::NoConfig) if !meant_for_routes => {}
             Err(error) => tracing::error!(%error, "SIGHUP"),
         }
     }

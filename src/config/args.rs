@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::access::AccessArgs;
 use super::batching::BatchingArgs;
 use super::follow::FollowArgs;
 use super::recording::RecordingArgs;
@@ -37,6 +38,9 @@ pub struct ServeArgs {
     /// Record of predictions.
     #[command(flatten)]
     pub recording: RecordingArgs,
+    /// Who may do what.
+    #[command(flatten)]
+    pub access: AccessArgs,
     /// Address to listen on [default: 127.0.0.1; also MLFLOW_HOST]
     #[arg(long, env = "MODELSD_HOST", value_name = "ADDRESS")]
     pub host: Option<String>,

@@ -1,13 +1,15 @@
 //! The HTTP edge: sockets, limits, headers, the routes of `mlflow models serve`, `/metrics`, and the admin API.
 
-mod activity;
-pub mod admin;
+pub mod access;
 pub mod encoding;
 pub mod listener;
+pub mod reread;
 pub mod routes;
 pub mod unix;
 pub mod webhook;
 
+mod activity;
+mod admin;
 mod answer;
 mod asked;
 mod bell;
@@ -69,8 +71,8 @@ pub struct App {
     pub control: Control,
     /// Changes routes.
     pub routes: Arc<RouteKeeper>,
-    /// Who may change things.
-    pub guard: admin::Guard,
+    /// Who may do what.
+    pub guard: Arc<access::Guard>,
     /// Who may say that the registry changed.
     pub webhooks: webhook::Verifier,
 }

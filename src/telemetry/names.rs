@@ -39,6 +39,11 @@ pub const GATE_VERSIONS_TOTAL: &str = "modelsd_gate_versions_total";
 pub const GATE_STATE: &str = "modelsd_gate_state";
 /// Counter: requests refused before or by a model. Label [`KIND`].
 pub const REJECTED_TOTAL: &str = "modelsd_rejected_total";
+/// Counter: requests refused by their head alone. Label [`REASON`]: `no_token`, `unknown_token`, `role`, `closed`,
+/// `other_site`, `rate`.
+pub const ACCESS_REFUSED_TOTAL: &str = "modelsd_access_refused_total";
+/// Counter: readings of a changed file of credentials. Labels [`KIND`] (`tokens`) and [`OUTCOME`] (`ok`, `rejected`).
+pub const CREDENTIALS_READ_TOTAL: &str = "modelsd_credentials_read_total";
 /// Gauge: requests being worked on.
 pub const IN_FLIGHT: &str = "modelsd_in_flight";
 /// Gauge, 1 for the version that answers. Labels [`SLOT`], [`MODEL`], [`VERSION`].

@@ -105,6 +105,14 @@ fn describe() {
         "Rows that left the line before a model, run or not"
     );
     describe_counter!(names::REJECTED_TOTAL, "Requests refused, by kind");
+    describe_counter!(
+        names::ACCESS_REFUSED_TOTAL,
+        "Requests refused by their head alone, by reason"
+    );
+    describe_counter!(
+        names::CREDENTIALS_READ_TOTAL,
+        "Readings of changed files of credentials, by kind and outcome"
+    );
     describe_gauge!(names::IN_FLIGHT, "Requests being worked on");
     describe_gauge!(names::SERVING_VERSION, "1 for the version that answers");
     describe_gauge!(

@@ -62,6 +62,7 @@ fn help_texts_change_only_on_purpose() {
             ],
         ),
         ("pin.txt", &[&["pin"], &["unpin"]]),
+        ("token.txt", &[&["token"], &["token", "new"]]),
         (
             "records.txt",
             &[

@@ -30,5 +30,6 @@ mod records;
 mod registry;
 mod registry_writers;
 mod routes;
+mod security;
 mod support;
 mod unix_socket;

@@ -145,6 +145,12 @@ impl Server {
         self.call("GET", "/metrics", &[], b"").text()
     }
 
+    /// The same, asked at the loopback address where it listens on every one.
+    pub fn at_loopback(mut self) -> Server {
+        self.address = self.address.replace("0.0.0.0", "127.0.0.1");
+        self
+    }
+
     /// Asks the server to stop.
     pub fn terminate(&self) {
         let id = self.child.id().to_string();

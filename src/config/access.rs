@@ -1,0 +1,146 @@
+//! Who may do what with a server: tokens, limits, pages of other sites; and `modelsd token`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{Check, Problems};
+use crate::http::access::bucket::Limit;
+use crate::http::access::cors::Origin;
+use crate::http::access::role::Role;
+use crate::http::access::{self, tokens};
+
+/// Flags that say who may do what.
+#[derive(Debug, Clone, Args)]
+pub struct AccessArgs {
+    /// File of tokens, a line `ROLE NAME sha256:HEX [rate=RATE[:BURST]]` each, as modelsd token new prints them; roles are
+    /// read, predict and admin. With it every request needs a token but those of probes. It is read again when it changes
+    #[arg(long, env = "MODELSD_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// What needs no token although there is a --token-file: read or predict; repeat it for both
+    #[arg(long, env = "MODELSD_ANONYMOUS", value_name = "ROLE", value_delimiter = ',')]
+    pub anonymous: Vec<String>,
+    /// Requests a second of each token, and of all requests without one together, with those that may come at once:
+    /// RATE or RATE:BURST; further ones are answered 429 with Retry-After [default: no limit]
+    #[arg(long, env = "MODELSD_RATE_LIMIT", value_name = "RATE[:BURST]")]
+    pub rate_limit: Option<String>,
+    /// Origin whose pages may read answers, such as https://app.example.com, or * for all; repeat it for several
+    #[arg(
+        long,
+        env = "MODELSD_CORS_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
+    pub cors_origin: Vec<String>,
+}
+
+/// What to do about tokens.
+#[derive(Debug, Clone, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token: prints it, and the line for the file of --token-file, which has only its digest
+    New {
+        /// What it is for: read, predict or admin (everything)
+        #[arg(long, value_name = "ROLE")]
+        role: String,
+        /// Whose it is; the server says this name in its log
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        /// Its own limit of requests a second: RATE or RATE:BURST
+        #[arg(long, value_name = "RATE[:BURST]")]
+        rate: Option<String>,
+    },
+}
+
+/// A token to be made.
+#[derive(Debug, Clone)]
+pub struct NewToken {
+    /// What it is for.
+    pub role: Role,
+    /// Whose it is.
+    pub name: String,
+    /// Its own limit.
+    pub limit: Option<Limit>,
+}
+
+impl NewToken {
+    /// Checks what was typed.
+    ///
+    /// # Errors
+    /// With every problem at once.
+    pub fn new(command: &TokenCommand) -> Result<NewToken, Problems> {
+        let TokenCommand::New { role, name, rate } = command;
+        let mut problems = Vec::new();
+        let role = role.parse::<Role>().unwrap_or_else(|error| {
+            problems.push(format!("--role is `{role}`: {error}"));
+            Role::Read
+        });
+        if let Err(problem) = tokens::check_name(name) {
+            problems.push(format!("--name is `{name}`: {problem}"));
+        }
+        let limit = rate.as_ref().and_then(|text| {
+            text.parse::<Limit>()
+                .map_err(|error| problems.push(format!("--rate is `{text}`: {error}")))
+                .ok()
+        });
+        match problems.is_empty() {
+            true => Ok(NewToken {
+                role,
+                name: name.clone(),
+                limit,
+            }),
+            false => Err(Problems(problems)),
+        }
+    }
+}
+
+impl Check<'_> {
+    /// Checks who may do what.
+    pub(super) fn access(&mut self, args: &AccessArgs) -> access::Config {
+        let tokens = args.token_file.as_ref().and_then(|file| {
+            let read = tokens::read(file);
+            let problem = |error| {
+                format!(
+                    "--token-file is `{}`: {:#}",
+                    file.display(),
+                    anyhow::Error::new(error)
+                )
+            };
+            read.map(|lines| (file.clone(), lines))
+                .map_err(|error| self.problems.push(problem(error)))
+                .ok()
+        });
+        let mut anonymous = Vec::new();
+        for text in &args.anonymous {
+            match text.parse() {
+                Ok(role @ (Role::Read | Role::Predict)) => anonymous.push(role),
+                Ok(Role::Admin) | Err(_) => self
+                    .problems
+                    .push(format!("--anonymous is `{text}`: use read or predict")),
+            }
+        }
+        if !anonymous.is_empty() && args.token_file.is_none() {
+            self.problems.push(
+                "--anonymous opens what --token-file closes, and there is none: reading and predicting are open already"
+                    .into(),
+            );
+        }
+        let limit = args.rate_limit.as_ref().and_then(|text| {
+            text.parse::<Limit>()
+                .map_err(|error| self.problems.push(format!("--rate-limit is `{text}`: {error}")))
+                .ok()
+        });
+        let mut origins = Vec::new();
+        for text in &args.cors_origin {
+            match text.parse::<Origin>() {
+                Ok(origin) => origins.push(origin),
+                Err(error) => self.problems.push(format!("--cors-origin is `{text}`: {error}")),
+            }
+        }
+        access::Config {
+            tokens,
+            anonymous,
+            limit,
+            origins,
+        }
+    }
+}

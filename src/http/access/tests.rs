@@ -1,0 +1,118 @@
+//! Tests of the guard.
+
+use super::tokens::mint;
+use super::*;
+
+const PUBLIC: [u8; 4] = [10, 0, 0, 1];
+const LOOPBACK: [u8; 4] = [127, 0, 0, 1];
+
+fn guard(token: Option<&str>, listening: &[[u8; 4]]) -> Guard {
+    let listening: Vec<IpAddr> = listening.iter().map(|&address| address.into()).collect();
+    Guard::new(&Config::default(), token, &listening)
+}
+
+fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    let pair =
+        |(name, value): &(&'static str, &str)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap());
+    pairs.iter().map(pair).collect()
+}
+
+fn status(guard: &Guard, pairs: &[(&'static str, &str)]) -> Option<u16> {
+    status_from(guard, pairs, false)
+}
+
+fn status_from(guard: &Guard, pairs: &[(&'static str, &str)], local: bool) -> Option<u16> {
+    let answer = guard.check(&headers(pairs), local).err();
+    answer.map(|response| response.status().as_u16())
+}
+
+#[test]
+fn the_token_or_loopback_opens() {
+    let token = guard(Some("t"), &[PUBLIC]);
+    assert_eq!(status(&token, &[("authorization", "Bearer t")]), None);
+    assert_eq!(status(&token, &[("authorization", "bearer  t")]), None);
+    assert_eq!(status(&token, &[("authorization", "Bearer u")]), Some(401));
+    assert_eq!(status(&token, &[("authorization", "Basic t")]), Some(401));
+    assert_eq!(status(&token, &[]), Some(401));
+    assert_eq!(status(&guard(None, &[PUBLIC]), &[]), Some(403));
+    assert_eq!(status(&guard(None, &[LOOPBACK, PUBLIC]), &[]), Some(403));
+    assert_eq!(status(&guard(None, &[LOOPBACK]), &[]), None);
+    assert_eq!(status(&guard(Some("t"), &[LOOPBACK]), &[]), Some(401));
+}
+
+#[test]
+fn the_unix_socket_is_as_good_as_loopback() {
+    let open = guard(None, &[PUBLIC]);
+    assert_eq!(status_from(&open, &[], true), None);
+    assert_eq!(status_from(&open, &[], false), Some(403));
+    assert_eq!(status_from(&guard(Some("t"), &[PUBLIC]), &[], true), Some(401));
+    assert_eq!(
+        status_from(&open, &[("origin", "http://evil.example")], true),
+        Some(403)
+    );
+}
+
+#[test]
+fn pages_of_other_sites_are_refused() {
+    let open = guard(None, &[LOOPBACK]);
+    let host = ("host", "localhost:5001");
+    assert_eq!(status(&open, &[host, ("origin", "http://localhost:5001")]), None);
+    assert_eq!(
+        status(&open, &[host, ("origin", "http://evil.example")]),
+        Some(403)
+    );
+    assert_eq!(status(&open, &[host, ("origin", "null")]), Some(403));
+}
+
+#[test]
+fn allowed_pages_may_change_things_with_a_token_only() {
+    let config = Config {
+        origins: vec!["https://app.example".parse().unwrap()],
+        ..Config::default()
+    };
+    let page = ("origin", "https://app.example");
+    let other = ("origin", "https://evil.example");
+    let token = ("authorization", "Bearer t");
+    let with = Guard::new(&config, Some("t"), &[LOOPBACK.into()]);
+    assert_eq!(status(&with, &[page, token]), None);
+    assert_eq!(status(&with, &[other, token]), Some(403));
+    let without = Guard::new(&config, None, &[LOOPBACK.into()]);
+    assert_eq!(status(&without, &[page]), Some(403));
+    assert_eq!(status(&without, &[]), None);
+}
+
+#[test]
+fn a_limit_is_each_tokens_own_and_that_of_everybody_else() {
+    let (first, one) = mint(Role::Predict, "one", None).unwrap();
+    let (second, two) = mint(Role::Predict, "two", Some("1:3".parse().unwrap())).unwrap();
+    let config = Config {
+        tokens: Some(("unread".into(), vec![one, two])),
+        anonymous: vec![Role::Predict],
+        limit: Some("0.001:2".parse().unwrap()),
+        ..Config::default()
+    };
+    let guard = Guard::new(&config, None, &[LOOPBACK.into()]);
+    let passed = |pairs: &[(&'static str, &str)]| {
+        let headers = headers(pairs);
+        let admit = || guard.admit(&Method::POST, "/invocations", &headers, false);
+        (0..10).filter(|_| admit().is_ok()).count()
+    };
+    assert_eq!(passed(&[("authorization", &format!("Bearer {first}"))]), 2);
+    assert_eq!(passed(&[("authorization", &format!("Bearer {second}"))]), 3);
+    assert_eq!(passed(&[]), 2);
+    // A token that nobody has is no token.
+    assert_eq!(passed(&[("authorization", "Bearer other")]), 0);
+    let admit = guard.admit(&Method::GET, "/ping", &HeaderMap::new(), false);
+    assert!(admit.is_ok());
+}
+
+#[test]
+fn only_what_needs_it_is_in_the_way_of_predictions() {
+    assert!(!guard(None, &[PUBLIC]).is_in_the_way());
+    assert!(!guard(Some("t"), &[PUBLIC]).is_in_the_way());
+    let limited = Config {
+        limit: Some("1".parse().unwrap()),
+        ..Config::default()
+    };
+    assert!(Guard::new(&limited, None, &[]).is_in_the_way());
+}

@@ -1,0 +1,98 @@
+//! Pages of other sites, as browsers ask for them.
+
+use super::{ROW, serve, token};
+use crate::support::{Answer, Server};
+
+const APP: &str = "https://app.example";
+
+fn preflight(server: &Server, path: &str, origin: &str) -> Answer {
+    let asked = [
+        ("origin", origin),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "authorization,content-type"),
+    ];
+    server.call("OPTIONS", path, &asked, b"")
+}
+
+fn invoke(server: &Server, headers: &[(&str, &str)]) -> Answer {
+    let all = [&[("content-type", "application/json")], headers].concat();
+    server.call("POST", "/invocations", &all, ROW.as_bytes())
+}
+
+#[test]
+fn without_a_setting_browsers_are_told_nothing() {
+    let server = Server::start("models:/iris/1", &[]);
+    assert_eq!(preflight(&server, "/invocations", APP).status, 405);
+    let answer = invoke(&server, &[("origin", APP)]);
+    assert_eq!(answer.status, 200);
+    assert!(answer.header("access-control-allow-origin").is_none() && answer.header("vary").is_none());
+}
+
+#[test]
+fn an_allowed_page_may_ask_and_another_may_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (secret, line) = token("admin", "page", &[]);
+    let server = serve(folder.path(), &[&line], &["--cors-origin", APP]);
+    // Browsers send no token with a preflight.
+    for path in ["/invocations", "/api/reload"] {
+        let answer = preflight(&server, path, APP);
+        assert_eq!(answer.status, 204);
+        assert_eq!(answer.header("access-control-allow-origin"), Some(APP));
+        assert_eq!(
+            answer.header("access-control-allow-headers"),
+            Some("authorization,content-type")
+        );
+        assert!(
+            answer
+                .header("access-control-allow-methods")
+                .unwrap()
+                .contains("POST")
+        );
+        assert!(answer.header("access-control-allow-credentials").is_none());
+        assert!(answer.header("vary").unwrap().contains("origin"));
+        let answer = preflight(&server, path, "https://evil.example");
+        assert_eq!(answer.status, 401);
+        assert!(answer.header("access-control-allow-origin").is_none());
+    }
+    let bearer = format!("Bearer {secret}");
+    let token = ("authorization", bearer.as_str());
+    let answer = invoke(&server, &[("origin", APP), token]);
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("access-control-allow-origin"), Some(APP));
+    assert!(
+        answer
+            .header("access-control-expose-headers")
+            .unwrap()
+            .contains("x-model-version")
+    );
+    // A page has to be able to read why it is refused, and a cache to know that the answer is not for all.
+    let refused = invoke(&server, &[("origin", APP)]);
+    assert_eq!(
+        (refused.status, refused.header("access-control-allow-origin")),
+        (401, Some(APP))
+    );
+    let other = invoke(&server, &[("origin", "https://evil.example"), token]);
+    assert_eq!(
+        (other.status, other.header("access-control-allow-origin")),
+        (200, None)
+    );
+    assert_eq!(other.header("vary"), Some("origin"));
+    let reload = |origin: &str| server.call("POST", "/api/reload", &[("origin", origin), token], b"");
+    assert_eq!(
+        (reload(APP).status, reload("https://evil.example").status),
+        (202, 403)
+    );
+}
+
+#[test]
+fn any_page_may_read_but_change_nothing_where_no_token_is_needed() {
+    let server = Server::start("models:/iris/1", &["--cors-origin", "*"]);
+    let answer = invoke(&server, &[("origin", APP)]);
+    assert_eq!(
+        (answer.status, answer.header("access-control-allow-origin")),
+        (200, Some("*"))
+    );
+    let reload = server.call("POST", "/api/reload", &[("origin", APP)], b"");
+    assert_eq!(reload.status, 403);
+    assert_eq!(server.call("POST", "/api/reload", &[], b"").status, 202);
+}
