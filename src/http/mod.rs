@@ -9,6 +9,7 @@ pub mod unix;
 pub mod webhook;
 
 mod answer;
+mod api;
 mod asked;
 mod body;
 mod compression;
@@ -94,6 +95,11 @@ fn router(app: Arc<App>) -> Router {
         .route(
             "/models/{name}/invocations",
             post(invocations::named).fallback(only_post),
+        )
+        .route("/predict", post(api::predict::default).fallback(only_post))
+        .route(
+            "/models/{name}/predict",
+            post(api::predict::named).fallback(only_post),
         )
         .route("/api/models", get(models::list).head(only_get).fallback(only_get))
         .route(
