@@ -24,7 +24,7 @@ use crate::serve::error::{Error, Kind};
 
 /// Bodies from this many bytes on are decoded, and answers of this many rows on encoded, with the worker's other
 /// tasks handed to another thread first: below, that costs more than it spares them.
-const LARGE_BODY: usize = 64 << 10;
+pub(super) const LARGE_BODY: usize = 64 << 10;
 const LARGE_ANSWER_ROWS: usize = 1_000;
 /// Room for the answer of a few rows, which is made at once: a guess by what is in an answer takes longer to allocate.
 const SMALL_ANSWER: usize = 256;
@@ -187,7 +187,7 @@ where
 }
 
 /// Runs long work without holding up the worker's other tasks.
-fn aside<T>(long: bool, work: impl FnOnce() -> T) -> T {
+pub(super) fn aside<T>(long: bool, work: impl FnOnce() -> T) -> T {
     if long {
         tokio::task::block_in_place(work)
     } else {
@@ -196,7 +196,7 @@ fn aside<T>(long: bool, work: impl FnOnce() -> T) -> T {
 }
 
 /// Logs what the client cannot mend at a level a human sees, the rest for debugging only.
-fn explain(error: &Error, call: &Call, id: &HeaderValue) {
+pub(super) fn explain(error: &Error, call: &Call, id: &HeaderValue) {
     let (version, id) = (call.deployment().id(), id.to_str().unwrap_or_default());
     match error.kind() {
         Kind::Internal => {

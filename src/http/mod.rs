@@ -11,6 +11,7 @@ pub mod webhook;
 mod activity;
 mod admin;
 mod answer;
+mod api;
 mod asked;
 mod bell;
 mod body;
@@ -99,6 +100,11 @@ fn router(app: Arc<App>) -> Router {
         .route(
             "/models/{name}/invocations",
             post(invocations::named).fallback(only_post),
+        )
+        .route("/predict", post(api::predict::default).fallback(only_post))
+        .route(
+            "/models/{name}/predict",
+            post(api::predict::named).fallback(only_post),
         )
         .route("/api/models", get(models::list).head(only_get).fallback(only_get))
         .route(

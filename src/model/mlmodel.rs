@@ -7,6 +7,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value as Json;
 
+use crate::model::classes::Classes;
 use crate::model::signature::{Signature, SignatureError};
 use crate::model::yaml;
 
@@ -34,6 +35,8 @@ pub struct MlModel {
     pub input_example: Option<String>,
     /// Path of the ready-made `/invocations` body within the directory (3.x).
     pub serving_input: Option<String>,
+    /// The list `classes` in the model's metadata: the names of what it tells apart.
+    pub classes: Option<Classes>,
 }
 
 /// Why a text is no `MLmodel`.
@@ -81,6 +84,10 @@ impl MlModel {
             model_uuid: file.model_uuid,
             run_id: file.run_id,
             utc_time_created: file.utc_time_created,
+            classes: match file.metadata {
+                Some(Metadata::Names { classes }) => Classes::of_json(&Json::Array(classes)),
+                Some(Metadata::Other(_)) | None => None,
+            },
         })
     }
 
@@ -127,6 +134,15 @@ struct File {
     model_uuid: Option<String>,
     run_id: Option<String>,
     utc_time_created: Option<String>,
+    metadata: Option<Metadata>,
+}
+
+/// What the model's author wrote: anything, so that nothing in it may fail.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Metadata {
+    Names { classes: Vec<Json> },
+    Other(IgnoredAny),
 }
 
 /// By hand, because texts must be asked for as texts: read without a type, the version `1.30` is the number 1.3, and
@@ -154,6 +170,7 @@ impl<'de> Deserialize<'de> for File {
                         "model_uuid" => file.model_uuid = map.next_value()?,
                         "run_id" => file.run_id = map.next_value()?,
                         "utc_time_created" => file.utc_time_created = map.next_value()?,
+                        "metadata" => file.metadata = map.next_value()?,
                         _ => drop(map.next_value::<IgnoredAny>()?),
                     }
                 }
@@ -192,6 +209,26 @@ mod tests {
         assert_eq!(model.mlflow_version.as_deref(), Some("1.30"));
         assert_eq!(model.run_id.as_deref(), Some("12345678e901234"));
         assert_eq!(model.model_uuid.as_deref(), Some("0123"));
+    }
+
+    #[test]
+    fn names_of_classes_are_in_the_metadata() {
+        let names = |text: &str| {
+            let classes = MlModel::parse(&format!("flavors: {{}}\n{text}"))
+                .unwrap()
+                .classes?;
+            Some(classes.names().map(str::to_owned).collect::<Vec<_>>().join(","))
+        };
+        assert_eq!(names("metadata: {classes: [M, F, 1]}").as_deref(), Some("M,F,1"));
+        assert_eq!(names("metadata: {classes: {a: 1}}"), None);
+        assert_eq!(names("metadata: null"), None);
+        assert_eq!(names("metadata: [classes]"), None);
+        assert_eq!(
+            names("metadata: {1: .inf, classes: [{2: .nan}], ? [a] : b}"),
+            None
+        );
+        assert_eq!(names("metadata: {1: x, classes: [a]}").as_deref(), Some("a"));
+        assert_eq!(names(""), None);
     }
 
     #[test]

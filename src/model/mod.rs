@@ -3,6 +3,7 @@
 //! Nothing here does IO, starts threads, or knows a wire format; nothing here depends on another module of ours.
 
 pub mod batch;
+pub mod classes;
 pub mod identical;
 pub mod location;
 pub mod mlmodel;

@@ -11,6 +11,7 @@ use crate::serve::error::Error;
 pub use mlflow::Codecs;
 pub use mlflow::error::{ErrorAnswer, answer};
 pub use mlflow::media::{Media, media};
+pub use mlflow::record::{Form, form, prediction};
 
 /// A decoded request.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,7 @@
 //! The one integration binary. Each module says what belongs there.
 
 mod admin;
+mod api;
 mod batching;
 mod bench;
 mod bundled;

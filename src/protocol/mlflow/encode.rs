@@ -138,7 +138,7 @@ fn write_nested<T: Element>(
     Ok(())
 }
 
-fn write_value(value: &Value, depth: usize, out: &mut Vec<u8>) -> Result<(), Error> {
+pub(super) fn write_value(value: &Value, depth: usize, out: &mut Vec<u8>) -> Result<(), Error> {
     if depth > MAX_DEPTH {
         return Err(too_deep());
     }

@@ -10,9 +10,13 @@ pub mod media;
 pub(crate) mod params;
 pub mod parquet;
 pub(crate) mod python;
+pub mod record;
 
-use super::Codec;
+use super::{Codec, Decoded, Limits};
+use crate::model::signature::Signature;
+use crate::serve::error::Error;
 use media::Media;
+use record::Form;
 
 /// The codecs of the media types that `/invocations` reads.
 #[derive(Debug, Clone, Copy)]
@@ -45,5 +49,18 @@ impl Codecs {
             Media::Csv => &self.csv,
             Media::Parquet => &self.parquet,
         }
+    }
+    /// Reads one flat record, as [`record::decode`] does.
+    ///
+    /// # Errors
+    /// With the kind and the message that the protocol shows.
+    pub fn record(
+        &self,
+        body: &[u8],
+        form: Form,
+        signature: &Signature,
+        limits: Limits,
+    ) -> Result<Decoded, Error> {
+        record::decode(&self.json, body, form, signature, limits)
     }
 }
