@@ -9,7 +9,6 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
-use bytes::Bytes;
 use serde_json::json;
 
 use super::error;
@@ -90,7 +89,7 @@ fn note(call: &mut Call, headers: &HeaderMap, id: &HeaderValue) {
                 .get(KEY_HEADER)
                 .map(|key| String::from_utf8_lossy(key.as_bytes()).into())
         };
-        draft.note_request(|| Some(Bytes::copy_from_slice(id.as_bytes())), key);
+        draft.note_request(|| Some(id.as_bytes().into()), key);
     }
 }
 
