@@ -31,7 +31,8 @@ pub struct Call {
     rows: usize,
     outcome: Outcome,
     draft: Option<Draft>,
-    copies: Option<Copies>,
+    /// In a box, for it is long and most requests have none.
+    copies: Option<Box<Copies>>,
 }
 
 /// How a call ended.
@@ -61,7 +62,7 @@ impl Call {
         now: Instant,
         timeout: Duration,
         draft: Option<Draft>,
-        copies: Option<Copies>,
+        copies: Option<Box<Copies>>,
     ) -> Call {
         Call {
             deployment,

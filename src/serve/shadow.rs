@@ -127,15 +127,17 @@ impl Shadowing {
     }
 
     /// What is to be copied of a request of that route; `None` when no shadow gets it.
-    pub(super) fn begin(&self, route: &Route) -> Option<Copies> {
+    pub(super) fn begin(&self, route: &Route) -> Option<Box<Copies>> {
         let chosen = route
             .shadows()
             .iter()
             .filter(|shadow| fastrand::f64() < shadow.share);
         let lanes: Vec<Arc<Lane>> = chosen.map(|shadow| self.lane(route, shadow)).collect();
-        (!lanes.is_empty()).then(|| Copies {
-            lanes,
-            ..Copies::default()
+        (!lanes.is_empty()).then(|| {
+            Box::new(Copies {
+                lanes,
+                ..Copies::default()
+            })
         })
     }
 
@@ -179,12 +181,11 @@ impl Shadowing {
 
 impl Copies {
     /// The same, with what goes on at the gate of the slot that answers.
-    pub(super) fn with_phase(copies: Option<Copies>, phase: Arc<Phase>) -> Copies {
-        Copies {
-            trial: phase.trial().is_some_and(Trial::wants_copy),
-            phase: Some(phase),
-            ..copies.unwrap_or_default()
-        }
+    pub(super) fn with_phase(copies: Option<Box<Copies>>, phase: Arc<Phase>) -> Box<Copies> {
+        let mut copies = copies.unwrap_or_default();
+        copies.trial = phase.trial().is_some_and(Trial::wants_copy);
+        copies.phase = Some(phase);
+        copies
     }
 
     fn is_copied(&self) -> bool {
