@@ -57,19 +57,23 @@ impl Routes {
 
     /// Answers a request for predictions.
     pub(super) async fn predict(&self, head: &Parts, body: &mut Incoming) -> Response<Payload> {
+        if self.0.app.guard.is_in_the_way() {
+            // In a box: where nobody needs a token, the future has no room for it.
+            return Box::pin(self.predict_for_some(head, body)).await;
+        }
+        invocations::direct(&self.0.app, head, body).await
+    }
+
+    /// The same where not everybody may ask, or pages of other sites may.
+    async fn predict_for_some(&self, head: &Parts, body: &mut Incoming) -> Response<Payload> {
         let guard = &self.0.app.guard;
-        let guarded = guard.is_in_the_way();
-        if guarded
-            && let Err(refusal) = guard.admit(&head.method, head.uri.path(), &head.headers, self.0.local)
-        {
+        let origin = guard.origin(&head.headers);
+        if let Err(refusal) = guard.admit(&head.method, head.uri.path(), &head.headers, self.0.local) {
             let unsent = head.headers.contains_key(EXPECT);
-            let origin = guard.origin(&head.headers);
-            return Box::pin(self.refuse(*refusal, origin, (!unsent).then_some(body))).await;
+            return self.refuse(*refusal, origin, (!unsent).then_some(body)).await;
         }
         let mut answer = invocations::direct(&self.0.app, head, body).await;
-        if guarded {
-            guard.sign(guard.origin(&head.headers), &mut answer);
-        }
+        guard.sign(origin, &mut answer);
         answer
     }
 
