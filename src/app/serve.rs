@@ -28,7 +28,7 @@ use crate::http::routes::Routes;
 use crate::http::unix::SocketFile;
 use crate::http::webhook::Verifier;
 use crate::http::{self, App};
-use crate::predlog::{self, Recorder, Sink};
+use crate::predlog::{Recorder, Sink};
 use crate::protocol::Codecs;
 use crate::registry::{self, Registry};
 use crate::routing::spec::RouteSpec;
@@ -201,7 +201,7 @@ fn recording(config: &ServeConfig) -> anyhow::Result<Option<Recording>> {
     let RecordingConfig {
         sinks,
         share,
-        privacy,
+        recorder: settings,
     } = &config.recording;
     let has_routes = config.routes.file.is_some() || !config.routes.typed.is_empty();
     if sinks.is_empty() && !has_routes {
@@ -219,11 +219,7 @@ fn recording(config: &ServeConfig) -> anyhow::Result<Option<Recording>> {
     }
     // At the end files are closed before anybody waits for a server.
     open.sort_by_key(|sink| sink.counts());
-    let settings = predlog::Config {
-        privacy: privacy.clone(),
-        ..predlog::Config::default()
-    };
-    let recorder = Recorder::start(open, settings).context("cannot start a thread")?;
+    let recorder = Recorder::start(open, settings.clone()).context("cannot start a thread")?;
     Ok(Some(Recording::new(recorder, share, tallies)))
 }
 

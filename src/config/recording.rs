@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Check, units};
-use crate::predlog::{Privacy, Salt, SinkSpec};
+use crate::predlog::{self, Privacy, Salt, SinkSpec};
 use crate::registry::Spec;
 
 /// Texts are cut to at least so many bytes.
@@ -41,6 +41,12 @@ pub struct RecordingArgs {
     /// File with the salt of these hashes, which nobody else should know [also MODELSD_RECORD_SALT with the salt itself]
     #[arg(long, env = "MODELSD_RECORD_SALT_FILE", value_name = "FILE")]
     pub record_salt_file: Option<PathBuf>,
+    /// Predictions that may wait to be recorded; further ones are dropped and counted [default: 65536]
+    #[arg(long, env = "MODELSD_RECORD_QUEUE", value_name = "N")]
+    pub record_queue: Option<String>,
+    /// About how much memory they may take, such as 64MiB [default: 256MiB]
+    #[arg(long, env = "MODELSD_RECORD_QUEUE_BYTES", value_name = "BYTES")]
+    pub record_queue_bytes: Option<String>,
     /// Bytes of a text that the record keeps [default: all]
     #[arg(long, env = "MODELSD_RECORD_TRUNCATE", value_name = "BYTES")]
     pub record_truncate: Option<String>,
@@ -53,8 +59,8 @@ pub struct RecordingConfig {
     pub sinks: Vec<SinkSpec>,
     /// Share of the requests, from 0 to 1.
     pub share: f64,
-    /// What the record does not show.
-    pub privacy: Privacy,
+    /// How much may wait, and what the record does not show.
+    pub recorder: predlog::Config,
 }
 
 impl Check<'_> {
@@ -91,14 +97,26 @@ impl Check<'_> {
         RecordingConfig {
             sinks,
             share: self.parsed("--record-share", &args.record_share, &[], "1", units::part),
-            privacy: Privacy {
-                drop: columns(&args.record_drop),
-                hash: columns(&args.record_hash),
-                salt: Salt(salt.unwrap_or_default().into_bytes()),
-                truncate: args.record_truncate.is_some().then(|| {
-                    self.parsed("--record-truncate", &args.record_truncate, &[], "", units::bytes)
-                        .max(MIN_TRUNCATE)
-                }),
+            recorder: predlog::Config {
+                capacity: self
+                    .parsed("--record-queue", &args.record_queue, &[], "65536", units::queue)
+                    .get(),
+                max_bytes: self.parsed(
+                    "--record-queue-bytes",
+                    &args.record_queue_bytes,
+                    &[],
+                    "256MiB",
+                    units::bytes,
+                ),
+                privacy: Privacy {
+                    drop: columns(&args.record_drop),
+                    hash: columns(&args.record_hash),
+                    salt: Salt(salt.unwrap_or_default().into_bytes()),
+                    truncate: args.record_truncate.is_some().then(|| {
+                        self.parsed("--record-truncate", &args.record_truncate, &[], "", units::bytes)
+                            .max(MIN_TRUNCATE)
+                    }),
+                },
             },
         }
     }

@@ -83,7 +83,7 @@ fn logged(record: &Record) -> Logged {
         ("queue_ms", timing.queue),
         ("predict_ms", timing.predict),
     ]
-    .map(|(name, time)| (name, json::microseconds(time) / 1e3))
+    .map(|(name, time)| (name, time.as_nanos() as f64 / 1e6))
     .into_iter()
     .chain([("rows", record.rows as f64)])
     .map(|(name, value)| Metric {
