@@ -27,8 +27,8 @@ name=start
 # shellcheck source=scripts/platform-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/platform-lib.sh"
 
-# Starting takes seconds on an idle machine.
-patience=180
+# Starting takes seconds on an idle machine, and minutes on one that has much else to do.
+patience=600
 
 misused() { say "start: $1"; say "usage: scripts/start.sh [--postgres] [--host HOST] [--mlflow-port PORT] [--port PORT]   (-h tells more)"; exit 64; }
 
