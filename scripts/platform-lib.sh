@@ -50,7 +50,7 @@ take_lock() {
   mkdir -p "$state" || fail "the state folder $state cannot be made" "name another in PLATFORM_DIR"
   exec 9>"$state/lock"
   command -v flock >/dev/null || return 0
-  flock -w 300 9 || fail "another start.sh or stop.sh has been at work on $state for five minutes" "look at \`ps\`"
+  flock -w 1800 9 || fail "another start.sh or stop.sh has been at work on $state for half an hour" "look at \`ps\`"
 }
 
 # What tells a process from another that gets its number later: the boot, and when it started since.
@@ -111,7 +111,7 @@ fetch() {
 import sys, urllib.request
 # What is asked is on this machine, or named by the user: no proxy.
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-sys.stdout.write(opener.open(sys.argv[1], timeout=5).read(1 << 24).decode())
+sys.stdout.write(opener.open(sys.argv[1], timeout=30).read(1 << 24).decode())
 PY
 }
 

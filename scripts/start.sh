@@ -27,8 +27,8 @@ name=start
 # shellcheck source=scripts/platform-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/platform-lib.sh"
 
-# Starting takes seconds on an idle machine.
-patience=180
+# Starting takes seconds on an idle machine, and minutes on one that has much else to do.
+patience=600
 
 misused() { say "start: $1"; say "usage: scripts/start.sh [--postgres] [--host HOST] [--mlflow-port PORT] [--port PORT]   (-h tells more)"; exit 64; }
 
@@ -67,7 +67,8 @@ start_process() {
   printf '== started at %s\n' "$(date '+%F %T')" >>"$state/$part.log"
   (cd "$root" && exec nohup setsid "$@") >>"$state/$part.log" 2>&1 </dev/null 9>&- &
   pid=$!
-  remember "$part" "$pid" || fail "$part ended at once: $(tail -n 5 "$state/$part.log")" "read $state/$part.log"
+  # One that has ended by now is told of by wait_until.
+  remember "$part" "$pid" || rm -f "$state/$part.pid"
 }
 
 # wait_until NAME QUESTION…: until the question is answered with success, as long as the process lives.
@@ -116,7 +117,7 @@ PY
 
 # Starts a cluster of our own in the state folder.
 start_cluster() {
-  local programs data=$state/postgres
+  local programs made=yes data=$state/postgres
   "$root/scripts/test-postgres.sh" || fail "PostgreSQL is not installed" \
     "install it (Debian: apt install postgresql), or set POSTGRES_HOST and its like to a server that runs"
   programs=$(postgres_programs)
@@ -131,11 +132,14 @@ start_cluster() {
   if [ ! -f "$data/cluster/PG_VERSION" ]; then
     say "making a PostgreSQL cluster in $data ..."
     mkdir -p "$data"
-    # The password comes through a pipe that nobody else can read. An unfinished one is made anew.
-    rm -rf "$data/new"
-    printf '%s\n' "$POSTGRES_PASSWORD" | as_postgres "$programs/initdb" -D "$data/new" -U "$POSTGRES_USER" \
-      --pwfile=/dev/stdin -A scram-sha-256 -E UTF8 --locale=C.UTF-8 >>"$state/postgres.log" 2>&1 ||
-      fail "initdb: $(tail -n 3 "$state/postgres.log")" "read $state/postgres.log"
+    # An unfinished one is made anew. Nobody else may read the file with the password, which goes at once.
+    rm -rf "$data/new" "$data/password"
+    (umask 077 && printf '%s\n' "$POSTGRES_PASSWORD" >"$data/password")
+    [ "$(id -u)" != 0 ] || chown postgres:postgres "$data/password"
+    as_postgres "$programs/initdb" -D "$data/new" -U "$POSTGRES_USER" --pwfile="$data/password" -A scram-sha-256 \
+      -E UTF8 --locale=C.UTF-8 >>"$state/postgres.log" 2>&1 || made=no
+    rm -f "$data/password"
+    [ "$made" = yes ] || fail "initdb: $(tail -n 3 "$state/postgres.log")" "read $state/postgres.log"
     as_postgres mv "$data/new" "$data/cluster"
   fi
   say "starting PostgreSQL on 127.0.0.1:$POSTGRES_PORT ..."

@@ -46,10 +46,10 @@ stop_part() {
 }
 
 stopped=no
-stop_part modelsd TERM 40
-stop_part mlflow TERM 20
+stop_part modelsd TERM 60
+stop_part mlflow TERM 60
 # SIGINT ends the connections there are; SIGTERM would wait for them.
-stop_part postgres INT 30
+stop_part postgres INT 60
 [ "$stopped" = yes ] || say "nothing runs that was started from $state"
 
 if [ "$reset" = yes ]; then

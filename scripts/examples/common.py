@@ -46,7 +46,7 @@ def fail(cause: str, next_step: str) -> None:
 def client() -> mlflow.MlflowClient:
     """A client of the MLflow server, which has to answer."""
     try:
-        HTTP.get(f"{MLFLOW}/health", timeout=10).raise_for_status()
+        HTTP.get(f"{MLFLOW}/health", timeout=60).raise_for_status()
     except requests.RequestException as error:
         fail(f"no MLflow server answers at {MLFLOW} ({type(error).__name__})", "scripts/start.sh, or set MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(MLFLOW)
@@ -56,8 +56,8 @@ def client() -> mlflow.MlflowClient:
 def modelsd(method: str, path: str, **options) -> requests.Response:
     """Asks modelsd, which has to answer; with whatever status."""
     try:
-        return HTTP.request(method, MODELSD + path, timeout=60, **options)
-    except requests.ConnectionError:
+        return HTTP.request(method, MODELSD + path, timeout=120, **options)
+    except requests.RequestException:
         fail(f"modelsd does not answer at {MODELSD}", "scripts/start.sh, or set MODELSD_SERVER")
 
 
@@ -70,7 +70,7 @@ def predict(name: str, body: dict, **headers: str) -> requests.Response:
     return answer
 
 
-def wait_until_served(name: str, version: str, seconds: float = 120) -> None:
+def wait_until_served(name: str, version: str, seconds: float = 300) -> None:
     """Waits until modelsd answers with a version; ends the program with modelsd's reason if it does not come to that."""
     # Now, and not at the next question of modelsd's own.
     modelsd("POST", "/api/reload")
