@@ -13,6 +13,7 @@ mod asked;
 mod body;
 mod compression;
 mod connection;
+mod events;
 mod experiment_api;
 mod health;
 mod invocations;
@@ -20,6 +21,7 @@ mod models;
 mod patience;
 mod request_id;
 mod route_api;
+mod signature;
 mod small_writes;
 mod unrouted;
 
@@ -96,6 +98,7 @@ fn router(app: Arc<App>) -> Router {
             "/models/{name}/invocations",
             post(invocations::named).fallback(only_post),
         )
+        .route("/api/events", get(events::list).head(only_get).fallback(only_get))
         .route("/api/models", get(models::list).head(only_get).fallback(only_get))
         .route(
             "/api/models/{name}",

@@ -14,6 +14,7 @@ mod content_coding;
 mod deploy;
 mod echo;
 mod engines;
+mod events;
 mod experiment;
 mod help;
 mod hot_swap;

@@ -26,6 +26,7 @@ use super::retire::Retirement;
 use super::slot::Slot;
 use crate::model::uri::ModelUri;
 use crate::registry::Selector;
+use crate::telemetry::events::{Event, Kind, events};
 
 use control::Command;
 pub use control::{Control, ControlError};
@@ -190,6 +191,7 @@ impl Reconciler {
     fn take_away(&mut self, name: &str) {
         if let Some(tracked) = self.slots.remove(name) {
             self.fleet.remove(name);
+            events().note(Event::new(Kind::Removed, name, "No longer wanted."));
             if let Some(old) = tracked.slot.publish(None) {
                 self.retirement.take(old);
             }
@@ -204,6 +206,14 @@ impl Reconciler {
                     return;
                 };
                 tracked.pin(version);
+                let event = match version {
+                    Some(version) => Event {
+                        version: Some(version.to_string()),
+                        ..Event::new(Kind::Pinned, &slot, "Pinned.")
+                    },
+                    None => Event::new(Kind::Unpinned, &slot, "Follows its URI again."),
+                };
+                events().note(event);
                 // Answered once it is on disk, so that what was acknowledged survives a restart.
                 self.write_journal(&slot, move |written| {
                     let _ = reply.send(written);
