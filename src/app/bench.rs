@@ -112,7 +112,7 @@ async fn measure(plan: &Plan) -> anyhow::Result<Report> {
 /// A model's input example, or a row made from its signature.
 async fn example(config: &OfflineConfig) -> anyhow::Result<Example> {
     let (_, artifact) = deploy::resolve(config).await?;
-    let body: Json = match sample::example_body(&artifact.dir) {
+    let body: Json = match sample::example_body(&artifact.dir, sample::MAX_EXAMPLE_BYTES) {
         Some((file, body)) => {
             serde_json::from_slice(&body).with_context(|| format!("`{file}` of the model is no JSON"))?
         }

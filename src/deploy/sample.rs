@@ -11,8 +11,8 @@ use crate::model::mlmodel::MlModel;
 use crate::model::signature::{ColumnType, DataType, Schema, Signature};
 use crate::model::tensor::{DType, Elements, Shape, Tensor};
 
-/// An example may be this long; the ones MLflow writes have a few rows.
-const MAX_EXAMPLE_BYTES: u64 = 16 << 20;
+/// An example that a version is proved with may be this long; the ones MLflow writes have a few rows.
+pub const MAX_EXAMPLE_BYTES: u64 = 16 << 20;
 /// Elements of a made-up row; a signature that declares more gets none.
 const MAX_ELEMENTS: usize = 1 << 20;
 
@@ -35,7 +35,7 @@ impl Samples {
     /// When the model has an input example that does not satisfy its own signature.
     pub fn gather(dir: &ArtifactDir, recent: Vec<Batch>, read: &ReadBody) -> Result<Samples, String> {
         let signature = &dir.mlmodel().signature;
-        let example = match example_body(dir) {
+        let example = match example_body(dir, MAX_EXAMPLE_BYTES) {
             Some((file, body)) => Some(read(&body, signature).map_err(|problem| {
                 format!("its own input example `{file}` does not satisfy its signature: {problem}")
             })?),
@@ -47,9 +47,9 @@ impl Samples {
     }
 }
 
-/// The input example as a request body. A file that is not there, too long or of another form is no example: MLflow
-/// itself serves such models.
-pub fn example_body(dir: &ArtifactDir) -> Option<(String, Vec<u8>)> {
+/// The input example as a request body. A file that is not there, has more than `most` bytes or is of another form is no
+/// example: MLflow itself serves such models.
+pub fn example_body(dir: &ArtifactDir, most: u64) -> Option<(String, Vec<u8>)> {
     let MlModel {
         input_example,
         serving_input,
@@ -57,12 +57,12 @@ pub fn example_body(dir: &ArtifactDir) -> Option<(String, Vec<u8>)> {
     } = dir.mlmodel();
     // MLflow 3 writes a ready-made body; it is made from the example, with the signature applied.
     if let Some(file) = serving_input
-        && let Some(body) = small_file(dir, file)
+        && let Some(body) = small_file(dir, file, most)
     {
         return Some((file.clone(), body));
     }
     let file = input_example.as_ref()?;
-    let example: Json = serde_json::from_slice(&small_file(dir, file)?).ok()?;
+    let example: Json = serde_json::from_slice(&small_file(dir, file, most)?).ok()?;
     let body = match &example {
         Json::Object(members) if members.contains_key("columns") && members.contains_key("data") => {
             json!({ "dataframe_split": example })
@@ -78,10 +78,10 @@ pub fn example_body(dir: &ArtifactDir) -> Option<(String, Vec<u8>)> {
     Some((file.clone(), body.to_string().into_bytes()))
 }
 
-fn small_file(dir: &ArtifactDir, file: &str) -> Option<Vec<u8>> {
+fn small_file(dir: &ArtifactDir, file: &str, most: u64) -> Option<Vec<u8>> {
     // Only names that were listed are opened, so that none leads out of the directory.
     let entry = dir.files().iter().find(|entry| entry.path == file)?;
-    if entry.bytes > MAX_EXAMPLE_BYTES {
+    if entry.bytes > most {
         return None;
     }
     std::fs::read(dir.path().join(Path::new(file))).ok()
@@ -233,7 +233,8 @@ mod tests {
             .unwrap();
             std::fs::write(folder.path().join(file), text).unwrap();
             let dir = ArtifactDir::open(folder.path()).unwrap();
-            let body = example_body(&dir).map(|(_, body)| String::from_utf8(body).unwrap());
+            let body =
+                example_body(&dir, MAX_EXAMPLE_BYTES).map(|(_, body)| String::from_utf8(body).unwrap());
             assert_eq!(body.as_deref(), wanted, "{mlmodel}");
         }
     }

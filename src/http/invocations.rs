@@ -14,6 +14,7 @@ use super::answer::Payload;
 use super::asked::Asked;
 use super::body::BodyError;
 use super::compression::{Coded, Wish};
+use super::events::{Failed, note_failure};
 use super::request_id::{REQUEST_ID, request_id};
 use super::{App, answer, body, encoding, patience, unrouted};
 use crate::deploy::deployment::RequestStage;
@@ -105,7 +106,10 @@ where
             answer::sign(&mut response, &call);
             response
         }
-        Err(error) => answer::failure(&error),
+        Err(error) => {
+            note_failure(&error, Failed::Before(slot), &id);
+            answer::failure(&error)
+        }
     };
     response.headers_mut().insert(REQUEST_ID, id);
     response.map(Payload::Any)
@@ -197,6 +201,7 @@ pub(super) fn aside<T>(long: bool, work: impl FnOnce() -> T) -> T {
 
 /// Logs what the client cannot mend at a level a human sees, the rest for debugging only.
 pub(super) fn explain(error: &Error, call: &Call, id: &HeaderValue) {
+    note_failure(error, Failed::Within(call.deployment()), id);
     let (version, id) = (call.deployment().id(), id.to_str().unwrap_or_default());
     match error.kind() {
         Kind::Internal => {

@@ -17,6 +17,7 @@ mod bell;
 mod body;
 mod compression;
 mod connection;
+mod events;
 mod experiment_api;
 mod gate_api;
 mod health;
@@ -25,6 +26,7 @@ mod models;
 mod patience;
 mod request_id;
 mod route_api;
+mod signature;
 mod small_writes;
 mod unrouted;
 
@@ -106,6 +108,7 @@ fn router(app: Arc<App>) -> Router {
             "/models/{name}/predict",
             post(api::predict::named).fallback(only_post),
         )
+        .route("/api/events", get(events::list).head(only_get).fallback(only_get))
         .route("/api/models", get(models::list).head(only_get).fallback(only_get))
         .route(
             "/api/models/{name}",

@@ -9,12 +9,17 @@ use axum::http::{Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-use super::App;
 use super::admin::{json_answer, refusal};
 use super::gate_api::gate_json;
+use super::{App, signature};
+use crate::deploy::deployment::Deployment;
+use crate::deploy::sample::example_body;
 use crate::deploy::slot::Slot;
 use crate::deploy::status::{Loading, Rejected, Serving, Status, Swap, Unknown};
 use crate::model::version::VersionId;
+
+/// Input examples up to this size are shown: they are there to fill a form.
+const MAX_EXAMPLE_BYTES: u64 = 16 << 10;
 
 /// Every slot.
 pub(super) async fn list(State(app): State<Arc<App>>) -> Response<Body> {
@@ -32,13 +37,30 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) 
     let table = app.endpoint.fleet().table();
     let default = table.default().map(|slot| Arc::clone(slot.name()));
     match table.get(&name) {
-        Some(slot) => json_answer(StatusCode::OK, &describe(slot, default.as_deref())),
+        Some(slot) => {
+            let mut json = describe(slot, default.as_deref());
+            let serving = json.get_mut("serving").and_then(Json::as_object_mut);
+            if let (Some(serving), Some(deployment)) = (serving, slot.current()) {
+                serving.insert("signature".into(), signature::json(deployment.signature()));
+                // Reads a small file.
+                let example = tokio::task::spawn_blocking(move || example(&deployment)).await;
+                serving.insert("input_example".into(), example.unwrap_or_default());
+            }
+            json_answer(StatusCode::OK, &json)
+        }
         None => refusal(
             StatusCode::NOT_FOUND,
             "RESOURCE_DOES_NOT_EXIST",
             &format!("No model `{name}` is served here; GET /api/models lists those that are."),
         ),
     }
+}
+
+/// The input example as a body of `/invocations`, if there is a small one.
+fn example(deployment: &Deployment) -> Json {
+    let body = example_body(&deployment.artifact().dir, MAX_EXAMPLE_BYTES);
+    body.and_then(|(_, body)| serde_json::from_slice(&body).ok())
+        .unwrap_or_default()
 }
 
 fn describe(slot: &Slot, default: Option<&str>) -> Json {

@@ -16,6 +16,7 @@ const ROUTES: &[&str] = &[
     "/version",
     "/metrics",
     "/invocations",
+    "/api/events",
     "/api/models",
     "/api/reload",
     "/api/registry/webhook",

@@ -127,6 +127,19 @@ impl Error {
         &self.message
     }
 
+    /// What may be shown to others than its client: messages on a body, and of the model, may have values of it.
+    pub fn for_others(&self) -> &str {
+        match self.kind {
+            Kind::InvalidInput => {
+                "The body cannot be read, or its values cannot be cast; the client was told why."
+            }
+            Kind::SchemaViolation => "The body does not satisfy the signature; the client was told why.",
+            Kind::InvalidParams => "The parameters do not satisfy their schema; the client was told why.",
+            Kind::ModelFailed => "The model failed on this input; the client was told why.",
+            _ => &self.message,
+        }
+    }
+
     /// The technical cause, if it may be shown.
     pub fn detail(&self) -> Option<&str> {
         self.detail.as_deref()

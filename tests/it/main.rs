@@ -15,6 +15,7 @@ mod content_coding;
 mod deploy;
 mod echo;
 mod engines;
+mod events;
 mod experiment;
 mod gate;
 mod health;

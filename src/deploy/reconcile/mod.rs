@@ -31,6 +31,7 @@ use super::slot::Slot;
 use crate::model::uri::ModelUri;
 use crate::registry::Selector;
 use crate::routing::gate::GateSpec;
+use crate::telemetry::events::{Event, Kind, events};
 
 use control::Command;
 pub use control::{Control, ControlError, Promoted};
@@ -216,6 +217,7 @@ impl Reconciler {
         if let Some(mut tracked) = self.slots.remove(name) {
             tracked.leave_gate(&self.retirement);
             self.fleet.remove(name);
+            events().note(Event::new(Kind::Removed, name, "No longer wanted."));
             if let Some(old) = tracked.slot.publish(None) {
                 self.retirement.take(old);
             }
@@ -230,6 +232,14 @@ impl Reconciler {
                     return;
                 };
                 tracked.pin(version);
+                let event = match version {
+                    Some(version) => Event {
+                        version: Some(version.to_string()),
+                        ..Event::new(Kind::Pinned, &slot, "Pinned.")
+                    },
+                    None => Event::new(Kind::Unpinned, &slot, "Follows its URI again."),
+                };
+                events().note(event);
                 // Answered once it is on disk, so that what was acknowledged survives a restart.
                 self.write_journal(&slot, move |written| {
                     let _ = reply.send(written);

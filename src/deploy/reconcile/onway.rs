@@ -11,6 +11,7 @@ use crate::deploy::deployment::Deployment;
 use crate::deploy::install::InstallError;
 use crate::deploy::status::{Loading, Rejected, Serving, Step, Swap};
 use crate::registry::Wanted;
+use crate::telemetry::events::{Event, Kind, events};
 use crate::telemetry::names;
 
 /// A slot that serves nothing this long after the start gets what served last, if the cache has it: the registry or the
@@ -240,6 +241,11 @@ impl Reconciler {
             instead_of = old.as_ref().map(|old| tracing::field::display(old.id().clone())),
             "published"
         );
+        let text = format!("Published after {:.1} s.", took.as_secs_f64());
+        events().note(Event {
+            previous: old.as_ref().map(|old| old.id().version_label().to_owned()),
+            ..Event::new(Kind::Published, name, text).of(&id.name, id.version.as_deref())
+        });
         count(name, "ok", "publish");
         self.write_journal(name, |_| {});
         self.note_forced(name);
@@ -259,8 +265,18 @@ impl Reconciler {
             reason,
             "version rejected"
         );
-        let outcome = if error.outage { "outage" } else { "rejected" };
+        let (outcome, kind) = match error.outage {
+            true => ("outage", Kind::Outage),
+            false => ("rejected", Kind::Rejected),
+        };
         count(name, outcome, error.step.label());
+        let id = &task.wanted.id;
+        let serving = tracked.serving.as_ref();
+        events().note(Event {
+            previous: serving.map(|serving| serving.id.version_label().to_owned()),
+            ..Event::new(kind, name, format!("{}: {reason}", error.step.label()))
+                .of(&id.name, id.version.as_deref())
+        });
         if !is_wanted {
             tracked.stands_alone();
             // What is wanted goes on, or waits for its next try; the reason why it is not served stays.

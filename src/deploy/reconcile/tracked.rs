@@ -20,6 +20,7 @@ use crate::deploy::status::{Step, Unknown};
 use crate::model::uri::ModelUri;
 use crate::registry::{RegistryError, Wanted};
 use crate::routing::gate::GateSpec;
+use crate::telemetry::events::{Event, Kind, events};
 use crate::telemetry::names;
 
 /// A wait that outlives the process.
@@ -154,6 +155,11 @@ impl Tracked {
         self.confirmed = Some(now);
         if self.unknown.take().is_some_and(|reason| reason.outage) {
             tracing::info!(slot = %self.slot.name(), "the registry answers again");
+            events().note(Event::new(
+                Kind::Known,
+                self.slot.name(),
+                "The registry answers again.",
+            ));
         }
         let mut status = self.slot.status();
         status.unknown = None;
@@ -184,6 +190,7 @@ impl Tracked {
                 .as_ref()
                 .map(|serving| tracing::field::display(&serving.id));
             tracing::warn!(slot = %self.slot.name(), serving, reason = reason.text, "cannot learn what to serve");
+            events().note(Event::new(Kind::Unknown, self.slot.name(), reason.text.as_str()));
         }
         drop(status);
         if reason.outage
