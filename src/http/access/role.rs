@@ -68,7 +68,13 @@ const OPEN: &[(&[Method], &str)] = &[
 ];
 
 /// What is posted here asks for predictions or tells of them; `{}` is one segment.
-const PREDICTING: &[&str] = &["/invocations", "/models/{}/invocations", "/api/feedback"];
+const PREDICTING: &[&str] = &[
+    "/invocations",
+    "/models/{}/invocations",
+    "/predict",
+    "/models/{}/predict",
+    "/api/feedback",
+];
 
 const LOOKING: &[Method] = &[Method::GET, Method::HEAD];
 

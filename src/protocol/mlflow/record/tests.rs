@@ -1,3 +1,5 @@
+//! What one flat record becomes.
+
 use proptest::prelude::*;
 
 use super::*;
