@@ -28,6 +28,7 @@ mod live;
 mod mlmodel;
 mod native;
 mod parity;
+mod platform;
 mod records;
 mod registry;
 mod registry_writers;

@@ -1,0 +1,87 @@
+//! Start, look, start again, stop, and start with what was there before.
+
+use std::fs;
+
+use super::{Platform, ask, lives, run};
+
+#[test]
+fn a_platform_is_started_once_and_stopped_with_its_data_kept() {
+    let platform = Platform::new();
+    let started = run(&mut platform.start(&[]));
+    assert_eq!(started.status, Some(0), "{started:?}");
+    let addresses = format!(
+        "MLflow   {}\nmodelsd  {}\n",
+        platform.mlflow_url(),
+        platform.modelsd_url()
+    );
+    assert_eq!(started.out, addresses);
+    let healthy = run(&mut platform.script("health-check.sh"));
+    assert_eq!(healthy.status, Some(0), "{healthy:?}");
+    let line = |part: &str| healthy.out.lines().find(|line| line.starts_with(part)).unwrap();
+    assert!(
+        line("mlflow").contains(" ok ") && line("modelsd").contains(" ok "),
+        "{healthy:?}"
+    );
+
+    // Once more: nothing is started, and a wish for another port is told why it is not met.
+    let (mlflow, modelsd) = (platform.process("mlflow"), platform.process("modelsd"));
+    let again = run(platform.start(&[]).args(["--port", "1"]));
+    assert_eq!((again.status, &again.out), (Some(0), &addresses), "{again:?}");
+    assert!(
+        again.err.contains("MLflow runs already") && again.err.contains("not on port 1"),
+        "{again:?}"
+    );
+    assert_eq!(
+        (platform.process("mlflow"), platform.process("modelsd")),
+        (mlflow.clone(), modelsd.clone())
+    );
+
+    // A part that has died is told from one that runs, and started again alone.
+    let killed = std::process::Command::new("kill")
+        .args(["-KILL", &modelsd])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    crate::house::wait_for("its end", || !lives(&modelsd));
+    let ill = run(&mut platform.script("health-check.sh"));
+    assert_eq!(ill.status, Some(1), "{ill:?}");
+    assert!(ill.out.contains("its process has ended"), "{ill:?}");
+    assert_eq!(run(&mut platform.start(&[])).status, Some(0));
+    assert_eq!(platform.process("mlflow"), mlflow);
+    let modelsd = platform.process("modelsd");
+
+    let trained = platform.example(&["sensor_clusters.py", "run"]);
+    assert_eq!(trained["served"], "1", "{trained}");
+
+    let stopped = run(&mut platform.script("stop.sh"));
+    assert_eq!(stopped.status, Some(0), "{stopped:?}");
+    assert!(!lives(&mlflow) && !lives(&modelsd));
+    let down = run(&mut platform.script("health-check.sh"));
+    assert_eq!(down.status, Some(1));
+    assert!(down.out.contains("not started"), "{down:?}");
+    let nothing = run(&mut platform.script("stop.sh"));
+    assert!(
+        nothing.status == Some(0) && nothing.err.contains("nothing runs"),
+        "{nothing:?}"
+    );
+
+    // With the data, what was in Production is served as soon as the start is over.
+    assert_eq!(run(&mut platform.start(&[])).status, Some(0));
+    let healthy = run(&mut platform.script("health-check.sh"));
+    assert!(
+        healthy.out.contains("model sensor-clusters: version 1"),
+        "{healthy:?}"
+    );
+    assert_eq!(ask(platform.modelsd, "/health/ready").status, 200);
+
+    // What is not its own stays when the data goes.
+    fs::write(platform.path("mine.txt"), "mine").unwrap();
+    let reset = run(platform.script("stop.sh").arg("--reset"));
+    assert_eq!(reset.status, Some(0), "{reset:?}");
+    let mut left: Vec<_> = fs::read_dir(platform.path("."))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["lock", "mine.txt"]);
+}
