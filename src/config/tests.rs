@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::client::Credentials;
+use crate::predlog::SinkSpec;
 use crate::registry::Spec;
 
 struct Map(HashMap<&'static str, &'static str>);
@@ -38,6 +39,32 @@ fn defaults_are_those_of_the_help() {
     assert_eq!(config.http.max_body_bytes, 64 << 20);
     assert_eq!(config.http.limits.depth, 64);
     assert_eq!(config.registry, Spec::Folder("./models".into()));
+}
+
+#[test]
+fn the_record_has_limits_and_its_sinks_of_mlflow_a_server() {
+    let limits = |flags: &[&str]| {
+        let recorder = serve(&[&["-m", "models:/iris/1"], flags].concat(), &[])
+            .unwrap()
+            .recording
+            .recorder;
+        (recorder.capacity, recorder.max_bytes)
+    };
+    assert_eq!(limits(&[]), (65_536, 256 << 20));
+    let flags = ["--record-queue", "10", "--record-queue-bytes", "1MiB"];
+    assert_eq!(limits(&flags), (10, 1 << 20));
+    let flags = [
+        "-m",
+        "models:/iris/1",
+        "--registry",
+        "./models",
+        "--record",
+        "mlflow:live",
+    ];
+    let problems = serve(&flags, &[]).unwrap_err().to_string();
+    assert!(problems.contains("MLFLOW_TRACKING_URI"), "{problems}");
+    let config = serve(&flags, &[("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")]).unwrap();
+    assert!(!config.recording.sinks.iter().any(SinkSpec::wants_server));
 }
 
 #[test]
