@@ -36,7 +36,7 @@ mod routes;
 mod stores;
 mod units;
 
-pub use access::{AccessArgs, NewToken, TokenCommand};
+pub use access::{AccessArgs, NewToken, TlsArgs, TokenCommand};
 pub use admin::{AdminArgs, AdminConfig};
 pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs, VerifyArgs};
 pub use bench::{BenchArgs, BenchConfig, BodySource};
@@ -196,6 +196,8 @@ pub struct ServeConfig {
     pub http: http::Config,
     /// Who may do what.
     pub access: http::access::Config,
+    /// The TLS of the port, where it speaks it.
+    pub tls: Option<http::tls::Config>,
     /// Whether schema errors leave out the schema (`MLFLOW_DISABLE_SCHEMA_DETAILS`).
     pub disable_schema_details: bool,
     /// The log.
@@ -285,6 +287,7 @@ impl ServeConfig {
             },
             http: check.edge(args),
             access: check.access(&args.access),
+            tls: check.tls(&args.tls),
             disable_schema_details: check.boolean("MLFLOW_DISABLE_SCHEMA_DETAILS"),
             log: check.log(&args.log, "info"),
         };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use reqwest::Method;
+use reqwest::{Certificate, Client, Identity, Method};
 use serde_json::Value as Json;
 
 use crate::config::AdminConfig;
@@ -49,7 +49,7 @@ pub(super) fn ask_with(
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let client = reqwest::Client::builder().timeout(TIME_LIMIT).build()?;
+        let client = client(config)?;
         let mut request = client.request(method, url);
         if let Some(token) = &config.token {
             request = request.bearer_auth(token);
@@ -73,4 +73,23 @@ pub(super) fn ask_with(
         }
         answer.context("the answer is no JSON: is this a server of modelsd?")
     })
+}
+
+/// A client that trusts whom the settings say, and shows who it is.
+fn client(config: &AdminConfig) -> anyhow::Result<Client> {
+    let mut builder = Client::builder().timeout(TIME_LIMIT);
+    if let Some(text) = &config.authorities {
+        let authorities = Certificate::from_pem_bundle(text)
+            .ok()
+            .filter(|found| !found.is_empty())
+            .context("--tls-ca must be a PEM file of one or more certificates")?;
+        builder = builder.tls_certs_only(authorities);
+    }
+    if let Some(text) = &config.identity {
+        let identity = Identity::from_pem(text)
+            .ok()
+            .context("--tls-identity must be a PEM file of a certificate and its unencrypted private key")?;
+        builder = builder.identity(identity);
+    }
+    Ok(builder.build()?)
 }

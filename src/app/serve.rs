@@ -1,7 +1,7 @@
 //! `modelsd serve`: loads the model, then listens.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,7 @@ use crate::http::access::Guard;
 use crate::http::listener::Doors;
 use crate::http::reread::{self, Changes, OfFiles};
 use crate::http::routes::Routes;
+use crate::http::tls::Tls;
 use crate::http::unix::SocketFile;
 use crate::http::webhook::Verifier;
 use crate::http::{self, App};
@@ -120,11 +121,9 @@ async fn follow_and_answer(
     let unix = unix.map(|path| SocketFile::listen(path, BACKLOG)).transpose()?;
     // The signal is caught before anybody can know the port, so that none is missed.
     let stop = stop_signal().context("cannot catch signals")?;
-    let files = config.access.tokens.iter().map(|(file, _)| file.clone());
-    let changes = Changes::new(files.collect());
-    let guard = Guard::new(&config.access, follow.admin_token.as_deref(), &[address.ip()]);
-    let guard = Arc::new(guard);
-    guard.announce(false);
+    let credentials = credentials(config, address.ip())?;
+    let Credentials { guard, tls, of_files } = credentials;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let recording = recording(config)?;
     let shadowing = Shadowing::new(Arc::clone(&fleet), background.handle().clone(), recording.clone());
     let remember = control.clone();
@@ -148,24 +147,25 @@ async fn follow_and_answer(
         metrics,
         control,
         routes: Arc::clone(&keeper),
-        guard: Arc::clone(&guard),
+        guard,
+        encrypted: tls.is_some(),
         webhooks: Verifier::new(follow.webhook_secret.as_deref()),
     });
     let following = background.spawn(reconciler.run());
     let hangups = signal(SignalKind::hangup()).context("cannot catch signals")?;
-    let of_files: Vec<(Arc<dyn OfFiles>, Changes)> = match config.access.tokens {
-        Some(_) => vec![(guard, changes)],
-        None => Vec::new(),
-    };
     let rereading = background.spawn(reread_on(hangups, keeper, of_files.is_empty()));
     let hangups = signal(SignalKind::hangup()).context("cannot catch signals")?;
     let following_files = background.spawn(reread::follow(of_files, hangups));
-    let url = format!("http://{address}");
+    let url = format!("{scheme}://{address}");
     tracing::info!(%address, "listening");
     if let Some(path) = &config.uds {
         tracing::info!(path = %path.display(), "listening");
     }
-    let doors = Doors { tcp: listener, unix };
+    let doors = Doors {
+        tcp: listener,
+        tls,
+        unix,
+    };
     let answering = http::listener::serve(doors, Routes::new(app), &config.http, stop);
     let ready = async {
         let Ok(pass) = first_pass.await else { return Ok(()) };
@@ -194,6 +194,35 @@ async fn follow_and_answer(
     rereading.abort();
     following_files.abort();
     answered
+}
+
+/// Who may come in, and how.
+struct Credentials {
+    guard: Arc<Guard>,
+    tls: Option<Arc<Tls>>,
+    /// What is read again when its files change.
+    of_files: Vec<(Arc<dyn OfFiles>, Changes)>,
+}
+
+/// Reads tokens and certificates, and says what is open.
+fn credentials(config: &ServeConfig, address: IpAddr) -> anyhow::Result<Credentials> {
+    let mut of_files: Vec<(Arc<dyn OfFiles>, Changes)> = Vec::new();
+    // Noted before the files are read, so that no change between the two is missed.
+    let changes = Changes::new(config.access.tokens.iter().cloned().collect());
+    let guard = Guard::new(&config.access, config.follow.admin_token.as_deref(), &[address])?;
+    let guard = Arc::new(guard);
+    if config.access.tokens.is_some() {
+        of_files.push((Arc::clone(&guard) as Arc<dyn OfFiles>, changes));
+    }
+    let mut tls = None;
+    if let Some(wanted) = &config.tls {
+        let changes = Changes::new(wanted.files());
+        let loaded = Arc::new(Tls::load(wanted)?);
+        of_files.push((Arc::clone(&loaded) as Arc<dyn OfFiles>, changes));
+        tls = Some(loaded);
+    }
+    guard.announce(tls.is_some());
+    Ok(Credentials { guard, tls, of_files })
 }
 
 /// Opens the sinks of the record, if there are any.

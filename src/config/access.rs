@@ -1,4 +1,4 @@
-//! Who may do what with a server: tokens, limits, pages of other sites; and `modelsd token`.
+//! Who may do what with a server: tokens, limits, pages of other sites, TLS; and `modelsd token`.
 
 use std::path::PathBuf;
 
@@ -9,6 +9,7 @@ use crate::http::access::bucket::Limit;
 use crate::http::access::cors::Origin;
 use crate::http::access::role::Role;
 use crate::http::access::{self, tokens};
+use crate::http::tls::{self, Tls};
 
 /// Flags that say who may do what.
 #[derive(Debug, Clone, Args)]
@@ -32,6 +33,21 @@ pub struct AccessArgs {
         value_delimiter = ','
     )]
     pub cors_origin: Vec<String>,
+}
+
+/// Flags of TLS.
+#[derive(Debug, Clone, Args)]
+pub struct TlsArgs {
+    /// PEM file of the port's certificate, with those between it and its authority: the port speaks TLS, and nothing else.
+    /// It is read again when it changes, as are the other two
+    #[arg(long, env = "MODELSD_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file of its key, without a password
+    #[arg(long, env = "MODELSD_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// PEM file of the authorities of clients: only clients with a certificate of theirs are spoken to
+    #[arg(long, env = "MODELSD_TLS_CLIENT_CA", value_name = "FILE")]
+    pub tls_client_ca: Option<PathBuf>,
 }
 
 /// What to do about tokens.
@@ -96,19 +112,16 @@ impl NewToken {
 impl Check<'_> {
     /// Checks who may do what.
     pub(super) fn access(&mut self, args: &AccessArgs) -> access::Config {
-        let tokens = args.token_file.as_ref().and_then(|file| {
-            let read = tokens::read(file);
-            let problem = |error| {
-                format!(
-                    "--token-file is `{}`: {:#}",
-                    file.display(),
-                    anyhow::Error::new(error)
-                )
-            };
-            read.map(|lines| (file.clone(), lines))
-                .map_err(|error| self.problems.push(problem(error)))
-                .ok()
-        });
+        if let Some(file) = &args.token_file
+            && let Err(error) = tokens::read(file)
+        {
+            let problem = format!(
+                "--token-file is `{}`: {:#}",
+                file.display(),
+                anyhow::Error::new(error)
+            );
+            self.problems.push(problem);
+        }
         let mut anonymous = Vec::new();
         for text in &args.anonymous {
             match text.parse() {
@@ -137,10 +150,32 @@ impl Check<'_> {
             }
         }
         access::Config {
-            tokens,
+            tokens: args.token_file.clone(),
             anonymous,
             limit,
             origins,
         }
+    }
+    /// Checks the TLS of the port.
+    pub(super) fn tls(&mut self, args: &TlsArgs) -> Option<tls::Config> {
+        let (certificate, key) = match (&args.tls_cert, &args.tls_key) {
+            (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
+            (None, None) if args.tls_client_ca.is_none() => return None,
+            _ => {
+                self.problems
+                    .push("TLS needs both --tls-cert and --tls-key".to_owned());
+                return None;
+            }
+        };
+        let config = tls::Config {
+            certificate,
+            key,
+            client_authorities: args.tls_client_ca.clone(),
+        };
+        if let Err(error) = Tls::load(&config) {
+            self.problems
+                .push(format!("TLS: {:#}", anyhow::Error::new(error)));
+        }
+        Some(config)
     }
 }

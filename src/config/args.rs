@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::access::AccessArgs;
+use super::access::{AccessArgs, TlsArgs};
 use super::batching::BatchingArgs;
 use super::follow::FollowArgs;
 use super::recording::RecordingArgs;
@@ -41,6 +41,9 @@ pub struct ServeArgs {
     /// Who may do what.
     #[command(flatten)]
     pub access: AccessArgs,
+    /// TLS.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// Address to listen on [default: 127.0.0.1; also MLFLOW_HOST]
     #[arg(long, env = "MODELSD_HOST", value_name = "ADDRESS")]
     pub host: Option<String>,

@@ -15,7 +15,8 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustix::net::RecvFlags;
-use tokio::io::Interest;
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -25,6 +26,8 @@ use super::bell::Bell;
 use super::listener::Socket;
 use super::routes::{Routes, predicts};
 use super::small_writes::SmallWrites;
+use super::tls::{self, Tls};
+use crate::telemetry::names;
 
 /// What an HTTP/2 client begins with (RFC 9113, 3.4); no HTTP/1 request looks like it.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -92,6 +95,45 @@ pub(super) async fn serve<S: Socket>(
         },
         _ = told.changed() => return,
     };
+    speak(stream, http2, routes, builders, stop).await;
+}
+
+/// The same with TLS, in whose greeting the client says which HTTP it speaks.
+pub(super) async fn serve_tls(
+    stream: TcpStream,
+    tls: Arc<Tls>,
+    routes: Routes,
+    builders: Arc<Builders>,
+    stop: watch::Receiver<()>,
+) {
+    let mut told = stop.clone();
+    // In a box: a connection has no room for it in its own future once it is over.
+    let greeting = Box::pin(timeout(builders.patience, tls.accept(stream)));
+    let stream = tokio::select! {
+        biased;
+        greeted = greeting => match greeted {
+            Ok(Ok(stream)) => stream,
+            failed => {
+                let problem = match failed {
+                    Ok(Err(error)) => error.to_string(),
+                    _ => "the client is too slow".to_owned(),
+                };
+                metrics::counter!(names::TLS_HANDSHAKES_FAILED_TOTAL).increment(1);
+                tracing::debug!(problem, "no TLS connection");
+                return;
+            }
+        },
+        _ = told.changed() => return,
+    };
+    let http2 = tls::is_http2(&stream);
+    speak(stream, http2, routes, builders, stop).await;
+}
+
+/// Serves a connection whose HTTP is known to its end.
+async fn speak<S>(stream: S, http2: bool, routes: Routes, builders: Arc<Builders>, stop: watch::Receiver<()>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let stream = TokioIo::new(stream);
     let activity = Arc::new(Activity::default());
     let of_requests = Arc::clone(&activity);

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use super::Config;
 use super::connection::{self, Builders};
 use super::routes::Routes;
+use super::tls::Tls;
 use super::unix::SocketFile;
 
 /// Wait after a failed accept (no file descriptors left, usually), so that the loop does not spin.
@@ -21,6 +22,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Doors {
     /// The port.
     pub tcp: TcpListener,
+    /// The TLS of the port, where it speaks it.
+    pub tls: Option<Arc<Tls>>,
     /// The Unix domain socket, where there is one.
     pub unix: Option<SocketFile>,
 }
@@ -65,7 +68,16 @@ pub async fn serve(doors: Doors, routes: Routes, config: &Config, stop: impl Fut
         let (builders, told) = (Arc::clone(&builders), told.clone());
         match stream {
             Accepted::Tcp(stream) => {
-                let served = connection::serve(stream, routes.clone(), builders, told);
+                let routes = routes.clone();
+                if let Some(tls) = &doors.tls {
+                    let served = connection::serve_tls(stream, Arc::clone(tls), routes, builders, told);
+                    tokio::spawn(async move {
+                        served.await;
+                        drop(permit);
+                    });
+                    continue;
+                }
+                let served = connection::serve(stream, routes, builders, told);
                 tokio::spawn(async move {
                     served.await;
                     drop(permit);

@@ -5,6 +5,7 @@ pub mod encoding;
 pub mod listener;
 pub mod reread;
 pub mod routes;
+pub mod tls;
 pub mod unix;
 pub mod webhook;
 
@@ -76,6 +77,8 @@ pub struct App {
     pub routes: Arc<RouteKeeper>,
     /// Who may do what.
     pub guard: Arc<access::Guard>,
+    /// Whether the port speaks TLS.
+    pub encrypted: bool,
     /// Who may say that the registry changed.
     pub webhooks: webhook::Verifier,
 }

@@ -1,4 +1,4 @@
-//! Files of credentials that are read again when they change.
+//! Files that are read again when they change: tokens and certificates.
 //!
 //! They are looked at, not watched: secrets are often mounted as links that are exchanged as a whole, which a watch on a
 //! file does not see.
@@ -21,13 +21,13 @@ const PERIOD: Duration = Duration::from_secs(1);
 pub trait OfFiles: Send + Sync + 'static {
     /// Its word in metrics and logs.
     fn kind(&self) -> &'static str;
-    /// The files.
-    fn files(&self) -> Vec<PathBuf>;
     /// Reads them again, and says what is there now. Blocking.
     ///
     /// # Errors
     /// When they are bad; then nothing has changed.
     fn reread(&self) -> Result<String, Box<dyn Error + Send + Sync>>;
+    /// Called at each look, for what changes by time alone.
+    fn tick(&self) {}
 }
 
 /// What tells a file from its next state: where it lies, its length, and when it and its entry changed.
@@ -63,6 +63,7 @@ pub async fn follow(all: Vec<(Arc<dyn OfFiles>, Changes)>, mut hangups: Signal) 
             () = tokio::time::sleep(PERIOD) => false,
         };
         for (of_files, changes) in &mut all {
+            of_files.tick();
             if changes.seen() || told {
                 let of_files = Arc::clone(of_files);
                 // Keys are checked against their certificates, which is work.

@@ -1,10 +1,14 @@
 //! What is answered where no route is: 404, 405, and the redirect of a trailing slash.
 
+use std::sync::Arc;
+
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE, HOST, LOCATION};
 use axum::http::{HeaderValue, Response, StatusCode};
 
+use super::App;
+use super::admin::Local;
 use super::answer::JSON;
 
 /// Paths that answer without a trailing slash.
@@ -35,7 +39,7 @@ pub(super) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
 }
 
 /// 404, or 307 to the same path without its trailing slash where that is a route.
-pub(super) async fn not_found(request: Request) -> Response<Body> {
+pub(super) async fn not_found(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     let path = request.uri().path();
     if let Some(route) = path.strip_suffix('/').filter(|path| ROUTES.contains(path)) {
         let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
@@ -44,8 +48,10 @@ pub(super) async fn not_found(request: Request) -> Response<Body> {
             .query()
             .map(|query| format!("?{query}"))
             .unwrap_or_default();
+        let local = request.extensions().get::<Local>().is_some();
+        let scheme = if app.encrypted && !local { "https" } else { "http" };
         let location = match host {
-            Some(host) => format!("http://{host}{route}{query}"),
+            Some(host) => format!("{scheme}://{host}{route}{query}"),
             None => format!("{route}{query}"),
         };
         if let Ok(location) = HeaderValue::try_from(location) {

@@ -42,8 +42,13 @@ pub const REJECTED_TOTAL: &str = "modelsd_rejected_total";
 /// Counter: requests refused by their head alone. Label [`REASON`]: `no_token`, `unknown_token`, `role`, `closed`,
 /// `other_site`, `rate`.
 pub const ACCESS_REFUSED_TOTAL: &str = "modelsd_access_refused_total";
-/// Counter: readings of a changed file of credentials. Labels [`KIND`] (`tokens`) and [`OUTCOME`] (`ok`, `rejected`).
+/// Counter: readings of a changed file of tokens or certificates. Labels [`KIND`] (`tokens`, `tls`) and [`OUTCOME`] (`ok`,
+/// `rejected`).
 pub const CREDENTIALS_READ_TOTAL: &str = "modelsd_credentials_read_total";
+/// Gauge, seconds since the epoch: when the certificate of the port ends.
+pub const TLS_CERTIFICATE_EXPIRY_SECONDS: &str = "modelsd_tls_certificate_expiry_timestamp_seconds";
+/// Counter: connections that never came to speak TLS.
+pub const TLS_HANDSHAKES_FAILED_TOTAL: &str = "modelsd_tls_handshakes_failed_total";
 /// Gauge: requests being worked on.
 pub const IN_FLIGHT: &str = "modelsd_in_flight";
 /// Gauge, 1 for the version that answers. Labels [`SLOT`], [`MODEL`], [`VERSION`].

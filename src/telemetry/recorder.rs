@@ -111,7 +111,16 @@ fn describe() {
     );
     describe_counter!(
         names::CREDENTIALS_READ_TOTAL,
-        "Readings of changed files of credentials, by kind and outcome"
+        "Readings of changed files of tokens or certificates, by kind and outcome"
+    );
+    describe_gauge!(
+        names::TLS_CERTIFICATE_EXPIRY_SECONDS,
+        Unit::Seconds,
+        "When the certificate of the port ends, in seconds since the epoch"
+    );
+    describe_counter!(
+        names::TLS_HANDSHAKES_FAILED_TOTAL,
+        "Connections that never came to speak TLS"
     );
     describe_gauge!(names::IN_FLIGHT, "Requests being worked on");
     describe_gauge!(names::SERVING_VERSION, "1 for the version that answers");

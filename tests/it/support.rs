@@ -83,7 +83,8 @@ impl Server {
             if let Ok(event) = serde_json::from_str::<Value>(&line)
                 && let Some(url) = event.get("url").and_then(|url| url.as_str())
             {
-                let address = url.trim_start_matches("http://").to_string();
+                let address = url.trim_start_matches("https://").trim_start_matches("http://");
+                let address = address.to_string();
                 return Server {
                     child,
                     address,

@@ -12,7 +12,7 @@ mod refused;
 
 use std::error::Error;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -35,8 +35,8 @@ const ADMIN: &str = "admin-token";
 /// Who may do what.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// The file of tokens, and what was in it.
-    pub tokens: Option<(PathBuf, Vec<Line>)>,
+    /// The file of tokens.
+    pub tokens: Option<PathBuf>,
     /// What is open to whoever has no token although there is a file of them.
     pub anonymous: Vec<Role>,
     /// The limit of each token that has none of its own, and of all requests without a token together.
@@ -62,17 +62,22 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// A guard for a server that listens on these addresses, and perhaps on a Unix domain socket.
-    pub fn new(config: &Config, admin_token: Option<&str>, listening: &[IpAddr]) -> Guard {
+    /// A guard for a server that listens on these addresses, and perhaps on a Unix domain socket. Reads the file of tokens;
+    /// blocking.
+    ///
+    /// # Errors
+    /// When that file is bad.
+    pub fn new(config: &Config, admin_token: Option<&str>, listening: &[IpAddr]) -> Result<Guard, BadFile> {
         let admin = admin_token.map(|token| Line {
             role: Role::Admin,
             name: ADMIN.to_owned(),
             digest: Digest::of(token),
             limit: None,
         });
-        let (file, lines) = match &config.tokens {
-            Some((file, lines)) => (Some(file.clone()), lines.as_slice()),
-            None => (None, &[][..]),
+        let file = config.tokens.clone();
+        let lines = match &file {
+            Some(file) => listed(file)?,
+            None => Vec::new(),
         };
         // A file of tokens closes everything: which roles happen to be in it must not open anything.
         let anonymous = match file {
@@ -82,8 +87,8 @@ impl Guard {
         let now = Instant::now();
         let cors = Cors::new(&config.origins);
         let in_the_way = file.is_some() || config.limit.is_some() || cors.is_some();
-        let lines: Vec<Line> = admin.iter().chain(lines).cloned().collect();
-        Guard {
+        let lines: Vec<Line> = admin.iter().cloned().chain(lines).collect();
+        Ok(Guard {
             tokens: ArcSwap::from_pointee(Tokens::new(&lines, config.limit, &Tokens::default(), now)),
             file,
             admin,
@@ -93,7 +98,7 @@ impl Guard {
             cors,
             loopback: listening.iter().all(IpAddr::is_loopback),
             in_the_way,
-        }
+        })
     }
 
     /// Says in the log what is open.
@@ -265,18 +270,11 @@ impl OfFiles for Guard {
         "tokens"
     }
 
-    fn files(&self) -> Vec<PathBuf> {
-        self.file.iter().cloned().collect()
-    }
-
     fn reread(&self) -> Result<String, Box<dyn Error + Send + Sync>> {
         let Some(file) = &self.file else {
             return Ok("no file".to_owned());
         };
-        let read = tokens::read(file).map_err(|source| BadFile {
-            path: file.clone(),
-            source,
-        })?;
+        let read = listed(file)?;
         let lines: Vec<Line> = self.admin.iter().chain(&read).cloned().collect();
         let before = self.tokens.load();
         let tokens = Tokens::new(&lines, self.limit, &before, Instant::now());
@@ -285,10 +283,17 @@ impl OfFiles for Guard {
     }
 }
 
-/// A file of tokens that was good once.
+fn listed(file: &Path) -> Result<Vec<Line>, BadFile> {
+    tokens::read(file).map_err(|source| BadFile {
+        path: file.to_owned(),
+        source,
+    })
+}
+
+/// A file of tokens that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("the tokens in `{}`", .path.display())]
-struct BadFile {
+pub struct BadFile {
     path: PathBuf,
     source: tokens::Error,
 }

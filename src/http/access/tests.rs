@@ -8,7 +8,7 @@ const LOOPBACK: [u8; 4] = [127, 0, 0, 1];
 
 fn guard(token: Option<&str>, listening: &[[u8; 4]]) -> Guard {
     let listening: Vec<IpAddr> = listening.iter().map(|&address| address.into()).collect();
-    Guard::new(&Config::default(), token, &listening)
+    Guard::new(&Config::default(), token, &listening).unwrap()
 }
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -73,10 +73,10 @@ fn allowed_pages_may_change_things_with_a_token_only() {
     let page = ("origin", "https://app.example");
     let other = ("origin", "https://evil.example");
     let token = ("authorization", "Bearer t");
-    let with = Guard::new(&config, Some("t"), &[LOOPBACK.into()]);
+    let with = Guard::new(&config, Some("t"), &[LOOPBACK.into()]).unwrap();
     assert_eq!(status(&with, &[page, token]), None);
     assert_eq!(status(&with, &[other, token]), Some(403));
-    let without = Guard::new(&config, None, &[LOOPBACK.into()]);
+    let without = Guard::new(&config, None, &[LOOPBACK.into()]).unwrap();
     assert_eq!(status(&without, &[page]), Some(403));
     assert_eq!(status(&without, &[]), None);
 }
@@ -85,13 +85,15 @@ fn allowed_pages_may_change_things_with_a_token_only() {
 fn a_limit_is_each_tokens_own_and_that_of_everybody_else() {
     let (first, one) = mint(Role::Predict, "one", None).unwrap();
     let (second, two) = mint(Role::Predict, "two", Some("1:3".parse().unwrap())).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), format!("{one}\n{two}\n")).unwrap();
     let config = Config {
-        tokens: Some(("unread".into(), vec![one, two])),
+        tokens: Some(file.path().to_owned()),
         anonymous: vec![Role::Predict],
         limit: Some("0.001:2".parse().unwrap()),
         ..Config::default()
     };
-    let guard = Guard::new(&config, None, &[LOOPBACK.into()]);
+    let guard = Guard::new(&config, None, &[LOOPBACK.into()]).unwrap();
     let passed = |pairs: &[(&'static str, &str)]| {
         let headers = headers(pairs);
         let admit = || guard.admit(&Method::POST, "/invocations", &headers, false);
@@ -114,5 +116,5 @@ fn only_what_needs_it_is_in_the_way_of_predictions() {
         limit: Some("1".parse().unwrap()),
         ..Config::default()
     };
-    assert!(Guard::new(&limited, None, &[]).is_in_the_way());
+    assert!(Guard::new(&limited, None, &[]).unwrap().is_in_the_way());
 }

@@ -1,12 +1,14 @@
-//! Who may do what: tokens and roles on every route, limits, pages of other sites.
+//! Who may do what: tokens and roles on every route, limits, pages of other sites, TLS.
 
 use std::fs;
 use std::path::Path;
 
 use crate::support::{Answer, Server, modelsd};
 
+mod certificates;
 mod pages;
 mod roles;
+mod tls;
 mod tokens;
 
 /// A token, and its line for the file, as the command makes them.
