@@ -1,4 +1,4 @@
-//! The HTTP edge: sockets, limits, headers, the routes of `mlflow models serve`, `/metrics`, and the admin API.
+//! The HTTP edge: sockets, limits, headers, the routes of `mlflow models serve`, `/metrics`, the admin API, and the page.
 
 mod activity;
 pub mod admin;
@@ -18,6 +18,7 @@ mod experiment_api;
 mod health;
 mod invocations;
 mod models;
+mod page;
 mod patience;
 mod request_id;
 mod route_api;
@@ -84,6 +85,7 @@ fn router(app: Arc<App>) -> Router {
     // axum answers HEAD with a GET handler; MLflow's server answers 405, so HEAD is routed by hand.
     let ping = || get(health::ping).head(only_get).fallback(only_get);
     Router::new()
+        .merge(page::router())
         .route("/ping", ping())
         .route("/health", ping())
         .route("/version", get(health::version).head(only_get).fallback(only_get))

@@ -24,6 +24,7 @@ mod http2;
 mod live;
 mod mlmodel;
 mod native;
+mod page;
 mod parity;
 mod records;
 mod registry;
