@@ -30,7 +30,7 @@ fn drive(script: &str, server: &Server, act: impl Fn(&str)) {
     let chromium = String::from_utf8(found.stdout).unwrap();
     let mut child = Command::new("node")
         .arg(repository("tests/page").join(script))
-        .args([&format!("http://{}/", server.address), chromium.trim()])
+        .args([format!("http://{}/", server.address).as_str(), chromium.trim()])
         .arg(repository(".page-test"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
