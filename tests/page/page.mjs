@@ -108,6 +108,52 @@ try {
   assert.equal(await number.getAttribute("aria-invalid"), "true");
   await number.fill(good);
 
+  // Every type has its field, and no digit of a long number is lost.
+  const columnsOf = (...types) => types.map((type) => ({ type, name: type, required: type !== "string" }));
+  const signature = {
+    inputs: [...columnsOf("boolean", "long", "double", "string", "datetime"), { type: "array", items: { type: "long" }, name: "list" }],
+    params: [{ name: "t", type: "double", default: 0.5, shape: null }, { name: "k", type: "long", default: [1], shape: [-1] }],
+  };
+  const example = { dataframe_records: [{ boolean: true, long: 7, double: 0.5, datetime: "2026-01-02T03:04:05.000", list: [1, 2] }] };
+  const bodies = await page.evaluate(async ([signature, example]) => {
+    const { Form } = await import("/assets/form.js");
+    const form = new Form(document.createElement("div"));
+    form.show(signature, example);
+    const first = form.body();
+    const field = (id) => form.box.querySelector(`#${id}`);
+    field("f1").value = "+0090071992547409931";
+    field("f2").value = "-.5e3";
+    field("f3").value = 'a "b"';
+    field("p0").value = "0.25";
+    return [first, form.body()];
+  }, [signature, example]);
+  assert.deepEqual(bodies, [
+    '{"dataframe_split": {"columns": ["boolean", "long", "double", "datetime", "list"], ' +
+      '"data": [[true, 7, 0.5, "2026-01-02T03:04:05", [1,2]]]}}',
+    '{"dataframe_split": {"columns": ["boolean", "long", "double", "string", "datetime", "list"], ' +
+      '"data": [[true, 90071992547409931, -0.5e3, "a \\"b\\"", "2026-01-02T03:04:05", [1,2]]]}, "params": {"t": 0.25}}',
+  ]);
+  bodies.forEach((body) => JSON.parse(body));
+
+  // Rates and quantiles are those of what came between two looks, also after a restart.
+  const points = await page.evaluate(async () => {
+    const { Traffic } = await import("/assets/metrics.js");
+    const look = (requests, fast, all) => `# TYPE x histogram
+modelsd_requests_total{route="a \\"b\\"",model="m",version="1",outcome="ok"} ${requests}
+modelsd_prediction_seconds_bucket{route="a \\"b\\"",model="m",version="1",outcome="ok",le="0.001"} ${fast}
+modelsd_prediction_seconds_bucket{route="a \\"b\\"",model="m",version="1",outcome="ok",le="0.01"} ${all}
+modelsd_prediction_seconds_bucket{route="a \\"b\\"",model="m",version="1",outcome="ok",le="+Inf"} ${all}
+`;
+    const traffic = new Traffic();
+    traffic.take(look(100, 100, 100), 0);
+    traffic.take(look(120, 110, 120), 2000);
+    traffic.take(look(10, 10, 10), 4000);
+    return traffic.points.get('a "b"');
+  });
+  assert.deepEqual(points.map((point) => point.rate), [10, 5]);
+  const [half, nine] = points[0].quantiles;
+  assert.ok(Math.abs(half - 0.001) < 1e-9 && Math.abs(nine - 0.0082) < 1e-9, String(points[0].quantiles));
+
   // A request that fails is told, and is among the last errors.
   await page.getByLabel("Model", { exact: true }).selectOption({ label: "iris" });
   await page.waitForSelector("#body");
