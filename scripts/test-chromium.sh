@@ -32,7 +32,7 @@ if ! find_chromium >/dev/null; then
   fi
   echo "installing Chromium for the tests (a minute, once) ..." >&2
   apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium >/dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium fonts-liberation >/dev/null
   find_chromium >/dev/null || { echo "test-chromium: the package has no chromium" >&2; exit 69; }
 fi
 
