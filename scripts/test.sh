@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets up what the tests need and runs the gates and the tests. Wants Rust, gcc, Python 3 with pip, and Node with npm;
-# PostgreSQL and Prometheus it installs itself where it may.
+# PostgreSQL, Prometheus and Chromium it installs itself where it may.
 #
 # usage: scripts/test.sh [--full]    (as scripts/check)
 set -euo pipefail
@@ -18,4 +18,5 @@ scripts/test-python.sh
 scripts/test-azurite.sh
 scripts/test-postgres.sh
 scripts/test-prometheus.sh
+scripts/test-chromium.sh
 exec scripts/check "$@"

@@ -27,7 +27,7 @@ const MAX_LINES: usize = 500;
 
 /// What the top level of the repository holds, besides what `.gitignore` names.
 const TOP_LEVEL: &str = ".ci .dockerignore .env.example .git .gitignore Cargo.lock Cargo.toml Dockerfile LICENSE README.md benches \
-    build.rs clippy.toml deny.toml deploy models rust-toolchain.toml rustfmt.toml scripts src tests";
+    build.rs clippy.toml deny.toml deploy docs models rust-toolchain.toml rustfmt.toml scripts src tests";
 
 // === the rules ===
 

@@ -1,4 +1,4 @@
-//! The HTTP edge: sockets, limits, headers, the routes of `mlflow models serve`, `/metrics`, and the admin API.
+//! The HTTP edge: sockets, limits, headers, the routes of `mlflow models serve`, `/metrics`, the admin API, and the page.
 
 pub mod access;
 pub mod encoding;
@@ -24,6 +24,7 @@ mod gate_api;
 mod health;
 mod invocations;
 mod models;
+mod page;
 mod patience;
 mod request_id;
 mod route_api;
@@ -92,6 +93,7 @@ fn router(app: Arc<App>) -> Router {
     // axum answers HEAD with a GET handler; MLflow's server answers 405, so HEAD is routed by hand.
     let ping = || get(health::ping).head(only_get).fallback(only_get);
     Router::new()
+        .merge(page::router())
         .route("/ping", ping())
         .route("/health", ping())
         .route("/version", get(health::version).head(only_get).fallback(only_get))

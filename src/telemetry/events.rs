@@ -1,9 +1,6 @@
 //! What happened lately, for people who look: swaps, versions that were rejected, registries that were away, and the last
 //! requests that failed. In memory, bounded, and never touched by a request that is answered.
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -230,3 +227,6 @@ impl Events {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ const DELIBERATE: &[(&str, &str)] = &[
     ),
     ("onnx_cols/metrics", "modelsd has metrics"),
     ("onnx_cols/version", "modelsd answers its own version"),
+    ("onnx_cols/root", "modelsd has a page"),
     ("onnx_cols/docs", "modelsd has no FastAPI page"),
     ("onnx_cols/openapi", "modelsd has no FastAPI page"),
     (

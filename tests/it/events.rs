@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::house::{House, get, status, wait_for, wait_for_version};
+use crate::house::{House, get, status, wait_for};
 use crate::support::Server;
 
 /// The events after one, without what changes from run to run.
@@ -27,7 +27,7 @@ fn swaps_and_rejected_versions_are_told_in_order() {
         (&json!(1), &json!("published"), &json!("1"), &Value::Null)
     );
     house.say("transition iris 2 Production");
-    wait_for_version(&server, "iris", "2");
+    wait_for("the swap", || !events(&server, 1).is_empty());
     let second = events(&server, 1);
     assert_eq!(
         (

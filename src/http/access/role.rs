@@ -58,8 +58,11 @@ impl FromStr for Role {
     }
 }
 
-/// Probes look here and carry no token; webhooks are signed.
+/// Probes look here and carry no token; webhooks are signed. The page shows nothing by itself: its scripts ask with the
+/// token that it was given.
 const OPEN: &[(&[Method], &str)] = &[
+    (LOOKING, ""),
+    (LOOKING, "/assets/{}"),
     (LOOKING, "/ping"),
     (LOOKING, "/health"),
     (LOOKING, "/health/live"),
@@ -124,6 +127,9 @@ mod tests {
         assert_eq!(post("/ping"), Some(Role::Admin));
         assert_eq!(post("/api/registry/webhook"), None);
         assert_eq!(needed(&Method::GET, "/ping"), None);
+        assert_eq!(needed(&Method::GET, "/"), None);
+        assert_eq!(needed(&Method::GET, "/assets/script.js"), None);
+        assert_eq!(post("/"), Some(Role::Admin));
         assert_eq!(needed(&Method::GET, "/invocations"), Some(Role::Read));
         assert_eq!(needed(&Method::GET, "/api/registry/webhook"), Some(Role::Read));
         assert_eq!(needed(&Method::DELETE, "/api/models/a/pin"), Some(Role::Admin));
