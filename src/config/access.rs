@@ -25,7 +25,7 @@ pub struct AccessArgs {
     /// RATE or RATE:BURST; further ones are answered 429 with Retry-After [default: no limit]
     #[arg(long, env = "MODELSD_RATE_LIMIT", value_name = "RATE[:BURST]")]
     pub rate_limit: Option<String>,
-    /// Origin whose pages may read answers, such as https://app.example.com, or * for all; repeat it for several
+    /// Origin whose pages may read answers, such as https://HOST:PORT, or * for all; repeat it for several
     #[arg(
         long,
         env = "MODELSD_CORS_ORIGIN",
