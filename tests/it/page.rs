@@ -24,7 +24,7 @@ fn drive(script: &str, server: &Server, act: impl Fn(&str)) {
         .output()
         .unwrap();
     assert!(
-        found.status.success() && repository(".page-test/packages").is_dir(),
+        found.status.success() && repository(".page-test/packages").is_file(),
         "there is no Chromium, or nothing to drive it: run scripts/test-chromium.sh"
     );
     let chromium = String::from_utf8(found.stdout).unwrap();
