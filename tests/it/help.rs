@@ -60,6 +60,7 @@ fn help_texts_change_only_on_purpose() {
                 &["config", "check"],
             ],
         ),
+        ("promote.txt", &[&["promote"]]),
         ("pin.txt", &[&["pin"], &["unpin"]]),
         (
             "records.txt",
