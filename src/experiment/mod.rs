@@ -9,6 +9,7 @@
 
 pub mod compare;
 pub mod difference;
+pub mod drift;
 pub mod feedback;
 pub mod frequent;
 mod hash;

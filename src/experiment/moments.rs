@@ -46,6 +46,20 @@ impl Moments {
         self.binary &= value == 0.0 || value == 1.0;
     }
 
+    /// Adds the values of another stream.
+    pub fn merge(&mut self, other: &Moments) {
+        if other.count == 0 {
+            return;
+        }
+        let count = self.count + other.count;
+        let apart = other.mean - self.mean;
+        let share = other.count as f64 / count as f64;
+        self.squares += other.squares + apart * apart * self.count as f64 * share;
+        self.mean += apart * share;
+        self.count = count;
+        self.binary &= other.binary;
+    }
+
     /// How many values there were.
     pub fn count(&self) -> u64 {
         self.count
@@ -125,6 +139,17 @@ mod tests {
             let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
             prop_assert!((moments.mean() - mean).abs() <= 1e-9 * 1e6);
             prop_assert!((moments.variance() - variance).abs() <= 1e-9 * 1e12);
+        }
+
+        #[test]
+        fn two_streams_merge_into_one(one in proptest::collection::vec(-1e3f64..1e3, 0..50),
+                                      other in proptest::collection::vec(-1e3f64..1e3, 0..50)) {
+            let mut merged = of(&one);
+            merged.merge(&of(&other));
+            let whole = of(&[one, other].concat());
+            prop_assert_eq!(merged.count(), whole.count());
+            prop_assert!((merged.mean() - whole.mean()).abs() < 1e-9);
+            prop_assert!((merged.variance() - whole.variance()).abs() < 1e-6);
         }
 
         #[test]

@@ -140,6 +140,11 @@ impl Spread {
         }
     }
 
+    /// The moments of the numbers.
+    pub(super) fn moments(&self) -> &Moments {
+        &self.moments
+    }
+
     fn add_first_column(&mut self, tensor: &Tensor) {
         let every = tensor.row_len().max(1).saturating_mul(stride(tensor.rows()));
         match tensor.elements() {

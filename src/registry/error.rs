@@ -135,6 +135,13 @@ impl RegistryError {
     }
 }
 
+impl RegistryError {
+    /// Whether the server says that it is not for us: asking again does not help.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, RegistryError::Client(error) if matches!(error.status(), Some(401 | 403)))
+    }
+}
+
 /// Whether the server understood the question and said no, rather than not to us or not now.
 fn definite(error: &ClientError) -> bool {
     error.code().is_some() && matches!(error.status(), Some(400 | 404))

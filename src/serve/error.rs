@@ -55,11 +55,11 @@ impl Kind {
 
 impl Kind {
     /// Whether another version of the model might have answered the same request: else nothing is known of the version.
+    /// That too much is asked says little of it either: whether it is slow is seen by its latency.
     pub fn depends_on_version(self) -> bool {
         match self {
             Kind::SchemaViolation
             | Kind::InvalidParams
-            | Kind::Overloaded
             | Kind::Deadline
             | Kind::ModelFailed
             | Kind::Internal => true,
@@ -68,7 +68,8 @@ impl Kind {
             | Kind::TooLarge
             | Kind::UnknownSlot
             | Kind::UnknownVariant
-            | Kind::NotReady => false,
+            | Kind::NotReady
+            | Kind::Overloaded => false,
         }
     }
 }

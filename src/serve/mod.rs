@@ -6,6 +6,7 @@
 pub mod admission;
 mod asked;
 pub mod call;
+mod drift;
 pub mod endpoint;
 pub mod error;
 pub mod recording;

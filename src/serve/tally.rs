@@ -3,24 +3,36 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::drift::Drifts;
 use crate::experiment::series::{Answered, Arm, Draw};
 use crate::experiment::tallies::Tallies;
 use crate::model::prediction_id::PredictionId;
 use crate::predlog::{Assignment, Entry, Record, Sink, SinkError};
 
-/// A sink that counts what variants answered. It runs on the writer's thread, so that requests do not wait for it.
-pub struct Tally(Arc<Tallies>);
+/// A sink that counts what variants answered, and follows what all versions predict. It runs on the writer's thread, so
+/// that requests do not wait for it.
+pub struct Tally {
+    tallies: Arc<Tallies>,
+    drifts: Drifts,
+}
 
 impl Tally {
     /// Counts here.
     pub fn new(tallies: Arc<Tallies>) -> Tally {
-        Tally(tallies)
+        Tally {
+            tallies,
+            drifts: Drifts::default(),
+        }
     }
 
-    fn note(&self, record: &Record) {
+    fn note(&mut self, record: &Record) {
         let Ok(id) = PredictionId::from_u128(record.id.as_u128()) else {
             return;
         };
+        self.drifts.note(id.tag(), record);
+        if record.origin.variant.is_empty() {
+            return;
+        }
         let arm = Arm {
             route: Arc::clone(&record.origin.route),
             variant: Arc::clone(&record.origin.variant),
@@ -43,7 +55,7 @@ impl Tally {
             },
             total: record.timing.total,
         };
-        if let Err(error) = self.0.note(&answered) {
+        if let Err(error) = self.tallies.note(&answered) {
             tracing::debug!(%error, "a prediction is not compared");
         }
     }
@@ -56,12 +68,11 @@ impl Sink for Tally {
 
     fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError> {
         for entry in entries {
-            if let Entry::Prediction(record) = entry
-                && !record.origin.variant.is_empty()
-            {
+            if let Entry::Prediction(record) = entry {
                 self.note(record);
             }
         }
+        self.drifts.show();
         Ok(())
     }
 

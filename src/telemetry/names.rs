@@ -37,6 +37,14 @@ pub const GATE_DISAGREEMENTS_TOTAL: &str = "modelsd_gate_disagreements_total";
 pub const GATE_VERSIONS_TOTAL: &str = "modelsd_gate_versions_total";
 /// Gauge, 1 for the state in which the gate of a slot is. Labels [`SLOT`], [`STATE`].
 pub const GATE_STATE: &str = "modelsd_gate_state";
+/// Gauge: mean of about the last thousand predictions of a version that were recorded. Labels [`ROUTE`], [`VARIANT`], [`MODEL`], [`VERSION`].
+pub const PREDICTION_MEAN: &str = "modelsd_prediction_mean";
+/// Gauge: how many predictions that is. Labels [`ROUTE`], [`VARIANT`], [`MODEL`], [`VERSION`].
+pub const PREDICTION_WINDOW_ROWS: &str = "modelsd_prediction_window_rows";
+/// Gauge: mean of the first thousand predictions of a version. Labels [`ROUTE`], [`VARIANT`], [`MODEL`], [`VERSION`].
+pub const PREDICTION_BASELINE_MEAN: &str = "modelsd_prediction_baseline_mean";
+/// Gauge: their standard deviation. Labels [`ROUTE`], [`VARIANT`], [`MODEL`], [`VERSION`].
+pub const PREDICTION_BASELINE_STDDEV: &str = "modelsd_prediction_baseline_stddev";
 /// Counter: requests refused before or by a model. Label [`KIND`].
 pub const REJECTED_TOTAL: &str = "modelsd_rejected_total";
 /// Counter: requests refused by their head alone. Label [`REASON`]: `no_token`, `unknown_token`, `role`, `closed`,

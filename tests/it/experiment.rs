@@ -345,3 +345,33 @@ fn outcomes_find_their_variant_and_decide() {
         401
     );
 }
+
+#[test]
+fn the_mean_of_predictions_is_shown_beside_that_of_the_first() {
+    let house = House::new(&["iris"]);
+    let sink = format!("jsonl:{}", house.folder.path().join("records").display());
+    let server = house.serve_any(&["-m", "models:/iris/1", "--record", &sink]);
+    let ask_often = |row: Value| {
+        let body = json!({ "inputs": vec![row; 600] }).to_string();
+        for _ in 0..2 {
+            assert_eq!(ask(&server, &[], &body).status, 200);
+        }
+    };
+    let shows = |metric: &str, value: f64| {
+        let line = format!("modelsd_prediction_{metric}{{route=\"iris\",model=\"iris\",version=\"1\"}} ");
+        wait_for(&line, || {
+            let metrics = server.metrics();
+            let found = metrics.lines().find_map(|found| found.strip_prefix(&*line));
+            found.is_some_and(|found| found.parse::<f64>().unwrap() == value)
+        });
+    };
+    // The first label is 0, and later it is 2.
+    ask_often(json!([5.1, 3.5, 1.4, 0.2]));
+    shows("window_rows", 1200.0);
+    shows("mean", 0.0);
+    shows("baseline_mean", 0.0);
+    ask_often(json!([6.7, 3.1, 5.6, 2.3]));
+    shows("mean", 2.0);
+    shows("window_rows", 1200.0);
+    shows("baseline_mean", 0.0);
+}

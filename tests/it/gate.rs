@@ -8,7 +8,7 @@ use crate::house::{House, get, serving, status, wait_for, wait_for_version};
 use crate::support::{Answer, Server, modelsd, repository};
 
 /// Rows of three species, on which the two bundled versions agree.
-const ROWS: &str =
+pub const ROWS: &str =
     r#"{"inputs": [[5.1, 3.5, 1.4, 0.2], [5.9, 2.8, 4.3, 1.3], [6.7, 3.1, 5.6, 2.3], [4.8, 3.0, 1.4, 0.1]]}"#;
 /// Decides soon, and never by the time that a busy machine took.
 const GATE: &str = "requests=20,max_latency_ratio=100000";
@@ -44,14 +44,18 @@ fn promote(server: &Server, route: &str, body: &str) -> Answer {
     server.call("POST", &path, &[], body.as_bytes())
 }
 
-/// Registers a copy of the first version with its labels mixed up, as a slip in training would.
-fn register_wrong(house: &House) {
+/// The graph of the first version with its labels mixed up, as a slip in training would.
+pub fn wrong_graph() -> Vec<u8> {
     let right = fs::read(repository("models/iris/1/model.onnx")).unwrap();
     let labels = [0x40, 0, 0x40, 1, 0x40, 2];
     let at = right.windows(6).position(|bytes| bytes == labels).unwrap();
     let mut wrong = right.clone();
     wrong[at..at + 6].copy_from_slice(&[0x40, 2, 0x40, 0, 0x40, 1]);
-    register_changed(house, "model.onnx", &wrong);
+    wrong
+}
+
+fn register_wrong(house: &House) {
+    register_changed(house, "model.onnx", &wrong_graph());
 }
 
 /// Registers a copy of the first version with this file, and moves it to Production.

@@ -61,6 +61,7 @@ fn help_texts_change_only_on_purpose() {
                 &["config", "check"],
             ],
         ),
+        ("promote.txt", &[&["promote"]]),
         ("pin.txt", &[&["pin"], &["unpin"]]),
         ("token.txt", &[&["token"], &["token", "new"]]),
         (

@@ -143,6 +143,10 @@ def tag(name, version, key, value):
     client.update_model_version(name, str(version), description=f"tagged {key}")
 
 
+def tags(name, version):
+    return client.get_model_version(name, str(version)).tags
+
+
 def prompt(name):
     client.register_prompt(name, "say {{ word }}")
 

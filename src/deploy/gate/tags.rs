@@ -65,14 +65,15 @@ impl Tagger {
 }
 
 async fn tell(registry: &dyn Registry, outcome: &Outcome) {
-    let tags = [(OUTCOME_TAG, outcome.word), (REASON_TAG, &*outcome.reason)];
+    // The reason first: who reads the outcome meanwhile finds its reason beside it.
+    let tags = [(REASON_TAG, &*outcome.reason), (OUTCOME_TAG, outcome.word)];
     let mut wait = FIRST_WAIT;
     for attempt in 1.. {
         let Err(error) = registry.tag(&outcome.id, &tags).await else {
             tracing::debug!(version = %outcome.id, outcome = outcome.word, "tagged in the registry");
             return;
         };
-        if !error.is_outage() || attempt >= TRIES {
+        if !error.is_outage() || error.is_denied() || attempt >= TRIES {
             tracing::warn!(
                 version = %outcome.id,
                 outcome = outcome.word,

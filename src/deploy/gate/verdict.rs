@@ -112,7 +112,7 @@ impl Answers {
 /// Decides on a version that has been on trial for so long.
 pub fn decide(spec: &GateSpec, counts: &Counts, elapsed: Duration) -> Verdict {
     // However many more succeed, the share stays beyond the bound.
-    if counts.failed() as f64 > spec.max_error_rate * spec.requests as f64 {
+    if share(counts.failed(), counts.requests.max(spec.requests)) > spec.max_error_rate {
         return Verdict::Refuse(too_many_errors(spec, counts));
     }
     let is_late = elapsed >= spec.max_time;

@@ -70,8 +70,7 @@ fn every_route_has_a_role() {
     // Those of the page are given by its table.
     routed.extend(["/".to_owned(), "/assets/script.js".to_owned()]);
     assert_eq!(
-        routed,
-        known,
+        routed, known,
         "each route needs a line in ROUTES, and its role in src/http/access/role.rs"
     );
 }

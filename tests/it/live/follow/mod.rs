@@ -2,6 +2,7 @@
 
 mod bad;
 mod cut;
+mod gate;
 mod guarded;
 mod mlflow2;
 mod outage;
