@@ -83,6 +83,9 @@ pub struct Entry {
     /// Whether the slot came from the registry (`--all-models`) and not from the command line.
     #[serde(default)]
     pub followed: bool,
+    /// Whether the slot was added while the server ran.
+    #[serde(default)]
+    pub deployed: bool,
 }
 
 /// A version that was served.
@@ -144,6 +147,15 @@ impl Journal {
 
     /// What is remembered of the slots that came from the registry. Blocking.
     pub fn followed(&self) -> Vec<Entry> {
+        self.entries(|entry| entry.followed)
+    }
+
+    /// What is remembered of the slots that were added while a server ran. Blocking.
+    pub fn deployed(&self) -> Vec<Entry> {
+        self.entries(|entry| entry.deployed)
+    }
+
+    fn entries(&self, chosen: impl Fn(&Entry) -> bool) -> Vec<Entry> {
         let Ok(files) = fs::read_dir(&self.folder) else {
             return Vec::new();
         };
@@ -152,7 +164,7 @@ impl Journal {
             .take(MAX_ENTRIES)
             .filter_map(|file| read(&file.path()));
         let mut entries: Vec<Entry> = entries
-            .filter(|entry| entry.followed && entry.registry == self.registry)
+            .filter(|entry| chosen(entry) && entry.registry == self.registry)
             .collect();
         entries.sort_by(|one, other| one.slot.cmp(&other.slot));
         entries

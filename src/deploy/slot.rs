@@ -16,6 +16,7 @@ pub struct Slot {
     name: Arc<str>,
     uri: ModelUri,
     required: bool,
+    deployed: bool,
     place: Place,
     current: ArcSwapOption<Deployment>,
     status: Mutex<Status>,
@@ -46,9 +47,18 @@ impl Slot {
         Slot::empty(name, uri, false)
     }
 
+    /// An empty slot that was added while the server ran.
+    pub(super) fn deployed(name: Arc<str>, uri: ModelUri) -> Slot {
+        Slot {
+            deployed: true,
+            ..Slot::empty(name, uri, false)
+        }
+    }
+
     fn empty(name: Arc<str>, uri: ModelUri, required: bool) -> Slot {
         Slot {
             required,
+            deployed: false,
             place: Place {
                 route: Arc::clone(&name),
                 ..Place::default()
@@ -73,6 +83,11 @@ impl Slot {
     /// Whether the server is not ready without it: one that the registry brought may be bad, and others serve on.
     pub fn is_required(&self) -> bool {
         self.required
+    }
+
+    /// Whether it was added while the server ran, and may be taken away so.
+    pub fn is_deployed(&self) -> bool {
+        self.deployed
     }
 
     /// Whether it answers for a variant of a route.

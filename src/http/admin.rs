@@ -178,7 +178,7 @@ pub(super) async fn reload(
     }
 }
 
-fn failed(error: &ControlError) -> Response<Body> {
+pub(super) fn failed(error: &ControlError) -> Response<Body> {
     let mut text = error.to_string();
     if let Some(cause) = error.source() {
         text = format!("{text}: {cause}");
@@ -187,6 +187,11 @@ fn failed(error: &ControlError) -> Response<Body> {
         ControlError::NoSlot { .. } | ControlError::NoVersion { .. } => {
             (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST")
         }
+        ControlError::NoModel { source } if source.is_refusal() => {
+            (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE")
+        }
+        ControlError::NoModel { .. } => (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST"),
+        ControlError::Deploy(_) => (StatusCode::CONFLICT, "RESOURCE_CONFLICT"),
         ControlError::NoVersions { .. } => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE"),
         ControlError::NotKept => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
         ControlError::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE"),

@@ -40,7 +40,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) 
     }
 }
 
-fn describe(slot: &Slot, default: Option<&str>) -> Json {
+pub(super) fn describe(slot: &Slot, default: Option<&str>) -> Json {
     let status = slot.status().clone();
     let state = status.word();
     let Status {
@@ -57,6 +57,7 @@ fn describe(slot: &Slot, default: Option<&str>) -> Json {
     json!({
         "name": &**slot.name(),
         "uri": slot.uri().to_string(),
+        "deployed": slot.is_deployed(),
         "default": default == Some(&**slot.name()),
         "state": state,
         "pinned": pinned.as_deref(),

@@ -24,7 +24,7 @@ impl Reconciler {
             let name = Arc::clone(&spec.slot);
             match self.slots.get(&name) {
                 Some(tracked) if *tracked.slot.uri() == spec.uri => {}
-                Some(_) => self.replace(spec),
+                Some(_) => self.replace(Slot::variant(spec)),
                 None => {
                     let slot = Arc::new(Slot::variant(spec));
                     let mut tracked = Tracked::new(&slot, false);
@@ -37,9 +37,9 @@ impl Reconciler {
     }
 
     /// Has a slot serve something else. What it serves goes on until that is there.
-    fn replace(&mut self, spec: VariantSlot) {
-        let name = Arc::clone(&spec.slot);
-        let slot = Arc::new(Slot::variant(spec));
+    pub(super) fn replace(&mut self, slot: Slot) {
+        let name = Arc::clone(slot.name());
+        let slot = Arc::new(slot);
         let mut tracked = Tracked::new(&slot, false);
         tracked.remember(self.journal.read(&name));
         if let Some(old) = self.slots.remove(&name) {
