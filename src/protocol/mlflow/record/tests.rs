@@ -1,3 +1,5 @@
+//! What becomes of records, and what of answers.
+
 use proptest::prelude::*;
 
 use super::*;
