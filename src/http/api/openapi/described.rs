@@ -192,7 +192,7 @@ pub(super) fn feedback() {}
 )]
 pub(super) fn reload_config() {}
 
-/// Takes a webhook of MLflow: the registry is asked now.
+/// Takes a webhook of MLflow: the registry is asked now. Its body counts for its signature only.
 #[utoipa::path(
     post, path = "/api/registry/webhook", tag = "models",
     params(
@@ -200,7 +200,6 @@ pub(super) fn reload_config() {}
         ("x-mlflow-timestamp" = Option<String>, Header),
         ("x-mlflow-delivery-id" = Option<String>, Header)
     ),
-    request_body = Option<Json>,
     responses((status = 200, body = Object, description = "The registry is asked"), (status = 403, description = "It is not signed"))
 )]
 pub(super) fn webhook() {}
