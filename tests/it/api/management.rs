@@ -408,8 +408,7 @@ fn requests_made_from_the_document_are_answered_as_it_says() {
         "{said}\n{}",
         String::from_utf8_lossy(&run.stderr)
     );
-    let cases = said.lines().find(|line| line.contains("Test cases"));
-    println!("{}", cases.unwrap_or(&said));
-    // The control: what is no description of this server is found out.
-    assert!(said.contains("51/51") || said.contains("tested"), "{said}");
+    let cases = said.split("Test cases:").nth(1).unwrap_or_default();
+    let cases: usize = cases.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(cases > 40, "{said}");
 }
