@@ -21,3 +21,4 @@ pub mod registry;
 pub mod routing;
 pub mod serve;
 pub mod telemetry;
+pub mod tracking;

@@ -40,6 +40,8 @@ use crate::serve::routes::{ChangeError, Reread, RouteKeeper};
 use crate::serve::shadow::Shadowing;
 use crate::serve::tally::Tally;
 use crate::telemetry::recorder::{self, Metrics};
+use crate::tracking::Tracking;
+use crate::tracking::classes::ClassNames;
 
 /// Time that the end of the process waits for the disk.
 const REMEMBER_LIMIT: Duration = Duration::from_secs(2);
@@ -80,6 +82,8 @@ async fn follow_and_answer(
     let follow = &config.follow;
     let codecs = Codecs::new(config.disable_schema_details);
     let registry: Arc<dyn Registry> = registry::open_to_poll(&config.registry)?.into();
+    let tracking = Tracking::new(&config.registry)?;
+    let classes = ClassNames::new(Arc::clone(&registry));
     let state = config.artifacts.cache_dir.join("v1").join("state");
     let weights = Store::new(state.join("routes"));
     let journal = Journal::new(state, registry.name());
@@ -150,6 +154,8 @@ async fn follow_and_answer(
         guard,
         encrypted: tls.is_some(),
         webhooks: Verifier::new(follow.webhook_secret.as_deref()),
+        tracking,
+        classes,
     });
     let following = background.spawn(reconciler.run());
     let hangups = signal(SignalKind::hangup()).context("cannot catch signals")?;

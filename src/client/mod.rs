@@ -212,6 +212,30 @@ impl Client {
         self.read(&answer)
     }
 
+    /// `GET`s a text from a path below the server's address.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; after the retries.
+    pub async fn text(&self, path: &str) -> Result<String, ClientError> {
+        let url = self.url(path);
+        let answer = self.ask(|http| http.get(url.clone())).await?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+
+    /// `PUT`s bytes at a path below the server's address; what is answered is not read.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; after the retries.
+    pub async fn put(&self, path: &str, body: Bytes) -> Result<(), ClientError> {
+        let url = self.url(path);
+        let ask = |http: &reqwest::Client| {
+            http.put(url.clone())
+                .header(CONTENT_TYPE, "application/octet-stream")
+                .body(body.clone())
+        };
+        self.ask(ask).await.map(drop)
+    }
+
     fn read<T: DeserializeOwned>(&self, answer: &[u8]) -> Result<T, ClientError> {
         let server = self.shared.name.clone();
         match serde_json::from_slice(answer) {

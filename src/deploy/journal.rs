@@ -91,6 +91,9 @@ pub struct Entry {
     /// Versions that served behind a gate, the last one last: to go back to one of them is not tried again.
     #[serde(default)]
     pub passed: Vec<Served>,
+    /// Whether the slot was added while the server ran.
+    #[serde(default)]
+    pub deployed: bool,
 }
 
 /// A version that the gate holds.
@@ -184,6 +187,15 @@ impl Journal {
 
     /// What is remembered of the slots that came from the registry. Blocking.
     pub fn followed(&self) -> Vec<Entry> {
+        self.entries(|entry| entry.followed)
+    }
+
+    /// What is remembered of the slots that were added while a server ran. Blocking.
+    pub fn deployed(&self) -> Vec<Entry> {
+        self.entries(|entry| entry.deployed)
+    }
+
+    fn entries(&self, chosen: impl Fn(&Entry) -> bool) -> Vec<Entry> {
         let Ok(files) = fs::read_dir(&self.folder) else {
             return Vec::new();
         };
@@ -192,7 +204,7 @@ impl Journal {
             .take(MAX_ENTRIES)
             .filter_map(|file| read(&file.path()));
         let mut entries: Vec<Entry> = entries
-            .filter(|entry| entry.followed && entry.registry == self.registry)
+            .filter(|entry| chosen(entry) && entry.registry == self.registry)
             .collect();
         entries.sort_by(|one, other| one.slot.cmp(&other.slot));
         entries

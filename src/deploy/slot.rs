@@ -18,6 +18,7 @@ pub struct Slot {
     name: Arc<str>,
     uri: ModelUri,
     required: bool,
+    deployed: bool,
     place: Place,
     gate: Option<GateSpec>,
     current: ArcSwapOption<Deployment>,
@@ -59,9 +60,18 @@ impl Slot {
         Slot::empty(name, uri, false)
     }
 
+    /// An empty slot that was added while the server ran.
+    pub(super) fn deployed(name: Arc<str>, uri: ModelUri) -> Slot {
+        Slot {
+            deployed: true,
+            ..Slot::empty(name, uri, false)
+        }
+    }
+
     fn empty(name: Arc<str>, uri: ModelUri, required: bool) -> Slot {
         Slot {
             required,
+            deployed: false,
             place: Place {
                 route: Arc::clone(&name),
                 ..Place::default()
@@ -87,6 +97,11 @@ impl Slot {
     /// Whether the server is not ready without it: one that the registry brought may be bad, and others serve on.
     pub fn is_required(&self) -> bool {
         self.required
+    }
+
+    /// Whether it was added while the server ran, and may be taken away so.
+    pub fn is_deployed(&self) -> bool {
+        self.deployed
     }
 
     /// Whether it answers for a variant of a route.

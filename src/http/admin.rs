@@ -113,6 +113,11 @@ pub(super) fn failed(error: &ControlError) -> Response<Body> {
         ControlError::NothingToPromote { .. } | ControlError::NotPromoted { .. } => {
             (StatusCode::CONFLICT, "INVALID_STATE")
         }
+        ControlError::NoModel { source } if source.is_refusal() => {
+            (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE")
+        }
+        ControlError::NoModel { .. } => (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST"),
+        ControlError::Deploy(_) => (StatusCode::CONFLICT, "RESOURCE_CONFLICT"),
         ControlError::NoVersions { .. } => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE"),
         ControlError::NotKept => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
         ControlError::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE"),

@@ -44,6 +44,8 @@ use crate::protocol::Limits;
 use crate::serve::endpoint::Endpoint;
 use crate::serve::routes::RouteKeeper;
 use crate::telemetry::recorder::Metrics;
+use crate::tracking::Tracking;
+use crate::tracking::classes::ClassNames;
 
 /// Bounds on what one client may take.
 #[derive(Debug, Clone)]
@@ -82,6 +84,10 @@ pub struct App {
     pub encrypted: bool,
     /// Who may say that the registry changed.
     pub webhooks: webhook::Verifier,
+    /// Knows runs and registered models.
+    pub tracking: Tracking,
+    /// Knows what classes are called.
+    pub classes: ClassNames,
 }
 
 /// The routes in the form of axum.
@@ -107,11 +113,6 @@ fn router(app: Arc<App>) -> Router {
         .route(
             "/models/{name}/invocations",
             post(invocations::named).fallback(only_post),
-        )
-        .route("/predict", post(api::predict::default).fallback(only_post))
-        .route(
-            "/models/{name}/predict",
-            post(api::predict::named).fallback(only_post),
         )
         .route("/api/events", get(events::list).head(only_get).fallback(only_get))
         .route("/api/models", get(models::list).head(only_get).fallback(only_get))
@@ -157,6 +158,7 @@ fn router(app: Arc<App>) -> Router {
             "/api/registry/webhook",
             post(webhook::receive).fallback(only_post),
         )
+        .merge(api::routes())
         .fallback(unrouted::not_found)
         .with_state(app)
 }

@@ -63,7 +63,7 @@ fn example(deployment: &Deployment) -> Json {
         .unwrap_or_default()
 }
 
-fn describe(slot: &Slot, default: Option<&str>) -> Json {
+pub(super) fn describe(slot: &Slot, default: Option<&str>) -> Json {
     let status = slot.status().clone();
     let state = status.word();
     let Status {
@@ -81,6 +81,7 @@ fn describe(slot: &Slot, default: Option<&str>) -> Json {
     json!({
         "name": &**slot.name(),
         "uri": slot.uri().to_string(),
+        "deployed": slot.is_deployed(),
         "default": default == Some(&**slot.name()),
         "state": state,
         "pinned": pinned.as_deref(),

@@ -124,6 +124,14 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
+    /// Whether the question made no sense, whatever the registry holds.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            RegistryError::Refused(_) | RegistryError::Stage(_) | RegistryError::Unsupported(_)
+        )
+    }
+
     /// Whether the registry could not be asked: nothing is known then of what it wants, and what is served stays. False
     /// when it answered that there is no such thing, or that it cannot be had.
     pub fn is_outage(&self) -> bool {

@@ -63,12 +63,12 @@ impl Drifts {
 impl Followed {
     fn new(record: &Record) -> Followed {
         let mut labels = vec![
-            Label::new(names::ROUTE, record.route.to_string()),
-            Label::new(names::MODEL, record.model.to_string()),
-            Label::new(names::VERSION, record.version.to_string()),
+            Label::new(names::ROUTE, record.origin.route.to_string()),
+            Label::new(names::MODEL, record.origin.model.to_string()),
+            Label::new(names::VERSION, record.origin.version.to_string()),
         ];
-        if !record.variant.is_empty() {
-            labels.insert(1, Label::new(names::VARIANT, record.variant.to_string()));
+        if !record.origin.variant.is_empty() {
+            labels.insert(1, Label::new(names::VARIANT, record.origin.variant.to_string()));
         }
         Followed {
             drift: Drift::default(),

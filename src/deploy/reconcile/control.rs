@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::deployed::DeployError;
 use crate::deploy::fleet::Fleet;
 use crate::model::uri::ModelUri;
 use crate::model::version::VersionId;
@@ -35,6 +36,17 @@ pub(super) enum Command {
     Variants {
         slots: Vec<VariantSlot>,
         reply: oneshot::Sender<()>,
+    },
+    /// Add a slot, or have one that was added serve something else; the answer says whether that is on disk.
+    Deploy {
+        slot: Arc<str>,
+        uri: ModelUri,
+        reply: oneshot::Sender<Result<bool, DeployError>>,
+    },
+    /// Take a slot away that was added; the answer comes once it is forgotten.
+    Undeploy {
+        slot: Arc<str>,
+        reply: oneshot::Sender<Result<(), DeployError>>,
     },
     /// Write down what every slot serves; the answer comes once that is on disk, or failed to be.
     Remember { reply: oneshot::Sender<()> },
@@ -114,6 +126,16 @@ pub enum ControlError {
         /// Why not.
         reason: String,
     },
+    /// The registry says that there is nothing to deploy.
+    #[error("cannot deploy it")]
+    NoModel {
+        /// The registry's answer.
+        #[source]
+        source: RegistryError,
+    },
+    /// The slot cannot be added or taken away.
+    #[error(transparent)]
+    Deploy(#[from] DeployError),
     /// It holds, but could not be written down.
     #[error("it holds until the server stops, but could not be written to --cache-dir; the log says why")]
     NotKept,
@@ -237,6 +259,48 @@ impl Control {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Remember { reply })?;
         answer.await.map_err(|_| ControlError::Unavailable)
+    }
+
+    /// Adds a slot while the server runs, or has one that was added so serve something else; a restart keeps it. What it
+    /// serves goes on until the new version is there.
+    ///
+    /// # Errors
+    /// When the registry says that there is no such version, the name is taken, or there are too many. A registry that
+    /// cannot be asked is no hindrance: the slot then waits for the version.
+    pub async fn deploy(&self, slot: &str, uri: ModelUri) -> Result<(), ControlError> {
+        let known = timeout(CHECK_LIMIT, self.registry.wanted(std::slice::from_ref(&uri))).await;
+        if let Ok(Some(Err(source))) = known.map(|mut answers| answers.pop())
+            && !source.is_outage()
+        {
+            return Err(ControlError::NoModel { source });
+        }
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Deploy {
+            slot: slot.into(),
+            uri,
+            reply,
+        })?;
+        match answer.await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(ControlError::NotKept),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(ControlError::Unavailable),
+        }
+    }
+
+    /// Takes a slot away that was added while the server ran. Requests under way end as they began.
+    ///
+    /// # Errors
+    /// [`ControlError::NoSlot`], [`ControlError::Deploy`], [`ControlError::Unavailable`].
+    pub async fn undeploy(&self, slot: &str) -> Result<(), ControlError> {
+        self.uri_of(slot)?;
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Undeploy {
+            slot: slot.into(),
+            reply,
+        })?;
+        answer.await.map_err(|_| ControlError::Unavailable)??;
+        Ok(())
     }
 
     async fn set_pin(&self, slot: &str, version: Option<u64>) -> Result<(), ControlError> {

@@ -5,6 +5,7 @@
 //! clients.
 
 mod control;
+mod deployed;
 mod gate;
 mod onway;
 mod poll;
@@ -35,6 +36,7 @@ use crate::telemetry::events::{Event, Kind, events};
 
 use control::Command;
 pub use control::{Control, ControlError, Promoted};
+pub use deployed::{DeployError, MAX_DEPLOYED};
 use onway::Done;
 use tracked::Tracked;
 
@@ -190,6 +192,7 @@ impl Reconciler {
                 }
             }
         }
+        self.redeploy();
         for (name, tracked) in &mut self.slots {
             tracked.remember(self.journal.read(name));
         }
@@ -254,6 +257,8 @@ impl Reconciler {
                 self.nudge.notify_one();
                 let _ = reply.send(());
             }
+            Command::Deploy { slot, uri, reply } => self.deploy(slot, uri, reply),
+            Command::Undeploy { slot, reply } => self.undeploy(&slot, reply),
             Command::Remember { reply } => {
                 let names: Vec<Arc<str>> = self.slots.keys().cloned().collect();
                 names.iter().for_each(|name| self.write_journal(name, |_| {}));
@@ -295,6 +300,7 @@ impl Reconciler {
         tracked.entry.uri = tracked.slot.uri().to_string();
         tracked.entry.pinned = tracked.pinned.map(|version| version.to_string());
         tracked.entry.followed = tracked.followed;
+        tracked.entry.deployed = tracked.slot.is_deployed();
         self.writer.write(tracked.entry.clone(), done);
     }
 

@@ -24,7 +24,7 @@ impl Reconciler {
             let name = Arc::clone(&spec.slot);
             match self.slots.get(&name) {
                 Some(tracked) if *tracked.slot.uri() == spec.uri => self.set_gate(&name, spec.gate),
-                Some(_) => self.replace(spec),
+                Some(_) => self.replace(Slot::variant(spec)),
                 None => {
                     let slot = Arc::new(Slot::variant(spec));
                     let mut tracked = Tracked::new(&slot, false, self.config.gate.as_ref());
@@ -37,13 +37,13 @@ impl Reconciler {
     }
 
     /// Has a slot serve something else. What it serves goes on until that is there.
-    fn replace(&mut self, spec: VariantSlot) {
-        let name = Arc::clone(&spec.slot);
-        let mut slot = Slot::variant(spec);
+    pub(super) fn replace(&mut self, slot: Slot) {
+        let name = Arc::clone(slot.name());
         let old = self.slots.remove(&name);
-        if let Some(old) = &old {
-            slot = slot.behind(Arc::clone(&old.slot.place().door));
-        }
+        let slot = match &old {
+            Some(old) => slot.behind(Arc::clone(&old.slot.place().door)),
+            None => slot,
+        };
         let slot = Arc::new(slot);
         let mut tracked = Tracked::new(&slot, false, self.config.gate.as_ref());
         tracked.remember(self.journal.read(&name));

@@ -6,14 +6,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
+use super::ask::{self, At};
 use super::error;
 use crate::deploy::deployment::RequestStage;
-use crate::http::admin::json_answer;
 use crate::http::asked::Asked;
 use crate::http::body::{self, BodyError};
 use crate::http::invocations::{LARGE_BODY, aside, explain};
@@ -26,18 +30,73 @@ use crate::serve::call::Call;
 use crate::serve::endpoint::{Head, reject};
 use crate::serve::error::Error;
 
-/// `POST /predict`: the only model, or the default one.
+/// Predicts one flat record with the only model, or the default one.
+#[utoipa::path(
+    post, path = "/predict", tag = "predictions",
+    request_body(content((Record = "application/json"), (Record = "application/x-www-form-urlencoded"))),
+    responses((status = 200, body = Prediction, description = "The prediction"))
+)]
 pub(in crate::http) async fn default(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     answer_to(&app, None, request).await
 }
 
-/// `POST /models/{name}/predict`.
+/// Predicts one flat record with one of several models.
+#[utoipa::path(
+    post, path = "/models/{name}/predict", tag = "predictions",
+    params(("name" = String, Path, description = "A route, or a slot")),
+    request_body(content((Record = "application/json"), (Record = "application/x-www-form-urlencoded"))),
+    responses((status = 200, body = Prediction, description = "The prediction"), (status = 404, description = "There is no such model"))
+)]
 pub(in crate::http) async fn named(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    At(name): At<String>,
     request: Request,
 ) -> Response<Body> {
     answer_to(&app, Some(&name), request).await
+}
+
+/// Predicts one flat record, as `/models/{name}/predict` does.
+#[utoipa::path(
+    post, path = "/api/mlflow/serving/models/{name}/predict", tag = "serving",
+    params(("name" = String, Path, description = "A route, or a slot")),
+    request_body(content((Record = "application/json"), (Record = "application/x-www-form-urlencoded"))),
+    responses((status = 200, body = Prediction, description = "The prediction"), (status = 404, description = "There is no such model"))
+)]
+pub(in crate::http) async fn managed(
+    State(app): State<Arc<App>>,
+    At(name): At<String>,
+    request: Request,
+) -> Response<Body> {
+    answer_to(&app, Some(&name), request).await
+}
+
+/// One row: the model's columns and their values. Texts become what the model's signature says.
+pub(super) struct Record;
+
+impl PartialSchema for Record {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .description(Some("One row: the model's columns and their values"))
+            .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+            .examples([json!({ "sex": "M", "length": 0.455 })])
+            .into()
+    }
+}
+
+impl ToSchema for Record {}
+
+/// One prediction.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Prediction {
+    /// What `/invocations` answers for the row, without the list around it; classes by name where names are known.
+    prediction: Json,
+    /// The model.
+    model: String,
+    /// Its version; null outside a registry.
+    version: Option<String>,
+    /// From the request's head to its answer, in milliseconds.
+    latency_ms: f64,
 }
 
 async fn answer_to(app: &App, slot: Option<&str>, request: Request) -> Response<Body> {
@@ -140,23 +199,25 @@ async fn predict(
         })
     })?;
     let output = call.predict(decoded.batch).await?;
-    let classes = classes(call);
+    let classes = classes(app, call).await;
     let prediction = call.stage(RequestStage::Encode, |_| {
-        protocol::prediction(&output, classes.as_ref())
+        protocol::prediction(&output, classes.as_deref())
     })?;
     call.keep(output);
     call.finish();
     let id = call.deployment().id();
-    let answer = json!({
-        "prediction": prediction,
-        "model": &*id.name,
-        "version": id.version.as_deref(),
-        "latency_ms": call.timing().total.as_secs_f64() * 1e3,
-    });
-    Ok(json_answer(StatusCode::OK, &answer))
+    let answer = Prediction {
+        prediction,
+        model: id.name.to_string(),
+        version: id.version.as_deref().map(str::to_owned),
+        latency_ms: call.timing().total.as_secs_f64() * 1e3,
+    };
+    Ok(ask::answer(StatusCode::OK, Ok(answer)))
 }
 
-/// What the model's classes are called.
-fn classes(call: &Call) -> Option<Classes> {
-    call.deployment().artifact().dir.mlmodel().classes.clone()
+/// What the model's classes are called: by the tag of its version, else by its own metadata.
+async fn classes(app: &App, call: &Call) -> Option<Arc<Classes>> {
+    let deployment = call.deployment();
+    let own = || deployment.artifact().dir.mlmodel().classes.clone().map(Arc::new);
+    app.classes.of(deployment.wanted()).await.or_else(own)
 }

@@ -89,6 +89,11 @@ impl DirRegistry {
         }
     }
 
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     fn selected(&self, selector: &Selector) -> Result<Vec<Wanted>, RegistryError> {
         let mut found = Vec::new();
         for name in self.names()? {

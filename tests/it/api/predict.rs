@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::refused;
 use crate::support::{Answer, Server, modelsd, repository};
 
 const COLUMNS: [&str; 10] = ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"];
@@ -19,19 +20,6 @@ fn record(server: &Server, path: &str, body: &Value) -> Answer {
 
 fn form(server: &Server, path: &str, body: &str) -> Answer {
     post(server, path, "application/x-www-form-urlencoded", body)
-}
-
-/// Status, error code, and a word of the message.
-#[track_caller]
-fn refused(answer: &Answer, status: u16, code: &str, word: &str) {
-    let json = answer.json();
-    assert_eq!(
-        (answer.status, json["error_code"].as_str()),
-        (status, Some(code)),
-        "{json}"
-    );
-    assert!(json["message"].as_str().unwrap().contains(word), "{json}");
-    assert_eq!(json.as_object().unwrap().len(), 2, "{json}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What one flat record becomes.
+//! What becomes of records, and what of answers.
 
 use proptest::prelude::*;
 
