@@ -51,6 +51,7 @@ fn entry(seed: u64, shared: &Shared) -> Entry {
         assignment: Assignment::Weight,
         routing_key: None,
         sampled: true,
+        trace: None,
     }))
 }
 

@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue};
 
 use super::{answer, patience, request_id};
+use crate::model::trace_context::TraceContext;
 use crate::routing::route::KEY;
 
 /// The headers that count, the first of each name.
@@ -16,6 +17,8 @@ pub(super) struct Asked<'h> {
     pub(super) content_type: Option<&'h HeaderValue>,
     /// `x-routing-key`
     pub(super) key: Option<&'h HeaderValue>,
+    /// `traceparent`
+    pub(super) trace: Option<&'h HeaderValue>,
     /// Whether there is a `content-encoding`.
     pub(super) coded: bool,
     /// Whether there is an `accept-encoding`.
@@ -34,6 +37,7 @@ impl<'h> Asked<'h> {
                 request_id::NAME => &mut asked.id,
                 patience::NAME => &mut asked.patience,
                 KEY => &mut asked.key,
+                "traceparent" => &mut asked.trace,
                 "content-encoding" => {
                     asked.coded = true;
                     continue;
@@ -51,6 +55,11 @@ impl<'h> Asked<'h> {
             place.get_or_insert(value);
         }
         asked
+    }
+
+    /// The trace that the request is a part of.
+    pub(super) fn trace(&self) -> Option<TraceContext> {
+        TraceContext::parse(self.trace?.as_bytes())
     }
 }
 
@@ -81,6 +90,11 @@ mod tests {
         assert_eq!(text(asked.patience).as_deref(), Some("250"));
         assert!(!asked.coded && !asked.wishes && asked.key.is_none());
         headers.insert("X-Routing-Key", HeaderValue::from_static("ann"));
+        assert!(asked.trace().is_none());
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        headers.insert("traceparent", HeaderValue::from_static(trace));
+        let found = Asked::of(&headers).trace().unwrap().to_string();
+        assert_eq!(found, "4bf92f3577b34da6a3ce929d0e0e4736");
         headers.insert("Accept-Encoding", HeaderValue::from_static("gzip"));
         headers.insert("Content-Encoding", HeaderValue::from_static("gzip"));
         let asked = Asked::of(&headers);

@@ -90,15 +90,16 @@ where
                         .map(|key| String::from_utf8_lossy(key.as_bytes()).into())
                 };
                 draft.note_request(|| Some(id.as_bytes().into()), key);
+                draft.note_trace(|| asked.trace());
             }
             let mut response = match predict(app, &mut call, headers, &asked, body).await {
                 Ok(encoded) => return answer::predictions(encoded, &call, id),
                 Err(Failure::Answered(error)) => {
-                    explain(&error, &call, &id);
+                    explain(&error, &call, &id, &asked);
                     answer::failure(&error)
                 }
                 Err(Failure::UnreadCoding(error)) => {
-                    explain(&error, &call, &id);
+                    explain(&error, &call, &id, &asked);
                     answer::unread_coding(&error)
                 }
                 Err(Failure::Slow) => unrouted::request_timeout(),
@@ -200,15 +201,16 @@ pub(super) fn aside<T>(long: bool, work: impl FnOnce() -> T) -> T {
 }
 
 /// Logs what the client cannot mend at a level a human sees, the rest for debugging only.
-pub(super) fn explain(error: &Error, call: &Call, id: &HeaderValue) {
+pub(super) fn explain(error: &Error, call: &Call, id: &HeaderValue, asked: &Asked<'_>) {
     note_failure(error, Failed::Within(call.deployment()), id);
     let (version, id) = (call.deployment().id(), id.to_str().unwrap_or_default());
+    let trace_id = asked.trace().map(tracing::field::display);
     match error.kind() {
         Kind::Internal => {
-            tracing::error!(request_id = id, %version, kind = error.kind().label(), error = error.message(), "request failed");
+            tracing::error!(request_id = id, trace_id, %version, kind = error.kind().label(), error = error.message(), "request failed");
         }
         kind => {
-            tracing::debug!(request_id = id, %version, kind = kind.label(), error = error.message(), "request refused");
+            tracing::debug!(request_id = id, trace_id, %version, kind = kind.label(), error = error.message(), "request refused");
         }
     }
 }

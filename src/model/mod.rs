@@ -13,6 +13,7 @@ pub mod prediction_id;
 pub mod signature;
 pub mod stage;
 pub mod tensor;
+pub mod trace_context;
 pub mod uri;
 pub mod value;
 pub mod version;

@@ -47,6 +47,10 @@ fn write_record(out: &mut Vec<u8>, record: &Record) {
         Some(id) => write_str(out, &String::from_utf8_lossy(id)),
         None => out.extend_from_slice(b"null"),
     }
+    if let Some(trace) = &record.trace {
+        out.extend_from_slice(b", \"trace_id\": ");
+        write_str(out, &trace.to_string());
+    }
     out.extend_from_slice(b", \"assignment\": ");
     match record.assignment.label() {
         Some(label) => write_str(out, label),

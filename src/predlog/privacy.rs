@@ -1,7 +1,7 @@
 //! What sinks do not see: columns that are left out, columns that are hashed, text that is cut.
 //!
 //! A column is found by its name wherever it has one: a column of a table, a named array, a key of an object at any depth,
-//! a parameter. `routing_key` and `request_id` name those of the record. Where anything is hidden, the messages of errors
+//! a parameter. `routing_key`, `request_id` and `trace_id` name those of the record; of the last there is no hash. Where anything is hidden, the messages of errors
 //! are left out too, since they may show values.
 
 use std::fmt;
@@ -78,6 +78,9 @@ impl Privacy {
                             Fate::Drop => None,
                             Fate::Hash => Some(self.digest(key.as_bytes()).into()),
                         };
+                    }
+                    if !matches!(self.fate("trace_id"), Fate::Keep) {
+                        record.trace = None;
                     }
                     if let Some(id) = record.request_id.take() {
                         record.request_id = match self.fate("request_id") {
@@ -413,6 +416,7 @@ mod tests {
             assignment: crate::predlog::Assignment::None,
             routing_key: Some("me".into()),
             sampled: true,
+            trace: None,
         };
         let mut entries = [Entry::Prediction(Box::new(record))];
         privacy().apply(&mut entries);

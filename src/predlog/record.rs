@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::model::batch::{Batch, Body, Columns};
 use crate::model::origin::Origin;
 use crate::model::tensor::{Elements, Tensor, each_elements};
+use crate::model::trace_context::TraceContext;
 use crate::model::value::Value;
 
 /// One line of the record.
@@ -41,6 +42,8 @@ pub struct Record {
     pub timing: Timing,
     /// The request's own id.
     pub request_id: Option<RequestId>,
+    /// The trace that the request is a part of, where it says so.
+    pub trace: Option<TraceContext>,
     /// How the request came to its variant.
     pub assignment: Assignment,
     /// The key that the request has for that.

@@ -121,6 +121,9 @@ fn attributes(record: &Record) -> Vec<KeyValue> {
     if let Some(id) = &record.request_id {
         all.push(attribute("request_id", &String::from_utf8_lossy(id)));
     }
+    if let Some(trace) = &record.trace {
+        all.push(attribute("trace_id", &trace.to_string()));
+    }
     if let Some(key) = &record.routing_key {
         all.push(attribute("routing_key", key));
     }

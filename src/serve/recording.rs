@@ -7,6 +7,7 @@ use crate::deploy::deployment::{Deployment, RequestStage};
 use crate::experiment::tallies::Tallies;
 use crate::model::batch::Batch;
 use crate::model::prediction_id::PredictionId;
+use crate::model::trace_context::TraceContext;
 use crate::predlog::{Assignment, Entry, Failure, Record, Recorder, RequestId, Timing};
 
 /// Starts records.
@@ -94,6 +95,7 @@ impl Recording {
                 error: None,
                 timing: Timing::default(),
                 request_id: None,
+                trace: None,
                 assignment,
                 routing_key: None,
                 sampled,
@@ -119,6 +121,13 @@ impl Draft {
         if let Some((_, record)) = &mut self.kept {
             record.request_id = id();
             record.routing_key = key();
+        }
+    }
+
+    /// Notes the trace that the request is a part of; it is not asked for where nothing is kept.
+    pub fn note_trace(&mut self, trace: impl FnOnce() -> Option<TraceContext>) {
+        if let Some((_, record)) = &mut self.kept {
+            record.trace = trace();
         }
     }
 

@@ -90,6 +90,24 @@ fn what_was_answered_is_recorded() {
 }
 
 #[test]
+fn the_trace_of_a_request_is_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start("models:/iris/1", &["--record", &sink("jsonl", dir.path())]);
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    for header in [&format!("00-{trace}-00f067aa0ba902b7-01"), "none"] {
+        let headers = [("content-type", "application/json"), ("traceparent", header)];
+        let answer = server.call("POST", "/invocations", &headers, BODY.as_bytes());
+        assert_eq!(answer.status, 200);
+    }
+    server.terminate();
+    let (status, log) = server.wait();
+    assert!(status.success(), "{log}");
+    let lines = lines(dir.path());
+    assert_eq!(lines[0]["trace_id"], trace, "{lines:#?}");
+    assert_eq!(lines[1].get("trace_id"), None);
+}
+
+#[test]
 fn a_process_that_is_killed_leaves_whole_files() {
     let dir = tempfile::tempdir().unwrap();
     let (text, table) = (dir.path().join("text"), dir.path().join("table"));

@@ -41,6 +41,7 @@ fn record(number: u64, rows: usize) -> Entry {
         assignment: Assignment::Weight,
         routing_key: None,
         sampled: true,
+        trace: None,
     }))
 }
 

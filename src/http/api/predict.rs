@@ -119,10 +119,13 @@ async fn answer_to(app: &App, slot: Option<&str>, request: Request) -> Response<
     let mut response = match begun {
         Ok(mut call) => {
             note(&mut call, headers, &id);
+            if let Some(draft) = call.draft() {
+                draft.note_trace(|| asked.trace());
+            }
             let mut response = match predict(app, &mut call, headers, &asked, &mut body).await {
                 Ok(response) => response,
                 Err(Failure::Answered(error)) => {
-                    explain(&error, &call, &id);
+                    explain(&error, &call, &id, &asked);
                     error::of_call(&error)
                 }
                 Err(Failure::Slow) => error::slow(),

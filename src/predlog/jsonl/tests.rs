@@ -51,6 +51,7 @@ fn entry(number: u128) -> Entry {
         assignment: crate::predlog::Assignment::None,
         routing_key: None,
         sampled: true,
+        trace: None,
     }))
 }
 

@@ -53,6 +53,9 @@ fn begun(experiment: &str, record: &Record) -> NewRun {
     if let Some(id) = &record.request_id {
         tags.push(Text::tag("request_id", &String::from_utf8_lossy(id)));
     }
+    if let Some(trace) = &record.trace {
+        tags.push(Text::tag("trace_id", &trace.to_string()));
+    }
     if let Some(key) = &record.routing_key {
         tags.push(Text::tag("routing_key", key));
     }

@@ -53,6 +53,7 @@ fn record(number: u128, inputs: Option<Body>, outputs: Option<Body>) -> Record {
         assignment: Assignment::Weight,
         routing_key: Some(format!("k{number}").into()),
         sampled: true,
+        trace: None,
     }
 }
 

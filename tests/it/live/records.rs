@@ -96,6 +96,7 @@ fn record(number: u64) -> Record {
         assignment: Assignment::Weight,
         routing_key: number.is_multiple_of(4).then(|| format!("user {number}").into()),
         sampled: true,
+        trace: None,
     }
 }
 

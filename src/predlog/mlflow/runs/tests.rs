@@ -35,6 +35,7 @@ fn record(inputs: Body, outputs: Body) -> Record {
         assignment: Assignment::Weight,
         routing_key: None,
         sampled: true,
+        trace: None,
     }
 }
 
