@@ -89,8 +89,8 @@ mod tests {
         assert_eq!(text(asked.id).as_deref(), Some("1"));
         assert_eq!(text(asked.patience).as_deref(), Some("250"));
         assert!(!asked.coded && !asked.wishes && asked.key.is_none());
-        headers.insert("X-Routing-Key", HeaderValue::from_static("ann"));
         assert!(asked.trace().is_none());
+        headers.insert("X-Routing-Key", HeaderValue::from_static("ann"));
         let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         headers.insert("traceparent", HeaderValue::from_static(trace));
         let found = Asked::of(&headers).trace().unwrap().to_string();

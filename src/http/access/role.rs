@@ -58,11 +58,13 @@ impl FromStr for Role {
     }
 }
 
-/// Probes look here and carry no token; webhooks are signed. The page shows nothing by itself: its scripts ask with the
-/// token that it was given.
+/// Probes look here and carry no token; webhooks are signed. The pages show nothing by themselves: their scripts ask with
+/// the token that they were given.
 const OPEN: &[(&[Method], &str)] = &[
     (LOOKING, ""),
     (LOOKING, "/assets/{}"),
+    (LOOKING, "/docs"),
+    (LOOKING, "/openapi.json"),
     (LOOKING, "/ping"),
     (LOOKING, "/health"),
     (LOOKING, "/health/live"),
@@ -76,6 +78,7 @@ const PREDICTING: &[&str] = &[
     "/models/{}/invocations",
     "/predict",
     "/models/{}/predict",
+    "/api/mlflow/serving/models/{}/predict",
     "/api/feedback",
 ];
 

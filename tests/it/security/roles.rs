@@ -18,6 +18,8 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/health/live", "nothing"),
     ("GET", "/health/ready", "nothing"),
     ("POST", "/api/registry/webhook", "nothing"),
+    ("GET", "/docs", "nothing"),
+    ("GET", "/openapi.json", "nothing"),
     ("GET", "/version", "read"),
     ("GET", "/metrics", "read"),
     ("GET", "/api/models", "read"),
@@ -38,6 +40,33 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("POST", "/api/routes/{route}/promote", "admin"),
     ("POST", "/api/config/reload", "admin"),
     ("POST", "/api/reload", "admin"),
+    ("GET", "/api/mlflow/health", "read"),
+    ("GET", "/api/mlflow/info", "read"),
+    ("GET", "/api/mlflow/version", "read"),
+    ("GET", "/api/mlflow/serving/models", "read"),
+    ("POST", "/api/mlflow/serving/models/deploy", "admin"),
+    ("POST", "/api/mlflow/serving/models/{name}/predict", "predict"),
+    ("DELETE", "/api/mlflow/serving/models/{name}", "admin"),
+    ("GET", "/api/mlflow/experiments", "read"),
+    ("POST", "/api/mlflow/experiments/create", "admin"),
+    ("GET", "/api/mlflow/experiments/{id}", "read"),
+    ("POST", "/api/mlflow/experiments/{id}/runs/start", "admin"),
+    ("POST", "/api/mlflow/experiments/{id}/runs/{run}/end", "admin"),
+    ("GET", "/api/mlflow/runs/{id}", "read"),
+    ("POST", "/api/mlflow/runs/{id}/log-params", "admin"),
+    ("POST", "/api/mlflow/runs/{id}/log-metrics", "admin"),
+    ("POST", "/api/mlflow/runs/{id}/log-artifacts", "admin"),
+    ("GET", "/api/mlflow/runs/{id}/artifacts", "read"),
+    ("GET", "/api/mlflow/models", "read"),
+    ("POST", "/api/mlflow/models/register", "admin"),
+    ("GET", "/api/mlflow/models/{name}", "read"),
+    ("GET", "/api/mlflow/models/{name}/versions", "read"),
+    (
+        "POST",
+        "/api/mlflow/models/{name}/versions/{version}/stage",
+        "admin",
+    ),
+    ("GET", "/api/mlflow/{*rest}", "read"),
 ];
 
 /// The paths that the source gives to the router.
@@ -77,7 +106,16 @@ fn every_route_has_a_role() {
 
 /// A path of the route that may exist or not: who may ask is told before that.
 fn path(route: &str) -> String {
-    route.replace("{name}", "iris").replace("{route}", "none")
+    let names = [
+        ("{name}", "iris"),
+        ("{route}", "none"),
+        ("{id}", "1"),
+        ("{run}", "1"),
+        ("{version}", "1"),
+        ("{*rest}", "nothing"),
+    ];
+    let put = |route: String, (name, value): (&str, &str)| route.replace(name, value);
+    names.into_iter().fold(route.to_owned(), put)
 }
 
 fn call(server: &Server, method: &str, route: &str, token: Option<&str>) -> Answer {
