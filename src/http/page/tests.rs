@@ -21,7 +21,7 @@ fn nothing_comes_from_elsewhere_and_no_script_or_style_stands_in_the_page() {
         for other in [
             "src=\"http",
             "href=\"http",
-            "url(",
+            " url(",
             "@import",
             "eval(",
             "innerHTML",
