@@ -38,7 +38,7 @@ struct Error {
         registered::list, registered::register, registered::show, registered::versions, registered::stage,
         described::models, described::model, described::pin, described::unpin, described::reload,
         described::routes, described::route, described::set_weights, described::compare, described::shadow,
-        described::feedback, described::reload_config, described::webhook,
+        described::promote, described::events, described::feedback, described::reload_config, described::webhook,
     ),
     components(schemas(Error)),
     modifiers(&Common),

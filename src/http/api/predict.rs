@@ -20,6 +20,7 @@ use super::error;
 use crate::deploy::deployment::RequestStage;
 use crate::http::asked::Asked;
 use crate::http::body::{self, BodyError};
+use crate::http::events::{Failed, note_failure};
 use crate::http::invocations::{LARGE_BODY, aside, explain};
 use crate::http::request_id::{REQUEST_ID, request_id};
 use crate::http::{App, answer, encoding, patience};
@@ -134,6 +135,7 @@ async fn answer_to(app: &App, slot: Option<&str>, request: Request) -> Response<
             response
         }
         Err(error) => {
+            note_failure(&error, Failed::Before(slot), &id);
             // An answer to a client that is still sending may never be heard.
             body::linger(&mut body).await;
             error::of_call(&error)

@@ -237,7 +237,6 @@ fn what_is_written_at_once_is_as_what_is_written_one_by_one() {
             "in",
             "in.a",
             "out",
-            "routing_key",
         ];
         let line = |row: &Row| names.map(|name| row.get(name).map(str::to_owned));
         let mut lines: Vec<_> = rows(dir.path()).iter().map(line).collect();

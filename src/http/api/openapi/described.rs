@@ -178,6 +178,35 @@ pub(super) fn compare() {}
 )]
 pub(super) fn shadow() {}
 
+/// Whether the version that waits at the gate serves whatever it has shown.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `gate_api` reads")]
+pub(super) struct Promotion {
+    /// Also one that has not shown enough, or was held.
+    #[schema(default = false)]
+    force: Option<bool>,
+}
+
+/// Serves the version that waits at the gate of a route or a model.
+#[utoipa::path(
+    post, path = "/api/routes/{route}/promote", tag = "routes", security(("token" = [])), params(("route" = String, Path)),
+    request_body = Option<Promotion>,
+    responses(
+        (status = 200, body = Object, description = "What serves now"),
+        (status = 404, description = "There is none of that name"),
+        (status = 409, description = "Nothing waits, or what waits has not shown enough")
+    )
+)]
+pub(super) fn promote() {}
+
+/// What happened lately: swaps, rejected versions, outages, failed requests.
+#[utoipa::path(
+    get, path = "/api/events", tag = "about",
+    params(("after" = Option<u64>, Query, description = "Only those after this one")),
+    responses((status = 200, body = Object, description = "The events, the newest last"))
+)]
+pub(super) fn events() {}
+
 /// Tells what came of a prediction.
 #[utoipa::path(
     post, path = "/api/feedback", tag = "routes", request_body = Feedback,
