@@ -47,7 +47,8 @@ pub(super) async fn list(uri: Uri) -> Response<Body> {
     let mut after = 0;
     for (key, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
         let number = match &*key {
-            "after" => value.parse().ok(),
+            // What JSON readers hold as a whole number.
+            "after" => value.parse().ok().filter(|after| *after <= i64::MAX as u64),
             _ => None,
         };
         match number {

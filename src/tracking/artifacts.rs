@@ -29,7 +29,7 @@ impl Tracking {
         token: Option<&str>,
     ) -> Result<ArtifactPage, TrackingError> {
         check::run_id(id)?;
-        check::long("The page token", token.unwrap_or_default())?;
+        check::token(token)?;
         path.map_or(Ok(()), check::path)?;
         let (client, _turn) = self.asking()?;
         let mut query = vec![("run_id", id)];

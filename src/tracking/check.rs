@@ -80,7 +80,16 @@ pub(super) fn path(path: &str) -> Result<(), TrackingError> {
     }
 }
 
-/// A page token, a description.
+/// A page token: what servers make is base64, and MLflow fails on what is not ASCII.
+pub(super) fn token(token: Option<&str>) -> Result<(), TrackingError> {
+    let token = token.unwrap_or_default();
+    match token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => long("The page token", token),
+        false => Err(invalid("The page token", token, "use the one of the page before")),
+    }
+}
+
+/// A description, a source.
 pub(super) fn long(what: &str, value: &str) -> Result<(), TrackingError> {
     text(what, value, TEXT)
 }

