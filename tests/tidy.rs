@@ -20,7 +20,7 @@ const EXTENSION_FOLDERS: &[&str] = &["registry", "artifact", "flavor", "protocol
 /// Modules of an extension folder that its kinds share.
 const SHARED: &[&str] = &[
     "cache", "error", "fetch", "files", "json", "pick", "privacy", "progress", "read", "record", "recorder",
-    "spans", "spec", "store",
+    "remote", "spans", "spec", "store",
 ];
 
 const MAX_LINES: usize = 500;

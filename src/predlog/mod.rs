@@ -15,6 +15,7 @@ mod privacy;
 mod read;
 mod record;
 mod recorder;
+mod remote;
 mod spans;
 mod spec;
 

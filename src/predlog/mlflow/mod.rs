@@ -1,65 +1,36 @@
 //! Predictions in MLflow: a run of each, or a trace.
 //!
 //! The writer of records only draws the sample and hands copies over; a thread with a queue of its own talks to the server.
-//! Both are bounded: what comes while the server is slow or away is dropped and counted, and no other sink waits.
 
 mod fields;
 mod runs;
-mod sender;
 mod traces;
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, SystemTime};
 
-use metrics::Counter;
-use tokio::sync::Notify;
-use tokio::sync::mpsc::{Sender as Queue, channel};
 use uuid::Uuid;
 
 use super::record::{Entry, Record};
+use super::remote::{Destination, Label, Limits, Queued, Remote, Undelivered};
 use super::spec::mlflow::{MlflowSpec, Mode};
 use super::{Sink, SinkError};
-use crate::client::{Client, Config};
+use crate::client::{Client, ClientError, Config};
 use crate::model::prediction_id::PredictionId;
-use crate::telemetry::names;
-use sender::Sender;
 
 /// Predictions that may wait for the server, and about how much memory they may take.
 const QUEUE: usize = 4096;
 const QUEUE_BYTES: usize = 64 << 20;
-/// The end of the process waits so long for what is in the queue.
-const LAST: Duration = Duration::from_secs(5);
+/// Traces of one request, and how long the first of them waits for others: one alone costs the server as much as eight do.
+const TRACES: usize = 100;
+const LINGER: Duration = Duration::from_secs(1);
 /// No answer is waited for longer, whatever MLFLOW_HTTP_REQUEST_TIMEOUT allows.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The sink of an experiment.
 pub(super) struct Mlflow {
-    mode: Mode,
     sample: f64,
-    /// `None` once it is closed.
-    queue: Option<Queue<Queued>>,
-    load: Arc<Load>,
-    queue_full: Counter,
-    /// Ends when the sender does.
-    ended: Receiver<()>,
-}
-
-/// A prediction on its way.
-struct Queued {
-    record: Box<Record>,
-    weight: usize,
-}
-
-/// What waits, and what was decided meanwhile.
-#[derive(Default)]
-struct Load {
-    entries: AtomicU64,
-    bytes: AtomicUsize,
-    /// Told when the sink is closed.
-    closing: Notify,
+    remote: Remote<Box<Record>>,
 }
 
 impl Mlflow {
@@ -76,27 +47,33 @@ impl Mlflow {
             retries: 0,
             ..server.clone()
         });
-        let client = client.map_err(io::Error::other)?;
-        let (queue, queued) = channel(QUEUE);
-        let load = Arc::new(Load::default());
-        let (end, ended) = sync_channel(0);
-        let sender = Sender::new(client, spec, queued, Arc::clone(&load));
-        std::thread::Builder::new()
-            .name("modelsd-mlflow".into())
-            .spawn(move || {
-                let _end = end;
-                sender.run();
-            })?;
-        let sink = spec.mode.sink();
-        Ok(Mlflow {
+        let label = Label {
+            sink: spec.mode.sink(),
+            thread: "modelsd-mlflow",
+            place: spec.experiment.clone(),
+            fails: "predictions do not get to MLflow",
+            works: "predictions get to MLflow again",
+        };
+        let limits = Limits {
+            count: QUEUE,
+            bytes: QUEUE_BYTES,
+            together: match spec.mode {
+                // The server knows no request for several.
+                Mode::Runs => 1,
+                Mode::Traces => TRACES,
+            },
+            linger: LINGER,
+        };
+        let experiment = Experiment {
+            client: client.map_err(io::Error::other)?,
+            name: spec.experiment.clone(),
             mode: spec.mode,
+            id: None,
+            run: None,
+        };
+        Ok(Mlflow {
             sample: spec.sample,
-            queue: Some(queue),
-            load,
-            queue_full: metrics::counter!(
-                names::RECORDS_DROPPED_TOTAL, names::REASON => "queue_full", names::SINK => sink
-            ),
-            ended,
+            remote: Remote::start(label, limits, experiment)?,
         })
     }
 
@@ -105,38 +82,11 @@ impl Mlflow {
         let id = PredictionId::from_u128(id.as_u128());
         id.map_or_else(|_| fastrand::f64(), PredictionId::lot) < self.sample
     }
-
-    fn offer(&self, entry: &Entry, record: &Record) {
-        let Some(queue) = &self.queue else { return };
-        let weight = entry.weight();
-        let load = &self.load;
-        let before = load.bytes.fetch_add(weight, Ordering::Relaxed);
-        load.entries.fetch_add(1, Ordering::Relaxed);
-        let fits = before.saturating_add(weight) <= QUEUE_BYTES;
-        let place = if fits { queue.try_reserve().ok() } else { None };
-        match place {
-            Some(place) => place.send(Queued {
-                record: Box::new(record.clone()),
-                weight,
-            }),
-            None => {
-                load.leave(1, weight);
-                self.queue_full.increment(1);
-            }
-        }
-    }
-}
-
-impl Load {
-    fn leave(&self, entries: u64, weight: usize) {
-        self.entries.fetch_sub(entries, Ordering::Relaxed);
-        self.bytes.fetch_sub(weight, Ordering::Relaxed);
-    }
 }
 
 impl Sink for Mlflow {
     fn name(&self) -> &str {
-        self.mode.sink()
+        self.remote.sink()
     }
 
     fn counts(&self) -> bool {
@@ -149,7 +99,7 @@ impl Sink for Mlflow {
                 && record.sampled
                 && self.takes(record.id)
             {
-                self.offer(entry, record);
+                self.remote.offer(1, entry.weight(), || record.clone());
             }
         }
         Ok(())
@@ -160,15 +110,68 @@ impl Sink for Mlflow {
     }
 
     fn close(&mut self) -> Result<(), SinkError> {
-        self.queue = None;
-        self.load.closing.notify_one();
-        match self.ended.recv_timeout(LAST) {
-            Err(RecvTimeoutError::Timeout) => {
-                let lost = self.load.entries.load(Ordering::Relaxed);
-                let late = SinkError::new("send the last predictions to MLflow", "the server is too slow");
-                Err(late.losing(lost))
+        self.remote.close()
+    }
+}
+
+/// An experiment of a server.
+struct Experiment {
+    client: Client,
+    name: String,
+    mode: Mode,
+    /// Its id, once the server has told it.
+    id: Option<String>,
+    /// What the run of a prediction was begun as, so that it is not begun again.
+    run: Option<String>,
+}
+
+impl Experiment {
+    async fn send_once(&mut self, batch: &[Queued<Box<Record>>]) -> Result<(), ClientError> {
+        let experiment = match &self.id {
+            Some(id) => id,
+            None => {
+                let found = self.client.experiment(&self.name).await?;
+                self.id.insert(found)
             }
-            _ => Ok(()),
+        };
+        match self.mode {
+            Mode::Runs => {
+                for queued in batch {
+                    runs::send(&self.client, experiment, &queued.item, &mut self.run).await?;
+                }
+                Ok(())
+            }
+            Mode::Traces => {
+                let records = batch.iter().map(|queued| &*queued.item);
+                self.client
+                    .send_traces(experiment, traces::request(records))
+                    .await
+            }
+        }
+    }
+}
+
+impl Destination for Experiment {
+    type Item = Box<Record>;
+
+    async fn send(&mut self, batch: &[Queued<Box<Record>>], again: bool) -> Result<u64, Undelivered> {
+        if !again {
+            self.run = None;
+        }
+        match self.send_once(batch).await {
+            Ok(()) => Ok(0),
+            Err(error) => {
+                let may_pass = error.is_transient();
+                if !may_pass {
+                    // It may have been deleted.
+                    self.id = None;
+                }
+                Err(Undelivered {
+                    error: error.into(),
+                    may_pass,
+                    wait: None,
+                })
+            }
         }
     }
 }
