@@ -52,6 +52,7 @@ fn entry(seed: u64, shared: &Shared) -> Entry {
         routing_key: None,
         sampled: true,
         trace: None,
+        traced: None,
     }))
 }
 

@@ -34,6 +34,7 @@ mod records;
 mod registry_command;
 mod routes;
 mod stores;
+mod traces;
 mod units;
 
 pub use access::{AccessArgs, NewToken, TlsArgs, TokenCommand};
@@ -48,6 +49,7 @@ pub use recording::{RecordingArgs, RecordingConfig};
 pub use records::{FilterArgs, RecordsAction, RecordsCommand, RecordsConfig};
 pub use registry_command::RegistryCommand;
 pub use routes::{ConfigCommand, RouteArgs, RouteCommand, RoutesConfig, read as read_config};
+pub use traces::{TracesArgs, TracesConfig};
 
 /// Serves the models of an MLflow registry: answers `POST /invocations` as `mlflow models serve` does, without Python.
 #[derive(Debug, Parser)]
@@ -172,6 +174,8 @@ pub struct ServeConfig {
     pub routes: RoutesConfig,
     /// Which predictions are recorded.
     pub recording: RecordingConfig,
+    /// Which are traced, if any.
+    pub traces: Option<TracesConfig>,
     /// The registry that knows the models.
     pub registry: registry::Spec,
     /// Where their files come from, and where they are kept.
@@ -260,6 +264,7 @@ impl ServeConfig {
         let config = ServeConfig {
             routes: check.routes(&args.routes, &slots),
             recording: check.recording(&args.recording, &registry),
+            traces: check.traces(&args.traces),
             follow,
             artifacts: artifact::Config {
                 max_cache_bytes: check.parsed(

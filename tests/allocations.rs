@@ -114,6 +114,8 @@ async fn request(endpoint: &Endpoint, codecs: Codecs, body: &[u8]) -> Vec<u8> {
         patience: None,
         headers: &HeaderMap::new(),
         asks_for_variant: false,
+        trace: None,
+        path: "/invocations",
     };
     let mut call = endpoint.begin(head).unwrap();
     let codec = codecs.of(Media::Json);

@@ -231,7 +231,7 @@ fn credentials(config: &ServeConfig, address: IpAddr) -> anyhow::Result<Credenti
     Ok(Credentials { guard, tls, of_files })
 }
 
-/// Opens the sinks of the record, if there are any.
+/// Opens the sinks of the record and of traces, if there are any.
 fn recording(config: &ServeConfig) -> anyhow::Result<Option<Recording>> {
     let RecordingConfig {
         sinks,
@@ -239,13 +239,17 @@ fn recording(config: &ServeConfig) -> anyhow::Result<Option<Recording>> {
         recorder: settings,
     } = &config.recording;
     let has_routes = config.routes.file.is_some() || !config.routes.typed.is_empty();
-    if sinks.is_empty() && !has_routes {
+    let keeps = has_routes || !sinks.is_empty();
+    if !keeps && config.traces.is_none() {
         return Ok(None);
     }
     // Without a sink, predictions of variants are counted all the same.
     let share = if sinks.is_empty() { 0.0 } else { *share };
     let tallies = Arc::new(Tallies::new(Bounds::default()));
-    let mut open: Vec<Box<dyn Sink>> = vec![Box::new(Tally::new(Arc::clone(&tallies)))];
+    let mut open: Vec<Box<dyn Sink>> = Vec::new();
+    if keeps {
+        open.push(Box::new(Tally::new(Arc::clone(&tallies))));
+    }
     for sink in sinks {
         let opened = sink
             .open()
@@ -254,8 +258,18 @@ fn recording(config: &ServeConfig) -> anyhow::Result<Option<Recording>> {
     }
     // At the end files are closed before anybody waits for a server.
     open.sort_by_key(|sink| sink.counts());
+    if let Some(traces) = &config.traces {
+        open.push(traces.otlp.open().context("cannot export traces")?);
+    }
     let recorder = Recorder::start(open, settings.clone()).context("cannot start a thread")?;
-    Ok(Some(Recording::new(recorder, share, tallies)))
+    let mut recording = Recording::new(recorder, share, tallies);
+    if !keeps {
+        recording = recording.of_traces_alone();
+    }
+    if let Some(traces) = &config.traces {
+        recording = recording.with_traces(traces.sampler);
+    }
+    Ok(Some(recording))
 }
 
 /// How the configuration file is read again, if there is one.

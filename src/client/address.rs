@@ -32,17 +32,22 @@ pub(super) fn parse(text: &str) -> Result<Address, ClientError> {
     if base.query().is_some() || base.fragment().is_some() {
         return Err(refused("it has a query or a fragment"));
     }
-    let credentials = match (base.username(), base.password()) {
+    let credentials = credentials(&base);
+    // An http address always has a host, so that both always succeed.
+    let _ = base.set_username("");
+    let _ = base.set_password(None);
+    Ok(Address { base, credentials })
+}
+
+/// Who an address says we are.
+pub(super) fn credentials(url: &Url) -> Option<Credentials> {
+    match (url.username(), url.password()) {
         ("", None) => None,
         (user, password) => Some(Credentials::Basic {
             user: decoded(user),
             password: decoded(password.unwrap_or_default()),
         }),
-    };
-    // An http address always has a host, so that both always succeed.
-    let _ = base.set_username("");
-    let _ = base.set_password(None);
-    Ok(Address { base, credentials })
+    }
 }
 
 fn decoded(text: &str) -> String {

@@ -204,7 +204,7 @@ pub(super) fn from_reqwest(error: reqwest::Error, server: &str, timeout: Duratio
 }
 
 /// The TLS library's complaint, from among the causes.
-fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+pub(super) fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
     let mut cause = error.source();
     while let Some(error) = cause {
         if let Some(found) = error.downcast_ref::<rustls::Error>() {

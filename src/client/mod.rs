@@ -1,4 +1,5 @@
-//! The client of an MLflow server: one address, one identity, JSON questions and downloads.
+//! The client of an MLflow server: one address, one identity, JSON questions and downloads. [`collector`] is that of a
+//! collector of traces, which has settings of its own.
 //!
 //! Retries, credentials and TLS are as in MLflow's own client. Credentials go to the server's own origin only, and no
 //! secret is part of an error, the log, or what `Debug` shows. Redirects to another origin lose the credentials.
@@ -11,6 +12,7 @@ mod error;
 mod retry;
 mod tls;
 
+pub mod collector;
 pub mod runs;
 
 use std::fmt;

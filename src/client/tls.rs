@@ -15,17 +15,7 @@ const MAX_BYTES: u64 = 16 << 20;
 
 /// Sets up TLS as the settings say. The cryptography is ring's, for the whole process.
 pub(super) fn set_up(builder: ClientBuilder, config: &Config) -> Result<ClientBuilder, ClientError> {
-    // Somebody else's choice before ours is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = builder;
-    if let Some(path) = &config.ca_bundle {
-        let trusted = Certificate::from_pem_bundle(&read(path, CA)?)
-            .ok()
-            .filter(|certificates| !certificates.is_empty())
-            .ok_or_else(|| unusable(path, CA, "a PEM file of one or more certificates"))?;
-        // As in Python, a bundle replaces the system's.
-        builder = builder.tls_certs_only(trusted);
-    }
+    let mut builder = trust(builder, config.ca_bundle.as_deref(), CA)?;
     if config.insecure_tls {
         builder = builder.tls_danger_accept_invalid_certs(true);
     }
@@ -40,6 +30,42 @@ pub(super) fn set_up(builder: ClientBuilder, config: &Config) -> Result<ClientBu
         builder = builder.identity(identity);
     }
     Ok(builder)
+}
+
+/// Sets up whom we trust: the system's authorities, or those of the file that this setting names.
+pub(super) fn trust(
+    builder: ClientBuilder,
+    bundle: Option<&Path>,
+    setting: &'static str,
+) -> Result<ClientBuilder, ClientError> {
+    // Somebody else's choice before ours is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let Some(path) = bundle else { return Ok(builder) };
+    let trusted = Certificate::from_pem_bundle(&read(path, setting)?)
+        .ok()
+        .filter(|certificates| !certificates.is_empty())
+        .ok_or_else(|| unusable(path, setting, "a PEM file of one or more certificates"))?;
+    // As in Python, a bundle replaces the system's.
+    Ok(builder.tls_certs_only(trusted))
+}
+
+/// Sets up who we are, by a certificate and its key in files of their own.
+pub(super) fn identify(
+    builder: ClientBuilder,
+    certificate: (&Path, &'static str),
+    key: (&Path, &'static str),
+) -> Result<ClientBuilder, ClientError> {
+    let mut pem = read(key.0, key.1)?;
+    pem.push(b'\n');
+    pem.extend(read(certificate.0, certificate.1)?);
+    let identity = Identity::from_pem(&pem).map_err(|_| {
+        let wanted = format!(
+            "a PEM file of a certificate, and {} of its unencrypted private key",
+            key.1
+        );
+        unusable(certificate.0, certificate.1, &wanted)
+    })?;
+    Ok(builder.identity(identity))
 }
 
 fn read(path: &Path, setting: &'static str) -> Result<Vec<u8>, ClientError> {

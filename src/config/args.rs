@@ -11,6 +11,7 @@ use super::batching::BatchingArgs;
 use super::follow::FollowArgs;
 use super::recording::RecordingArgs;
 use super::routes::RouteArgs;
+use super::traces::TracesArgs;
 
 /// Flags of `modelsd serve`.
 #[derive(Debug, Clone, Args)]
@@ -38,6 +39,9 @@ pub struct ServeArgs {
     /// Record of predictions.
     #[command(flatten)]
     pub recording: RecordingArgs,
+    /// Traces.
+    #[command(flatten)]
+    pub traces: TracesArgs,
     /// Who may do what.
     #[command(flatten)]
     pub access: AccessArgs,

@@ -79,6 +79,11 @@ where
                 patience,
                 headers,
                 asks_for_variant: asked.variant,
+                trace: asked.trace,
+                path: match slot {
+                    None => "/invocations",
+                    Some(_) => "/models/{name}/invocations",
+                },
             })
         });
     let mut response = match begun {
@@ -90,7 +95,6 @@ where
                         .map(|key| String::from_utf8_lossy(key.as_bytes()).into())
                 };
                 draft.note_request(|| Some(id.as_bytes().into()), key);
-                draft.note_trace(|| asked.trace());
             }
             let mut response = match predict(app, &mut call, headers, &asked, body).await {
                 Ok(encoded) => return answer::predictions(encoded, &call, id),
@@ -105,6 +109,7 @@ where
                 Err(Failure::Slow) => unrouted::request_timeout(),
             };
             answer::sign(&mut response, &call);
+            note_status(&mut call, &response);
             response
         }
         Err(error) => {
@@ -114,6 +119,13 @@ where
     };
     response.headers_mut().insert(REQUEST_ID, id);
     response.map(Payload::Any)
+}
+
+/// Notes the status of an answer without predictions, where the request is traced.
+pub(super) fn note_status(call: &mut Call, response: &Response<Body>) {
+    if let Some(draft) = call.draft() {
+        draft.note_status(response.status().as_u16());
+    }
 }
 
 /// How a request ends without predictions.
@@ -154,6 +166,9 @@ where
         // To a client that left, the answer goes nowhere.
         Err(BodyError::Slow | BodyError::Broken) => return Err(Failure::Slow),
     };
+    if let Some(draft) = call.draft() {
+        draft.note_received(bytes.len());
+    }
     call.refuse_early()?;
     let codings = match asked.coded {
         false => encoding::Codings::new(),
@@ -186,6 +201,9 @@ where
             })
         })
     })?;
+    if let Some(draft) = call.draft() {
+        draft.note_sent(encoded.body.len());
+    }
     call.keep(output);
     call.finish();
     Ok(encoded)

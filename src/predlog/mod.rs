@@ -9,6 +9,7 @@ mod files;
 mod json;
 mod jsonl;
 mod mlflow;
+mod otlp;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod privacy;
@@ -26,9 +27,10 @@ use std::time::SystemTime;
 use read::Form;
 use spec::SinkKind;
 
+pub use otlp::Config as OtlpConfig;
 pub use privacy::{Privacy, Salt};
 pub use read::{Filter, ReadError, Reader, Row, Tail};
-pub use record::{Assignment, Entry, Failure, Feedback, Record, RequestId, Timing};
+pub use record::{Assignment, Entry, Failure, Feedback, Record, RequestId, Timing, Traced};
 pub use recorder::{Config, Recorder};
 pub use spec::{SinkSpec, SpecError};
 
@@ -40,6 +42,11 @@ pub trait Sink: Send {
     /// Whether the sink counts what it took and lost itself, apart from what [`Sink::close`] loses: one that takes a sample,
     /// or hands entries on.
     fn counts(&self) -> bool {
+        false
+    }
+
+    /// Whether the sink is for spans: it alone also gets predictions that are there for their spans only.
+    fn is_of_spans(&self) -> bool {
         false
     }
 

@@ -417,6 +417,7 @@ mod tests {
             routing_key: Some("me".into()),
             sampled: true,
             trace: None,
+            traced: None,
         };
         let mut entries = [Entry::Prediction(Box::new(record))];
         privacy().apply(&mut entries);

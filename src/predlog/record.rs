@@ -10,6 +10,7 @@ use crate::model::batch::{Batch, Body, Columns};
 use crate::model::origin::Origin;
 use crate::model::tensor::{Elements, Tensor, each_elements};
 use crate::model::trace_context::TraceContext;
+use crate::model::trace_state::TraceState;
 use crate::model::value::Value;
 
 /// One line of the record.
@@ -50,6 +51,31 @@ pub struct Record {
     pub routing_key: Option<Box<str>>,
     /// Whether files get it; others are only counted.
     pub sampled: bool,
+    /// What its spans say besides, where the request is traced.
+    pub traced: Option<Box<Traced>>,
+}
+
+/// What the spans of a prediction say besides its record. None of it is shown by other sinks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traced {
+    /// Whether nothing but the spans is wanted: sinks of records do not get it.
+    pub alone: bool,
+    /// The trace.
+    pub trace: u128,
+    /// The span of the request; those of its stages are counted on from it.
+    pub span: u64,
+    /// The span that the request comes from.
+    pub parent: Option<u64>,
+    /// What others note of the trace.
+    pub state: Option<TraceState>,
+    /// The path of the request, with `{name}` in place of the model's.
+    pub path: &'static str,
+    /// The status of the answer, where it is no success.
+    pub status: Option<u16>,
+    /// Bytes of the body, as it was sent.
+    pub received: Option<usize>,
+    /// Bytes of the predictions, as they are sent.
+    pub sent: Option<usize>,
 }
 
 /// A request's own id, which is at most 128 letters, digits and signs. One of ours needs no memory of its own.
@@ -105,6 +131,43 @@ pub struct Timing {
     pub total: Duration,
 }
 
+impl Traced {
+    /// About how much memory it takes.
+    fn weight(&self) -> usize {
+        size_of::<Traced>() + self.state.as_ref().map_or(0, |state| state.as_str().len())
+    }
+}
+
+impl Record {
+    /// About how much memory [`Record::without_values`] takes.
+    pub(super) fn bare_weight(&self) -> usize {
+        ENTRY_BYTES + self.traced.as_ref().map_or(0, |traced| traced.weight())
+    }
+
+    /// The same without what the model was handed and gave back.
+    pub(super) fn without_values(&self) -> Record {
+        Record {
+            id: self.id,
+            time: self.time,
+            origin: Arc::clone(&self.origin),
+            rows: self.rows,
+            inputs: None,
+            outputs: None,
+            error: self.error.as_ref().map(|error| Failure {
+                kind: error.kind,
+                message: String::new(),
+            }),
+            timing: self.timing,
+            request_id: self.request_id.clone(),
+            trace: self.trace,
+            assignment: self.assignment,
+            routing_key: None,
+            sampled: self.sampled,
+            traced: self.traced.clone(),
+        }
+    }
+}
+
 /// What came of a prediction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Feedback {
@@ -138,13 +201,22 @@ impl Entry {
         }
     }
 
+    /// Whether only the spans of the prediction are wanted.
+    pub(super) fn is_for_spans_alone(&self) -> bool {
+        matches!(self, Entry::Prediction(record) if record.traced.as_ref().is_some_and(|traced| traced.alone))
+    }
+
     /// About how much memory the entry takes.
     pub fn weight(&self) -> usize {
         match self {
             Entry::Prediction(record) => {
                 let batch = |batch: &Option<Batch>| batch.as_ref().map_or(0, batch_weight);
                 let message = record.error.as_ref().map_or(0, |error| error.message.len());
-                ENTRY_BYTES + batch(&record.inputs) + batch(&record.outputs) + message
+                ENTRY_BYTES
+                    + batch(&record.inputs)
+                    + batch(&record.outputs)
+                    + message
+                    + record.traced.as_ref().map_or(0, |traced| traced.weight())
             }
             Entry::Feedback(feedback) => ENTRY_BYTES + feedback.kind.len() + value_weight(&feedback.value),
         }

@@ -96,8 +96,11 @@ impl Recorder {
             ended: Mutex::new(false),
             end: Condvar::new(),
         });
+        let (spans, sinks) = sinks.into_iter().partition(|sink| sink.is_of_spans());
+        let outlets = |sinks: Vec<Box<dyn Sink>>| sinks.into_iter().map(Outlet::new).collect();
         let writer = Writer {
-            outlets: sinks.into_iter().map(Outlet::new).collect(),
+            outlets: outlets(sinks),
+            spans: outlets(spans),
             privacy: config.privacy,
             depth: metrics::gauge!(names::RECORD_QUEUE),
             shared: Arc::clone(&shared),
@@ -161,6 +164,8 @@ impl Drop for Handle {
 struct Writer {
     shared: Arc<Shared>,
     outlets: Vec<Outlet>,
+    /// Those of spans.
+    spans: Vec<Outlet>,
     privacy: Privacy,
     depth: Gauge,
 }
@@ -180,16 +185,14 @@ impl Writer {
             let idle = entries.is_empty();
             if !idle {
                 self.privacy.apply(&mut entries);
-                for outlet in &mut self.outlets {
-                    outlet.write(&entries, &self.shared.dropped);
-                }
+                self.write(&mut entries);
                 entries.clear();
                 self.shared.bytes.fetch_sub(weight, Ordering::Relaxed);
             }
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
                 let now = SystemTime::now();
-                for outlet in &mut self.outlets {
+                for outlet in self.outlets.iter_mut().chain(&mut self.spans) {
                     outlet.tick(now, &self.shared.dropped);
                 }
             }
@@ -204,8 +207,24 @@ impl Writer {
             }
         }
         self.depth.set(0.0);
-        for outlet in &mut self.outlets {
+        for outlet in self.outlets.iter_mut().chain(&mut self.spans) {
             outlet.close(&self.shared.dropped);
+        }
+    }
+
+    /// Writes entries; those that are there for their spans alone are taken out on the way.
+    fn write(&mut self, entries: &mut Vec<Entry>) {
+        if !self.spans.is_empty() {
+            for outlet in &mut self.spans {
+                outlet.write(entries, &self.shared.dropped);
+            }
+            entries.retain(|entry| !entry.is_for_spans_alone());
+            if entries.is_empty() {
+                return;
+            }
+        }
+        for outlet in &mut self.outlets {
+            outlet.write(entries, &self.shared.dropped);
         }
     }
 

@@ -90,9 +90,9 @@ impl Call {
         self.draft.as_mut()
     }
 
-    /// The prediction's id, where predictions are recorded.
+    /// The prediction's id, where predictions are recorded or compared.
     pub fn prediction_id(&self) -> Option<PredictionId> {
-        self.draft.as_ref().map(Draft::id)
+        self.draft.as_ref().and_then(Draft::id)
     }
 
     /// Takes the predictions once they are encoded: where they are recorded, nothing is copied.

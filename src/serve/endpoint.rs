@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 
 use super::admission::Admission;
 use super::asked::{asked, text};
@@ -41,6 +41,10 @@ pub struct Head<'a> {
     pub headers: &'a HeaderMap,
     /// Whether [`VARIANT_HEADER`] is among them: most have none, and to look it up takes a hash.
     pub asks_for_variant: bool,
+    /// Its `traceparent`.
+    pub trace: Option<&'a HeaderValue>,
+    /// Its path, with `{name}` in place of the model's.
+    pub path: &'static str,
 }
 
 /// Begins calls on the slots of a fleet.
@@ -85,9 +89,9 @@ impl Endpoint {
         &self.routes
     }
 
-    /// What is recorded.
+    /// What is recorded, if anything is besides traces.
     pub fn recording(&self) -> Option<&Recording> {
-        self.recording.as_ref()
+        self.recording.as_ref().filter(|recording| recording.keeps())
     }
 
     /// What is copied to shadows.
@@ -115,7 +119,12 @@ impl Endpoint {
             .patience
             .map_or(self.timeout, |patience| patience.min(self.timeout));
         let draft = self.recording.as_ref().and_then(|recording| {
-            recording.begin(&deployment, route.and_then(|route| route.record()), assignment)
+            recording.begin(
+                &deployment,
+                route.and_then(|route| route.record()),
+                assignment,
+                &head,
+            )
         });
         let copies = match (&self.shadowing, route) {
             (Some(shadowing), Some(route)) => shadowing.begin(route),

@@ -1,14 +1,20 @@
-//! Recording of predictions: which requests are recorded, and what is noted of each on its way.
+//! Recording of predictions: which requests are recorded or traced, and what is noted of each on its way.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::endpoint::Head;
 use crate::deploy::deployment::{Deployment, RequestStage};
 use crate::experiment::tallies::Tallies;
 use crate::model::batch::Batch;
 use crate::model::prediction_id::PredictionId;
+use crate::model::sampler::Sampler;
 use crate::model::trace_context::TraceContext;
-use crate::predlog::{Assignment, Entry, Failure, Record, Recorder, RequestId, Timing};
+use crate::model::trace_state::TraceState;
+use crate::predlog::{Assignment, Entry, Failure, Record, Recorder, RequestId, Timing, Traced};
+
+/// The last span of a request, so that those of its stages can be counted on from it.
+const LAST_SPAN: u64 = u64::MAX - 0xff;
 
 /// Starts records.
 #[derive(Clone)]
@@ -16,13 +22,26 @@ pub struct Recording {
     recorder: Recorder,
     share: f64,
     tallies: Arc<Tallies>,
+    /// Whether anything but traces is kept.
+    keeps: bool,
+    sampler: Option<Sampler>,
 }
 
 /// One prediction, as long as it is under way.
 pub struct Draft {
     id: PredictionId,
+    /// Whether its client is told the id.
+    named: bool,
     /// `None` for one that is not in the sample: it has an id all the same, so that what comes of it can be told.
-    kept: Option<(Recorder, Box<Record>)>,
+    kept: Option<Kept>,
+}
+
+/// What becomes of a draft.
+struct Kept {
+    recorder: Recorder,
+    record: Box<Record>,
+    /// Whether it has what the model is handed and gives back.
+    values: bool,
 }
 
 impl Recording {
@@ -32,7 +51,27 @@ impl Recording {
             recorder,
             share,
             tallies,
+            keeps: true,
+            sampler: None,
         }
+    }
+
+    /// The same with traces of the requests that this sampler takes.
+    pub fn with_traces(self, sampler: Sampler) -> Recording {
+        Recording {
+            sampler: Some(sampler),
+            ..self
+        }
+    }
+
+    /// The same with nothing but traces.
+    pub fn of_traces_alone(self) -> Recording {
+        Recording { keeps: false, ..self }
+    }
+
+    /// Whether predictions are recorded, or at least counted.
+    pub(super) fn keeps(&self) -> bool {
+        self.keeps
     }
 
     /// What variants have answered.
@@ -52,20 +91,35 @@ impl Recording {
         deployment: &Deployment,
         share: Option<f64>,
         assignment: Assignment,
+        head: &Head<'_>,
     ) -> Option<Draft> {
-        let share = share.unwrap_or(self.share);
-        let varies = !deployment.place().variant.is_empty();
-        if share <= 0.0 && !varies {
+        let share = if self.keeps {
+            share.unwrap_or(self.share)
+        } else {
+            0.0
+        };
+        let varies = self.keeps && !deployment.place().variant.is_empty();
+        let named = share > 0.0 || varies;
+        let traced = self.sampler.and_then(|sampler| traced(sampler, head));
+        if !named && traced.is_none() {
             return None;
         }
-        let sampled = share >= 1.0 || fastrand::f64() < share;
-        Some(self.draft(
-            deployment,
-            SystemTime::now(),
-            assignment,
-            sampled,
-            sampled || varies,
-        ))
+        let sampled = named && (share >= 1.0 || fastrand::f64() < share);
+        let values = sampled || varies;
+        let kept = values || traced.is_some();
+        let mut draft = self.draft(deployment, SystemTime::now(), assignment, sampled, kept);
+        draft.named = named;
+        if let Some(kept) = &mut draft.kept {
+            kept.values = values;
+            kept.record.trace = caller(head);
+            kept.record.traced = traced.map(|traced| {
+                Box::new(Traced {
+                    alone: !values,
+                    ..traced
+                })
+            });
+        }
+        Some(draft)
     }
 
     /// A draft for a copy that a shadow ran at that time. `None` where nothing is recorded.
@@ -99,17 +153,56 @@ impl Recording {
                 assignment,
                 routing_key: None,
                 sampled,
+                traced: None,
             };
-            (self.recorder.clone(), Box::new(record))
+            Kept {
+                recorder: self.recorder.clone(),
+                record: Box::new(record),
+                values: true,
+            }
         });
-        Draft { id, kept }
+        Draft {
+            id,
+            named: true,
+            kept,
+        }
     }
 }
 
+/// The trace that a request is a part of.
+fn caller(head: &Head<'_>) -> Option<TraceContext> {
+    TraceContext::parse(head.trace?.as_bytes())
+}
+
+/// The spans of a request, if the sampler takes them: below that of its caller, or in a trace of their own.
+fn traced(sampler: Sampler, head: &Head<'_>) -> Option<Traced> {
+    let caller = caller(head);
+    let trace = match &caller {
+        Some(caller) => u128::from_be_bytes(caller.trace),
+        None => fastrand::u128(1..),
+    };
+    if !sampler.takes(trace, caller.as_ref()) {
+        return None;
+    }
+    let states = || head.headers.get_all("tracestate").into_iter();
+    Some(Traced {
+        alone: true,
+        trace,
+        span: fastrand::u64(1..LAST_SPAN),
+        parent: caller.map(|caller| u64::from_be_bytes(caller.span)),
+        // Without a trace it means nothing.
+        state: caller.and_then(|_| TraceState::parse(states().map(|state| state.as_bytes()))),
+        path: head.path,
+        status: None,
+        received: None,
+        sent: None,
+    })
+}
+
 impl Draft {
-    /// The prediction's id.
-    pub fn id(&self) -> PredictionId {
-        self.id
+    /// The prediction's id, where its client is told.
+    pub fn id(&self) -> Option<PredictionId> {
+        self.named.then_some(self.id)
     }
 
     /// Notes the request's own id and what its variant was chosen by; neither is asked for where nothing is kept.
@@ -118,23 +211,41 @@ impl Draft {
         id: impl FnOnce() -> Option<RequestId>,
         key: impl FnOnce() -> Option<Box<str>>,
     ) {
-        if let Some((_, record)) = &mut self.kept {
+        if let Some(Kept { record, .. }) = &mut self.kept {
             record.request_id = id();
             record.routing_key = key();
         }
     }
 
-    /// Notes the trace that the request is a part of; it is not asked for where nothing is kept.
-    pub fn note_trace(&mut self, trace: impl FnOnce() -> Option<TraceContext>) {
-        if let Some((_, record)) = &mut self.kept {
-            record.trace = trace();
+    /// Notes the bytes of the body, as it was sent.
+    pub fn note_received(&mut self, bytes: usize) {
+        if let Some(traced) = self.traced() {
+            traced.received = Some(bytes);
         }
+    }
+
+    /// Notes the bytes of the predictions, as they are sent.
+    pub fn note_sent(&mut self, bytes: usize) {
+        if let Some(traced) = self.traced() {
+            traced.sent = Some(bytes);
+        }
+    }
+
+    /// Notes the status of an answer that is no success.
+    pub fn note_status(&mut self, status: u16) {
+        if let Some(traced) = self.traced() {
+            traced.status = Some(status);
+        }
+    }
+
+    fn traced(&mut self) -> Option<&mut Traced> {
+        self.kept.as_mut()?.record.traced.as_deref_mut()
     }
 
     /// The request's own id and what its variant was chosen by, as far as they are kept.
     pub(super) fn request(&self) -> (Option<RequestId>, Option<Box<str>>) {
         match &self.kept {
-            Some((_, record)) => (record.request_id.clone(), record.routing_key.clone()),
+            Some(Kept { record, .. }) => (record.request_id.clone(), record.routing_key.clone()),
             None => (None, None),
         }
     }
@@ -142,7 +253,7 @@ impl Draft {
     /// Hands over the record of a copy that a shadow was run on.
     pub(super) fn end_shadow(mut self, inputs: Batch, result: Result<Batch, &'static str>, took: Duration) {
         let rows = inputs.rows();
-        if let Some((_, record)) = &mut self.kept {
+        if let Some(Kept { record, .. }) = &mut self.kept {
             record.inputs = Some(inputs);
             match result {
                 Ok(output) => record.outputs = Some(output),
@@ -161,24 +272,29 @@ impl Draft {
 
     /// Notes what the model is handed.
     pub(super) fn note_inputs(&mut self, batch: &Batch) {
-        if let Some((_, record)) = &mut self.kept {
-            record.inputs = Some(batch.clone());
+        if let Some(kept) = self.kept.as_mut().filter(|kept| kept.values) {
+            kept.record.inputs = Some(batch.clone());
         }
     }
 
     /// Notes what it gave back.
     pub(super) fn note_outputs(&mut self, batch: Batch) {
-        if let Some((_, record)) = &mut self.kept {
-            record.outputs = Some(batch);
+        if let Some(kept) = self.kept.as_mut().filter(|kept| kept.values) {
+            kept.record.outputs = Some(batch);
         }
     }
 
     /// Notes why there is no answer.
     pub(super) fn note_failure(&mut self, kind: &'static str, message: &str) {
-        if let Some((_, record)) = &mut self.kept {
+        if let Some(Kept { record, values, .. }) = &mut self.kept {
             record.error = Some(Failure {
                 kind,
-                message: message.to_owned(),
+                // Spans do not show it.
+                message: if *values {
+                    message.to_owned()
+                } else {
+                    String::new()
+                },
             });
         }
     }
@@ -191,7 +307,10 @@ impl Draft {
         total: Duration,
         abandoned: bool,
     ) {
-        let Some((recorder, mut record)) = self.kept else {
+        let Some(Kept {
+            recorder, mut record, ..
+        }) = self.kept
+        else {
             return;
         };
         let stage = |stage: RequestStage| stages[stage as usize].unwrap_or_default();

@@ -42,6 +42,7 @@ fn record(number: u64, rows: usize) -> Entry {
         routing_key: None,
         sampled: true,
         trace: None,
+        traced: None,
     }))
 }
 

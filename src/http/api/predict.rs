@@ -21,7 +21,7 @@ use crate::deploy::deployment::RequestStage;
 use crate::http::asked::Asked;
 use crate::http::body::{self, BodyError};
 use crate::http::events::{Failed, note_failure};
-use crate::http::invocations::{LARGE_BODY, aside, explain};
+use crate::http::invocations::{LARGE_BODY, aside, explain, note_status};
 use crate::http::request_id::{REQUEST_ID, request_id};
 use crate::http::{App, answer, encoding, patience};
 use crate::model::classes::Classes;
@@ -38,7 +38,7 @@ use crate::serve::error::Error;
     responses((status = 200, body = Prediction, description = "The prediction"))
 )]
 pub(in crate::http) async fn default(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
-    answer_to(&app, None, request).await
+    answer_to(&app, None, "/predict", request).await
 }
 
 /// Predicts one flat record with one of several models.
@@ -53,7 +53,7 @@ pub(in crate::http) async fn named(
     At(name): At<String>,
     request: Request,
 ) -> Response<Body> {
-    answer_to(&app, Some(&name), request).await
+    answer_to(&app, Some(&name), "/models/{name}/predict", request).await
 }
 
 /// Predicts one flat record, as `/models/{name}/predict` does.
@@ -68,7 +68,8 @@ pub(in crate::http) async fn managed(
     At(name): At<String>,
     request: Request,
 ) -> Response<Body> {
-    answer_to(&app, Some(&name), request).await
+    let path = "/api/mlflow/serving/models/{name}/predict";
+    answer_to(&app, Some(&name), path, request).await
 }
 
 /// One row: the model's columns and their values. Texts become what the model's signature says.
@@ -100,7 +101,7 @@ pub(super) struct Prediction {
     latency_ms: f64,
 }
 
-async fn answer_to(app: &App, slot: Option<&str>, request: Request) -> Response<Body> {
+async fn answer_to(app: &App, slot: Option<&str>, path: &'static str, request: Request) -> Response<Body> {
     let began = Instant::now();
     let (head, mut body) = request.into_parts();
     let headers = &head.headers;
@@ -115,14 +116,13 @@ async fn answer_to(app: &App, slot: Option<&str>, request: Request) -> Response<
                 patience,
                 headers,
                 asks_for_variant: asked.variant,
+                trace: asked.trace,
+                path,
             })
         });
     let mut response = match begun {
         Ok(mut call) => {
             note(&mut call, headers, &id);
-            if let Some(draft) = call.draft() {
-                draft.note_trace(|| asked.trace());
-            }
             let mut response = match predict(app, &mut call, headers, &asked, &mut body).await {
                 Ok(response) => response,
                 Err(Failure::Answered(error)) => {
@@ -132,6 +132,7 @@ async fn answer_to(app: &App, slot: Option<&str>, request: Request) -> Response<
                 Err(Failure::Slow) => error::slow(),
             };
             answer::sign(&mut response, &call);
+            note_status(&mut call, &response);
             response
         }
         Err(error) => {
@@ -186,6 +187,9 @@ async fn predict(
         }
         Err(BodyError::Slow | BodyError::Broken) => return Err(Failure::Slow),
     };
+    if let Some(draft) = call.draft() {
+        draft.note_received(bytes.len());
+    }
     call.refuse_early()?;
     let codings = match asked.coded {
         false => encoding::Codings::new(),

@@ -52,6 +52,7 @@ fn entry(number: u128) -> Entry {
         routing_key: None,
         sampled: true,
         trace: None,
+        traced: None,
     }))
 }
 

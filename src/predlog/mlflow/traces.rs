@@ -15,11 +15,9 @@ const MAX_TEXT: usize = 32 << 10;
 /// The request that sends these predictions.
 pub(super) fn request<'a>(records: impl Iterator<Item = &'a Record>) -> Bytes {
     let spans = records.flat_map(|record| {
-        let mut spans = spans::spans(
-            record,
-            Place::own(record),
-            &format!("predict {}", record.origin.model),
-        );
+        let name = format!("predict {}", record.origin.model);
+        let (attributes, status) = (spans::attributes(record), spans::status(record));
+        let mut spans = spans::spans(record, Place::own(record), &name, attributes, status);
         if let Some(root) = spans.first_mut() {
             let tags: Vec<_> = root
                 .attributes

@@ -54,6 +54,7 @@ fn record(number: u128, inputs: Option<Body>, outputs: Option<Body>) -> Record {
         routing_key: Some(format!("k{number}").into()),
         sampled: true,
         trace: None,
+        traced: None,
     }
 }
 

@@ -97,6 +97,7 @@ fn record(number: u64) -> Record {
         routing_key: number.is_multiple_of(4).then(|| format!("user {number}").into()),
         sampled: true,
         trace: None,
+        traced: None,
     }
 }
 

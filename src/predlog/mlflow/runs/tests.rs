@@ -36,6 +36,7 @@ fn record(inputs: Body, outputs: Body) -> Record {
         routing_key: None,
         sampled: true,
         trace: None,
+        traced: None,
     }
 }
 
