@@ -188,8 +188,11 @@ fn attributes(record: &Record, traced: &Traced) -> Vec<KeyValue> {
         ("modelsd.version", &origin.version),
     ];
     let mut all: Vec<KeyValue> = texts.map(|(key, value)| attribute(key, value)).into();
-    all.push(attribute("modelsd.prediction_id", &record.id.to_string()));
     all.push(number("modelsd.rows", record.rows));
+    if !traced.alone {
+        // Of others nobody was told the id.
+        all.push(attribute("modelsd.prediction_id", &record.id.to_string()));
+    }
     let success = record.error.is_none().then_some(200);
     let numbers = [
         (

@@ -34,7 +34,8 @@ pub fn modelsd() -> Command {
     // What the desk has set must not decide.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("MLFLOW_") || text.starts_with("MODELSD_") || text == "RUST_LOG" {
+        let ours = ["MLFLOW_", "MODELSD_", "OTEL_"];
+        if ours.iter().any(|start| text.starts_with(start)) || text == "RUST_LOG" {
             command.env_remove(&name);
         }
     }

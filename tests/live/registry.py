@@ -210,6 +210,10 @@ def traces(experiment, filter=None):
     ]
 
 
+def create_experiment(name):
+    return client.create_experiment(name)
+
+
 def delete_experiment(name):
     client.delete_experiment(client.get_experiment_by_name(name).experiment_id)
 

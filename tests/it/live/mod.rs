@@ -14,3 +14,4 @@ mod registry;
 pub mod server;
 mod sinks;
 mod stand_ins;
+mod traces;

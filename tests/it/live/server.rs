@@ -53,6 +53,13 @@ impl Group {
         }
     }
 
+    /// The same, with what it says.
+    pub fn with_output(command: &mut Command) -> (Group, ChildStdout) {
+        let mut group = Group::start(command.stdout(Stdio::piped()));
+        let said = group.leader.stdout.take().unwrap();
+        (group, said)
+    }
+
     fn kill(&mut self) {
         // Its number may be somebody else's by then.
         if std::mem::replace(&mut self.ended, true) {
