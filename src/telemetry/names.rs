@@ -73,10 +73,11 @@ pub const LOAD_SECONDS: &str = "modelsd_load_seconds";
 /// Gauge: largest difference between a version's answers and those recorded beside it, relative to the larger of 1 and
 /// the recorded one. Labels [`ROUTE`], [`VARIANT`], [`MODEL`], [`VERSION`].
 pub const PARITY_DIFFERENCE: &str = "modelsd_parity_difference";
-/// Counter: entries of the record that a sink took. Label [`SINK`].
+/// Counter: entries of the record that a sink took; of `otlp`, spans. Label [`SINK`].
 pub const RECORDS_TOTAL: &str = "modelsd_records_total";
 /// Counter: entries of the record that were dropped. Label [`REASON`]: `queue_full`, or `sink_failed`, then once for each
-/// sink that lost them. Label [`SINK`] where one lost them; of `queue_full`, where its own queue was.
+/// sink that lost them. Label [`SINK`] where one lost them; of `queue_full`, where its own queue was. Of
+/// `otlp`, spans.
 pub const RECORDS_DROPPED_TOTAL: &str = "modelsd_records_dropped_total";
 /// Gauge: entries that wait to be written.
 pub const RECORD_QUEUE: &str = "modelsd_record_queue";

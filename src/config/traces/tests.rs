@@ -1,6 +1,7 @@
 //! Tests of the variables of OpenTelemetry.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 
 use proptest::prelude::*;
 
@@ -235,6 +236,36 @@ fn mistakes_are_told_by_name_and_without_secrets() {
     ];
     let Problems(problems) = traces(None, &env).err().unwrap();
     assert!(problems[0].contains("use a number from 0 to 1"), "{problems:?}");
+}
+
+/// Notes what is asked for.
+struct Asked(RefCell<BTreeSet<String>>);
+
+impl Env for Asked {
+    fn get(&self, name: &str) -> Option<String> {
+        self.0.borrow_mut().insert(name.to_owned());
+        // So that what goes with it is asked for too.
+        (name == "OTEL_TRACES_SAMPLER").then(|| "traceidratio".into())
+    }
+}
+
+#[test]
+fn the_readme_names_every_variable_and_no_other() {
+    let env = Asked(RefCell::default());
+    let mut check = Check {
+        env: &env,
+        problems: Vec::new(),
+    };
+    for otlp_endpoint in [None, Some("http://h".to_owned())] {
+        let _ = check.traces(&TracesArgs { otlp_endpoint });
+    }
+    let readme = include_str!("../../../README.md");
+    let words = readme.split(|c: char| !(c.is_ascii_uppercase() || c == '_'));
+    let told: BTreeSet<String> = words
+        .filter(|word| word.starts_with("OTEL_"))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(told, env.0.into_inner());
 }
 
 proptest! {
