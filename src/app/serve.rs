@@ -154,6 +154,7 @@ async fn follow_and_answer(
         guard,
         encrypted: tls.is_some(),
         webhooks: Verifier::new(follow.webhook_secret.as_deref()),
+        traced: config.traces.is_some(),
         tracking,
         classes,
     });

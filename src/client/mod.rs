@@ -13,6 +13,7 @@ mod retry;
 mod tls;
 
 pub mod collector;
+pub mod context;
 pub mod runs;
 
 use std::fmt;
@@ -266,6 +267,7 @@ impl Client {
         self.retried(|| async {
             // For the whole answer; a server that sends a byte now and then shall not keep us.
             let request = request(&shared.http)
+                .headers(context::headers())
                 .headers(shared.headers.clone())
                 .timeout(shared.timeout);
             let response = request.send().await.map_err(|error| shared.failed(error))?;

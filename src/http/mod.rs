@@ -84,6 +84,8 @@ pub struct App {
     pub encrypted: bool,
     /// Who may say that the registry changed.
     pub webhooks: webhook::Verifier,
+    /// Whether requests are traced.
+    pub traced: bool,
     /// Knows runs and registered models.
     pub tracking: Tracking,
     /// Knows what classes are called.
@@ -92,6 +94,7 @@ pub struct App {
 
 /// The routes in the form of axum.
 fn router(app: Arc<App>) -> Router {
+    let traced = app.traced;
     let only_get = || std::future::ready(unrouted::method_not_allowed("GET"));
     let only_post = || std::future::ready(unrouted::method_not_allowed("POST"));
     let only_put = || std::future::ready(unrouted::method_not_allowed("PUT"));
@@ -158,7 +161,7 @@ fn router(app: Arc<App>) -> Router {
             "/api/registry/webhook",
             post(webhook::receive).fallback(only_post),
         )
-        .merge(api::routes())
+        .merge(api::routes(traced))
         .fallback(unrouted::not_found)
         .with_state(app)
 }

@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::client::{Client, ClientError};
 use crate::registry::{DirRegistry, Spec, embedded};
 
+pub use crate::client::context::within_trace;
 pub use artifacts::File;
 pub use error::TrackingError;
 pub use registered::{Made, NewModel};

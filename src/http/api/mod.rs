@@ -11,6 +11,7 @@ mod predict;
 mod registered;
 mod runs;
 mod serving;
+mod trace;
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::http::Response;
+use axum::middleware::from_fn;
 use axum::routing::{MethodRouter, any, delete, get, post};
 
 use super::App;
@@ -46,13 +48,23 @@ fn write<H: Handler<T, Arc<App>>, T: 'static>(handler: H) -> MethodRouter<Arc<Ap
     post(handler).fallback(only_post)
 }
 
-/// The routes of this API.
-pub(super) fn routes() -> Router<Arc<App>> {
+/// The routes of this API; where requests are `traced`, what they ask of servers carries their trace.
+pub(super) fn routes(traced: bool) -> Router<Arc<App>> {
+    let management = match traced {
+        true => management().layer(from_fn(trace::hand_on)),
+        false => management(),
+    };
     Router::new()
         .route("/predict", write(predict::default))
         .route("/models/{name}/predict", write(predict::named))
         .route("/openapi.json", read(docs::document))
         .route("/docs", read(docs::page))
+        .merge(management)
+}
+
+/// Those that speak of MLflow's server.
+fn management() -> Router<Arc<App>> {
+    Router::new()
         .route("/api/mlflow/health", read(about::health))
         .route("/api/mlflow/info", read(about::info))
         .route("/api/mlflow/version", read(about::version))

@@ -6,6 +6,7 @@
 mod artifacts;
 mod client;
 mod clouds;
+mod collector;
 mod follow;
 mod native;
 mod proxy;

@@ -1,74 +1,19 @@
 //! Traces of requests: what collectors are sent, read by OpenTelemetry's own messages, and by MLflow.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
-use std::process::Stdio;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::server::{Group, MlflowServer, Options, Python, Store, clean, free_port, python};
-use crate::support::{Server, modelsd, read_answer, repository};
+use super::collector::{Collector, Rotel};
+use super::server::{MlflowServer, Options, Python, Store, free_port};
+use crate::support::{Server, modelsd};
 
 const IRIS: &str = r#"{"inputs": [[5.125, 3.5, 1.4, 0.2]]}"#;
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
-
-/// `tests/live/collector.py`, running.
-struct Collector {
-    port: u16,
-    _process: Group,
-}
-
-impl Collector {
-    fn start() -> Collector {
-        Collector::at(free_port())
-    }
-
-    fn at(port: u16) -> Collector {
-        let mut command = clean(&python());
-        command
-            .arg(repository("tests/live/collector.py"))
-            .arg(port.to_string())
-            .stderr(Stdio::null());
-        let (process, said) = Group::with_output(&mut command);
-        let mut line = String::new();
-        BufReader::new(said).read_line(&mut line).unwrap();
-        assert_eq!(line.trim(), "listening");
-        Collector {
-            port,
-            _process: process,
-        }
-    }
-
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
-    fn ask(&self, method: &str, path: &str, body: &str) -> Value {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        let length = body.len();
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: c\r\ncontent-length: {length}\r\n\r\n{body}");
-        stream.write_all(head.as_bytes()).unwrap();
-        read_answer(&mut stream).unwrap().json()
-    }
-
-    /// What it is to answer first.
-    fn will_answer(&self, answers: Value) {
-        self.ask("POST", "/answers", &answers.to_string());
-    }
-
-    fn seen(&self, what: &str) -> Vec<Value> {
-        self.ask("GET", "/seen", "")[what].as_array().unwrap().clone()
-    }
-
-    /// The spans of requests, without those of stages.
-    fn roots(&self) -> Vec<Value> {
-        let mut spans = self.seen("spans");
-        spans.retain(|span| span["kind"] == 2);
-        spans
-    }
-}
 
 /// A server of `iris` with these variables of OpenTelemetry, which sends spans soon.
 fn tracing(env: &[(&str, &str)], flags: &[&str]) -> Server {
@@ -429,32 +374,9 @@ fn traces_get_to_mlflow_directly_and_through_a_collector() {
     let (direct, through) = (experiment("direct"), experiment("through"));
     let header = |id: &Value| format!("x-mlflow-experiment-id={}", id.as_str().unwrap());
 
-    // Rotel, which receives, batches and exports what it got.
-    let ports = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
-    let mut command = clean(&python_program(
-        "import os, rotel; print(os.path.join(os.path.dirname(rotel.__file__), 'rotel-agent'))",
-    ));
-    command
-        .args([
-            "start",
-            "--otlp-grpc-endpoint",
-            &ports[0],
-            "--otlp-http-endpoint",
-            &ports[1],
-        ])
-        .args(["--exporter", "otlp", "--otlp-exporter-protocol", "http"])
-        .args([
-            "--otlp-exporter-endpoint",
-            &mlflow.url,
-            "--otlp-exporter-custom-headers",
-            &header(&through),
-        ])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let _rotel = Group::start(&mut command);
-    until("the collector", || TcpStream::connect(&ports[1]).is_ok());
+    let rotel = Rotel::start(&mlflow.url, &header(&through));
 
-    let (of_rotel, of_mlflow) = (format!("http://{}", ports[1]), header(&direct));
+    let of_mlflow = header(&direct);
     let servers = [
         tracing(
             &[("EXPORTER_OTLP_HEADERS", of_mlflow.as_str())],
@@ -462,7 +384,7 @@ fn traces_get_to_mlflow_directly_and_through_a_collector() {
         ),
         tracing(
             &[("EXPORTER_OTLP_COMPRESSION", "gzip")],
-            &["--otlp-endpoint", &of_rotel],
+            &["--otlp-endpoint", &rotel.url],
         ),
     ];
     for (server, experiment) in servers.iter().zip(["direct", "through"]) {
@@ -498,14 +420,52 @@ fn traces_get_to_mlflow_directly_and_through_a_collector() {
     }
 }
 
-/// The program whose path this code prints.
-fn python_program(code: &str) -> std::path::PathBuf {
-    let output = clean(&python()).args(["-c", code]).output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    said.trim().into()
+#[test]
+fn what_is_asked_of_mlflow_for_a_request_is_in_its_trace() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let registry = format!("http://{}", listener.local_addr().unwrap());
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&heads);
+    // A server that has nothing, and notes who asks.
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut head = String::new();
+            while reader.read_line(&mut head).is_ok_and(|read| read > 2) {}
+            noted.lock().unwrap().push(head.to_lowercase());
+            let _ = stream
+                .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}");
+        }
+    });
+    let caller = format!("00-{TRACE}-{SPAN}-01");
+    let headers = [
+        ("traceparent", caller.as_str()),
+        ("tracestate", "rojo=1"),
+        ("x-mine", "mine"),
+    ];
+    for (endpoint, expected) in [(Some("http://127.0.0.1:9"), true), (None, false)] {
+        let env: Vec<_> = endpoint
+            .iter()
+            .map(|url| ("EXPORTER_OTLP_ENDPOINT", *url))
+            .collect();
+        let mut command = modelsd();
+        command.envs(env.iter().map(|(name, value)| (format!("OTEL_{name}"), value)));
+        let server = Server::start_with(command, "flower=models/iris/1", &["--registry", &registry]);
+        server.call("GET", "/api/mlflow/runs/12", &headers, b"");
+        let asked = || {
+            let heads = heads.lock().unwrap();
+            let mut heads = heads.iter().filter(|head| head.contains("runs/get"));
+            heads.next_back().cloned()
+        };
+        until("the question", || asked().is_some());
+        let asked = asked().unwrap();
+        assert_eq!(
+            asked.contains(&format!("traceparent: {caller}\r\n")),
+            expected,
+            "{asked}"
+        );
+        assert_eq!(asked.contains("tracestate: rojo=1\r\n"), expected, "{asked}");
+        assert!(!asked.contains("mine"), "{asked}");
+        heads.lock().unwrap().clear();
+    }
 }
