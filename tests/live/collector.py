@@ -1,6 +1,7 @@
 """A collector of traces for tests: reads what OTLP posts by the original library's messages, and answers as it is told to.
 
-Usage: collector.py PORT. Serves until it is ended.
+Usage: collector.py PORT [CERTIFICATE KEY AUTHORITY]. Serves until it is ended; with the latter over TLS, and only clients whose
+certificates this authority signed.
 
 POST /v1/traces   takes spans, or answers the next of what was told
 GET  /seen        what it took: `spans`, and the `requests` with their headers and status
@@ -9,6 +10,7 @@ POST /answers     a list of answers to give first: `{"status": 503, "retry_after
 
 import gzip
 import json
+import ssl
 import sys
 import threading
 import time
@@ -101,5 +103,10 @@ class Handler(BaseHTTPRequestHandler):
 
 ThreadingHTTPServer.allow_reuse_address = True
 server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+if len(sys.argv) > 2:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=sys.argv[4])
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_cert_chain(sys.argv[2], sys.argv[3])
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
 print("listening", flush=True)
 server.serve_forever()

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::support::{Answer, Server, modelsd};
 
 mod certificates;
+mod collectors;
 mod pages;
 mod roles;
 mod tls;
