@@ -34,7 +34,6 @@ fn record(number: u128, inputs: Option<Body>, outputs: Option<Body>) -> Record {
         time: UNIX_EPOCH + Duration::from_micros(1_700_000_000_123_456 + number as u64),
         origin: Arc::new(Origin {
             route: "r".into(),
-            variant: "".into(),
             shadow: number % 2 == 1,
             model: "my model/1".into(),
             version: "3".into(),
