@@ -19,6 +19,10 @@ use crate::telemetry::names;
 const NICENESS: i32 = 10;
 /// How long the writer sleeps when the queue is empty. It is not woken, since that would cost each request a system call.
 const POLL: Duration = Duration::from_millis(25);
+/// The same while entries come in numbers: what is freed soon is still in the caches when it is allocated again.
+const BUSY_POLL: Duration = Duration::from_millis(3);
+/// Entries of one sleep that make it busy.
+const BUSY: usize = 64;
 /// Between two ticks of the sinks.
 const TICK: Duration = Duration::from_millis(250);
 /// Entries that are taken at once, and about how many bytes of them.
@@ -177,8 +181,8 @@ impl Writer {
             // Read before the queue is emptied: what was offered before is written.
             let closing = self.shared.closing.load(Ordering::Acquire);
             let weight = self.take(&mut entries);
-            let idle = entries.is_empty();
-            if !idle {
+            let poll = if entries.len() < BUSY { POLL } else { BUSY_POLL };
+            if !entries.is_empty() {
                 self.privacy.apply(&mut entries);
                 for outlet in &mut self.outlets {
                     outlet.write(&entries, &self.shared.dropped);
@@ -199,7 +203,7 @@ impl Writer {
                     break;
                 }
                 if !closing {
-                    std::thread::park_timeout(POLL);
+                    std::thread::park_timeout(poll);
                 }
             }
         }

@@ -56,7 +56,7 @@ fn prediction_columns() -> Vec<Column> {
         Column::new("shadow", Kind::Bool, Required),
         Column::of_words("digest", Required),
         Column::new("rows", Kind::I32, Required),
-        Column::new("request_id", Kind::Text, Optional),
+        Column::of_random("request_id", Optional),
         Column::of_words("assignment", Optional),
         Column::new("routing_key", Kind::Text, Optional),
         Column::of_words("error_kind", Optional),
