@@ -22,6 +22,7 @@ use crate::deploy::slot::Slot;
 use crate::deploy::starter::Starter;
 use crate::experiment::tallies::{Bounds, Tallies};
 use crate::http::access::Guard;
+use crate::http::intake::Intake;
 use crate::http::listener::Doors;
 use crate::http::reread::{self, Changes, OfFiles};
 use crate::http::routes::Routes;
@@ -59,6 +60,9 @@ pub(super) fn run(config: &ServeConfig) -> anyhow::Result<()> {
     let metrics = recorder::install()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.threads.get())
+        // What predictors have answered goes out before the next request comes in: under more load than can be answered
+        // it would else come late, and have been computed for nothing. A worker looks at one number for it each turn.
+        .global_queue_interval(1)
         .thread_name("modelsd-worker")
         .enable_all()
         .build()
@@ -146,6 +150,7 @@ async fn follow_and_answer(
             Some(shadowing),
             &config.endpoint,
         ),
+        intake: Intake::new(config.threads),
         codecs,
         config: config.http.clone(),
         metrics,

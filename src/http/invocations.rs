@@ -1,7 +1,7 @@
 //! `POST /invocations` and `POST /models/{name}/invocations`: decode, predict, encode, with one snapshot of the deployment.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -140,10 +140,16 @@ async fn predict<B>(
 where
     B: AnyBody<Data = Bytes> + Unpin,
 {
-    // Read before anything is refused: an answer to a client that is still sending may never be heard.
+    // Read, or thrown away, before anything is refused: an answer to a client that is still sending may never be heard.
     let config = &app.config;
-    let read = body::read(body, config.max_body_bytes, config.client_timeout);
-    let bytes = match read.await {
+    let (limit, patience) = (config.max_body_bytes, config.client_timeout);
+    let announced = body.size_hint().exact();
+    let read = match announced.is_some_and(|length| length < LARGE_BODY as u64) {
+        true => body::read(body, limit, patience).await,
+        // Apart, so that the future of the others is no larger for it.
+        false => Box::pin(app.intake.read(call, body, limit, patience)).await,
+    };
+    let bytes = match read {
         Ok(bytes) => bytes,
         Err(BodyError::Refused(error)) => {
             // Failed first, which gives the permit back: nobody else shall wait for the rest of this body.
@@ -154,7 +160,10 @@ where
         // To a client that left, the answer goes nowhere.
         Err(BodyError::Slow | BodyError::Broken) => return Err(Failure::Slow),
     };
-    call.refuse_early()?;
+    let desk = match bytes.len() < LARGE_BODY {
+        true => call.refuse_early(Duration::ZERO).map(|()| None),
+        false => Box::pin(app.intake.desk(call)).await.map(Some),
+    }?;
     let codings = match asked.coded {
         false => encoding::Codings::new(),
         true => encoding::applied(headers)
@@ -173,6 +182,7 @@ where
             codec.decode(&bytes, deployment.signature(), limits)
         })
     })?;
+    drop(desk);
     let reply = decoded.reply;
     let output = call.predict(decoded.batch).await?;
     let wish = asked.wishes.then(|| Wish::of(headers)).flatten();

@@ -124,9 +124,11 @@ impl Draft {
         }
     }
 
-    /// Notes the trace that the request is a part of; it is not asked for where nothing is kept.
+    /// Notes the trace that the request is a part of; it is not asked for where no sink is told.
     pub fn note_trace(&mut self, trace: impl FnOnce() -> Option<TraceContext>) {
-        if let Some((_, record)) = &mut self.kept {
+        if let Some((_, record)) = &mut self.kept
+            && record.sampled
+        {
             record.trace = trace();
         }
     }
@@ -159,11 +161,10 @@ impl Draft {
         self.end(rows, &stages, took, false);
     }
 
-    /// Notes what the model is handed.
-    pub(super) fn note_inputs(&mut self, batch: &Batch) {
-        if let Some((_, record)) = &mut self.kept {
-            record.inputs = Some(batch.clone());
-        }
+    /// Where to note what the model is handed. `None` where nobody asks for it: what is counted of variants has no inputs.
+    pub(super) fn inputs(&mut self) -> Option<&mut Option<Batch>> {
+        let (_, record) = self.kept.as_mut()?;
+        record.sampled.then_some(&mut record.inputs)
     }
 
     /// Notes what it gave back.

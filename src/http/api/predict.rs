@@ -3,7 +3,7 @@
 //! The way of a request is that of `/invocations`: the same slots and routes, limits, batches and records of predictions.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -186,7 +186,7 @@ async fn predict(
         }
         Err(BodyError::Slow | BodyError::Broken) => return Err(Failure::Slow),
     };
-    call.refuse_early()?;
+    call.refuse_early(Duration::ZERO)?;
     let codings = match asked.coded {
         false => encoding::Codings::new(),
         true => encoding::applied(headers).map_err(|error| call.fail(body::not_expanded(&error)))?,
