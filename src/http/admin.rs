@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Response, StatusCode, Uri};
@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 
 use super::App;
 use super::answer::JSON;
+use super::api::ask::Said;
 use crate::deploy::reconcile::ControlError;
 
 /// Marks requests that came through the Unix domain socket.
@@ -30,7 +31,7 @@ pub(super) async fn pin(
     Path(name): Path<String>,
     local: Option<Extension<Local>>,
     headers: HeaderMap,
-    body: Bytes,
+    Said(body): Said,
 ) -> Response<Body> {
     if let Err(refused) = app.guard.check(&headers, local.is_some()) {
         return *refused;
@@ -66,6 +67,7 @@ pub(super) async fn unpin(
     Path(name): Path<String>,
     local: Option<Extension<Local>>,
     headers: HeaderMap,
+    _: Said,
 ) -> Response<Body> {
     if let Err(refused) = app.guard.check(&headers, local.is_some()) {
         return *refused;
@@ -83,6 +85,7 @@ pub(super) async fn reload(
     uri: Uri,
     local: Option<Extension<Local>>,
     headers: HeaderMap,
+    _: Said,
 ) -> Response<Body> {
     if let Err(refused) = app.guard.check(&headers, local.is_some()) {
         return *refused;

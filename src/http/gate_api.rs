@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::App;
 use super::admin::{Local, failed, json_answer, refusal};
+use super::api::ask::Said;
 use super::models::{time, version};
 use crate::deploy::gate::trial::Trial;
 use crate::deploy::gate::verdict::{Answers, Counts};
@@ -32,7 +33,7 @@ pub(super) async fn promote(
     Path(name): Path<String>,
     local: Option<Extension<Local>>,
     headers: HeaderMap,
-    body: Bytes,
+    Said(body): Said,
 ) -> Response<Body> {
     if let Err(refused) = app.guard.check(&headers, local.is_some()) {
         return *refused;

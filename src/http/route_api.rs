@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value as Json, json};
 
 use super::App;
 use super::admin::{Local, json_answer, refusal};
+use super::api::ask::Said;
 use super::gate_api::gate_json;
 use crate::routing::route::Route;
 use crate::routing::weights::{MAX_WEIGHT, Weight};
@@ -63,7 +64,7 @@ pub(super) async fn set_weights(
     Path(name): Path<String>,
     local: Option<Extension<Local>>,
     headers: HeaderMap,
-    body: Bytes,
+    Said(body): Said,
 ) -> Response<Body> {
     if let Err(refused) = app.guard.check(&headers, local.is_some()) {
         return *refused;
@@ -102,6 +103,7 @@ pub(super) async fn reload(
     State(app): State<Arc<App>>,
     local: Option<Extension<Local>>,
     headers: HeaderMap,
+    _: Said,
 ) -> Response<Body> {
     if let Err(refused) = app.guard.check(&headers, local.is_some()) {
         return *refused;

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
 use base64::Engine;
@@ -18,6 +18,7 @@ use sha2::Sha256;
 
 use super::App;
 use super::admin::{json_answer, refusal};
+use super::api::ask::Said;
 
 /// How far the clocks of sender and receiver may differ, and how long a delivery may take, retries included.
 const TOLERANCE: Duration = Duration::from_secs(300);
@@ -110,7 +111,7 @@ impl Verifier {
 }
 
 /// The route.
-pub(super) async fn receive(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
+pub(super) async fn receive(State(app): State<Arc<App>>, headers: HeaderMap, Said(body): Said) -> Response<Body> {
     match app.webhooks.check(&headers, &body, SystemTime::now()) {
         Ok(()) => {
             app.control.poll_now();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Path, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
@@ -62,6 +62,20 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<App>> for At<T> {
     }
 }
 
+/// A whole body, which is read within its bounds of size and time before anything is done.
+pub(in crate::http) struct Said(pub(in crate::http) Bytes);
+
+impl FromRequest<Arc<App>> for Said {
+    type Rejection = Response<Body>;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Said, Response<Body>> {
+        match bytes(app, request, MAX_BODY).await {
+            Ok(bytes) => Ok(Said(bytes)),
+            Err(refused) => Err(*refused),
+        }
+    }
+}
+
 /// 400 with this message.
 pub(super) fn bad(message: &str) -> Refused {
     let message: String = message.chars().take(MAX_MESSAGE).collect();
@@ -80,7 +94,14 @@ pub(super) async fn bytes(app: &App, request: Request, limit: usize) -> Result<B
         Ok(bytes) => Ok(bytes),
         Err(BodyError::Refused(problem)) => {
             body::linger(&mut body).await;
-            Err(Box::new(error::of_call(&problem)))
+            Err(Box::new(match limit < app.config.max_body_bytes {
+                true => refusal(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "BAD_REQUEST",
+                    &format!("The body is longer than the {limit} bytes that this path takes."),
+                ),
+                false => error::of_call(&problem),
+            }))
         }
         Err(BodyError::Slow | BodyError::Broken) => Err(Box::new(error::slow())),
     }

@@ -2,7 +2,7 @@
 //! management API below `/api/mlflow`, and the description of every route.
 
 mod about;
-mod ask;
+pub(super) mod ask;
 mod docs;
 mod error;
 mod experiments;

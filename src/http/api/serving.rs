@@ -13,7 +13,7 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::ask::{self, At, Changer, Refused, bad};
+use super::ask::{self, At, Changer, Refused, Said, bad};
 use crate::deploy::slot::Slot;
 use crate::http::App;
 use crate::http::admin::{failed, json_answer, refusal};
@@ -250,6 +250,7 @@ pub(super) async fn undeploy(
     _: Changer,
     At(name): At<String>,
     State(app): State<Arc<App>>,
+    _: Said,
 ) -> Response<Body> {
     match app.control.undeploy(&name).await {
         Ok(()) => json_answer(StatusCode::OK, &json!({ "name": name, "deployed": false })),

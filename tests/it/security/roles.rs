@@ -192,6 +192,44 @@ fn each_route_wants_its_role() {
     }
 }
 
+/// What is waited for holds a connection. Files for a run are left out: without a tracking server nobody reads them.
+#[test]
+fn every_body_has_its_time_and_its_bound() {
+    use std::io::Write;
+    let server = Server::start("models:/iris/1", &["--client-timeout", "0.3"]);
+    let head = |method: &str, route: &str, length: usize| {
+        format!(
+            "{method} {} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n",
+            path(route),
+            server.address
+        )
+    };
+    let sending = ROUTES
+        .iter()
+        .filter(|(method, route, _)| *method != "GET" && !route.ends_with("log-artifacts"));
+    let waiting: Vec<_> = sending
+        .clone()
+        .map(|(method, route, _)| {
+            let mut stream = server.connect();
+            stream.write_all(head(method, route, 10).as_bytes()).unwrap();
+            stream.write_all(b"{").unwrap();
+            (method, route, stream)
+        })
+        .collect();
+    assert!(waiting.len() > 15);
+    for (method, route, mut stream) in waiting {
+        let answer = crate::support::read_answer(&mut stream).unwrap();
+        assert_eq!(answer.status, 408, "{method} {route}: {}", answer.text());
+    }
+    let long = vec![b' '; 3 << 20];
+    for (method, route, _) in sending.filter(|(_, _, needed)| *needed != "predict") {
+        let answer = server.raw(&[head(method, route, long.len()).as_bytes(), &long].concat());
+        assert_eq!(answer.status, 413, "{method} {route}: {}", answer.text());
+        assert_eq!(answer.json()["error_code"], "BAD_REQUEST", "{method} {route}");
+    }
+}
+
 #[test]
 fn without_tokens_loopback_is_open_and_other_addresses_are_closed_to_changes() {
     let house = House::new(&["iris"]);
