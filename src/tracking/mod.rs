@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::client::{Client, ClientError};
 use crate::registry::{DirRegistry, Spec, embedded};
 
-pub use artifacts::File;
+pub use artifacts::{File, Upload};
 pub use error::TrackingError;
 pub use registered::{Made, NewModel};
 

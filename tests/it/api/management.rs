@@ -172,6 +172,13 @@ fn experiments_runs_and_artifacts_are_those_of_the_tracking_server() {
     ] {
         refused(&upload(&server, run, parts), status, code, word);
     }
+    // What is no file counts as well: words before the form, and a head that does not end.
+    let filler = "x".repeat(200_000);
+    let headers = [("content-type", "multipart/form-data; boundary=B")];
+    for body in [filler.clone(), format!("--B\r\nContent-Disposition: {filler}")] {
+        let answer = server.call("POST", &format!("{path}/log-artifacts"), &headers, body.as_bytes());
+        refused(&answer, 413, "BAD_REQUEST", "--max-body-bytes");
+    }
     refused(
         &upload(&server, "none", &[("file", Some("x"), "")]),
         404,
