@@ -87,7 +87,8 @@ impl Guard {
         let now = Instant::now();
         let cors = Cors::new(&config.origins);
         let in_the_way = file.is_some() || config.limit.is_some() || cors.is_some();
-        let lines: Vec<Line> = admin.iter().cloned().chain(lines).collect();
+        // The last one of a token counts.
+        let lines: Vec<Line> = lines.into_iter().chain(admin.clone()).collect();
         Ok(Guard {
             tokens: ArcSwap::from_pointee(Tokens::new(&lines, config.limit, &Tokens::default(), now)),
             file,
@@ -275,7 +276,7 @@ impl OfFiles for Guard {
             return Ok("no file".to_owned());
         };
         let read = listed(file)?;
-        let lines: Vec<Line> = self.admin.iter().chain(&read).cloned().collect();
+        let lines: Vec<Line> = read.iter().chain(&self.admin).cloned().collect();
         let before = self.tokens.load();
         let tokens = Tokens::new(&lines, self.limit, &before, Instant::now());
         self.tokens.store(Arc::new(tokens));

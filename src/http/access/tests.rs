@@ -65,6 +65,27 @@ fn pages_of_other_sites_are_refused() {
 }
 
 #[test]
+fn no_line_of_the_file_takes_the_admin_token_away() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let line = Line {
+        role: Role::Predict,
+        name: "other".to_owned(),
+        digest: Digest::of("t"),
+        limit: None,
+    };
+    std::fs::write(file.path(), line.to_string()).unwrap();
+    let config = Config {
+        tokens: Some(file.path().to_owned()),
+        ..Config::default()
+    };
+    let guard = Guard::new(&config, Some("t"), &[LOOPBACK.into()]).unwrap();
+    let token = [("authorization", "Bearer t")];
+    assert_eq!(status(&guard, &token), None);
+    guard.reread().unwrap();
+    assert_eq!(status(&guard, &token), None);
+}
+
+#[test]
 fn allowed_pages_may_change_things_with_a_token_only() {
     let config = Config {
         origins: vec!["https://app.example".parse().unwrap()],
