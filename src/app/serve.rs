@@ -153,7 +153,7 @@ async fn follow_and_answer(
         routes: Arc::clone(&keeper),
         guard,
         encrypted: tls.is_some(),
-        webhooks: Verifier::new(follow.webhook_secret.as_deref()),
+        webhooks: Verifier::new(follow.webhook_secret.as_deref(), config.access.tokens.is_some()),
         tracking,
         classes,
     });

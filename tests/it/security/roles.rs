@@ -142,7 +142,17 @@ fn each_route_wants_its_role() {
         })
         .collect();
     let lines: Vec<&str> = made.iter().map(|(_, _, line)| line.as_str()).collect();
-    let server = serve(folder.path(), &lines, &[]);
+    // Without a secret, webhooks are refused whoever sends them.
+    let hook = serve(folder.path(), &lines, &[]).call("POST", "/api/registry/webhook", &[], b"{}");
+    assert_eq!(hook.status, 403);
+    assert!(hook.text().contains("--webhook-secret-file"), "{}", hook.text());
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "s3cret").unwrap();
+    let server = serve(
+        folder.path(),
+        &lines,
+        &["--webhook-secret-file", secret.to_str().unwrap()],
+    );
     for (method, route, needed) in ROUTES {
         let what = format!("{method} {route}");
         for wrong in [None, Some("mdt_wrong")] {
