@@ -57,8 +57,8 @@ impl Routes {
 
     /// Answers a request for predictions.
     pub(super) async fn predict(&self, head: &Parts, body: &mut Incoming) -> Response<Payload> {
-        if self.0.app.guard.is_in_the_way() {
-            // In a box: where nobody needs a token, the future has no room for it.
+        if self.0.app.guard.is_in_the_way(&head.headers) {
+            // In a box: where nobody has to be asked, the future has no room for it.
             return Box::pin(self.predict_for_some(head, body)).await;
         }
         invocations::direct(&self.0.app, head, body).await
