@@ -11,6 +11,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
+use tokio::time::timeout_at;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -224,5 +225,6 @@ async fn predict(
 async fn classes(app: &App, call: &Call) -> Option<Arc<Classes>> {
     let deployment = call.deployment();
     let own = || deployment.artifact().dir.mlmodel().classes.clone().map(Arc::new);
-    app.classes.of(deployment.wanted()).await.or_else(own)
+    let named = timeout_at(call.deadline().into(), app.classes.of(deployment.wanted()));
+    named.await.ok().flatten().or_else(own)
 }
