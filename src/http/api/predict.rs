@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -130,6 +130,14 @@ async fn answer_to(app: &App, slot: Option<&str>, request: Request) -> Response<
                     explain(&error, &call, &id, &asked);
                     error::of_call(&error)
                 }
+                Err(Failure::UnreadCoding(error)) => {
+                    explain(&error, &call, &id, &asked);
+                    let mut response = error::of_call(&error);
+                    response
+                        .headers_mut()
+                        .insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding::READ));
+                    response
+                }
                 Err(Failure::Slow) => error::slow(),
             };
             answer::sign(&mut response, &call);
@@ -161,6 +169,8 @@ fn note(call: &mut Call, headers: &HeaderMap, id: &HeaderValue) {
 /// How a request ends without a prediction.
 enum Failure {
     Answered(Error),
+    /// The body has a content coding that is not read.
+    UnreadCoding(Error),
     Slow,
 }
 
@@ -190,7 +200,8 @@ async fn predict(
     call.refuse_early()?;
     let codings = match asked.coded {
         false => encoding::Codings::new(),
-        true => encoding::applied(headers).map_err(|error| call.fail(body::not_expanded(&error)))?,
+        true => encoding::applied(headers)
+            .map_err(|error| Failure::UnreadCoding(call.fail(body::not_expanded(&error))))?,
     };
     let form = protocol::form(headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes))
         .map_err(|error| call.fail(error))?;
