@@ -104,11 +104,15 @@ pub(super) async fn reload(
     }
 }
 
-pub(super) fn failed(error: &ControlError) -> Response<Body> {
-    let mut text = error.to_string();
-    if let Some(cause) = error.source() {
-        text = format!("{text}: {cause}");
+/// An error with its cause.
+pub(super) fn told(error: &ControlError) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
+}
+
+pub(super) fn failed(error: &ControlError) -> Response<Body> {
     let (status, code) = match error {
         ControlError::NoSlot { .. } | ControlError::NoVersion { .. } => {
             (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST")
@@ -125,7 +129,7 @@ pub(super) fn failed(error: &ControlError) -> Response<Body> {
         ControlError::NotKept => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
         ControlError::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE"),
     };
-    refusal(status, code, &text)
+    refusal(status, code, &told(error))
 }
 
 /// A refusal in the shape of MLflow's REST errors.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
 use super::App;
-use super::admin::{Local, failed, json_answer, refusal};
+use super::admin::{Local, failed, json_answer, refusal, told};
 use super::api::ask::Said;
 use super::models::{time, version};
 use crate::deploy::gate::trial::Trial;
@@ -49,7 +49,7 @@ pub(super) async fn promote(
             "The body must be {\"force\": true}, {\"force\": false}, or empty.",
         );
     };
-    let mut promoted = Vec::new();
+    let (mut promoted, mut refused) = (Vec::new(), Vec::new());
     let mut problem = None;
     for slot in slots(&app, &name) {
         match app.control.promote(&slot, force).await {
@@ -59,16 +59,23 @@ pub(super) async fn promote(
                 "version": done.id.version.as_deref(),
                 "serves": done.serves,
             })),
-            // That nothing waits at one of several variants says less than why another is refused.
-            Err(error) if matches!(problem, None | Some(ControlError::NothingToPromote { .. })) => {
-                problem = Some(error);
+            Err(error) => {
+                if !matches!(error, ControlError::NothingToPromote { .. }) {
+                    refused.push(json!({ "slot": &*slot, "message": told(&error) }));
+                }
+                // That nothing waits at one of several variants says less than why another is refused.
+                if matches!(problem, None | Some(ControlError::NothingToPromote { .. })) {
+                    problem = Some(error);
+                }
             }
-            Err(_) => {}
         }
     }
     match problem {
         Some(error) if promoted.is_empty() => failed(&error),
-        _ => json_answer(StatusCode::OK, &json!({ "name": name, "promoted": promoted })),
+        _ => json_answer(
+            StatusCode::OK,
+            &json!({ "name": name, "promoted": promoted, "refused": refused }),
+        ),
     }
 }
 
