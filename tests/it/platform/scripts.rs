@@ -1,8 +1,72 @@
 //! Start, look, start again, stop, and start with what was there before.
 
 use std::fs;
+use std::process::Command;
 
 use super::{Platform, ask, lives, run};
+use crate::live::server::{MlflowServer, Options, Store};
+use crate::security::certificates::{Authority, Place};
+use crate::support::repository;
+
+/// Another MLflow, behind a user and a password; and modelsd with TLS and tokens, which the scripts have to know of.
+#[test]
+fn a_server_elsewhere_is_followed_and_one_with_tls_and_tokens_is_asked() {
+    let store = Store::new();
+    let mlflow = MlflowServer::start(&store, &Options::default());
+    let platform = Platform::new();
+    let certificates = tempfile::tempdir().unwrap();
+    let (place, authority) = (Place::new(certificates.path()), Authority::new("ours"));
+    place.put(&authority.sign());
+    let trusted = certificates.path().join("ca.pem");
+    fs::write(&trusted, &authority.pem).unwrap();
+    let (token, line) = crate::security::token("read", "scripts", &[]);
+    let tokens = certificates.path().join("tokens");
+    fs::write(&tokens, line).unwrap();
+    let known = |mut command: Command| {
+        command.env("MODELSD_TLS_CERT", &place.certificate);
+        command.env("MODELSD_TLS_KEY", &place.key);
+        command.env("MODELSD_TLS_CA", &trusted);
+        command.env("MODELSD_TOKEN_FILE", &tokens);
+        command.env(
+            "MLFLOW_TRACKING_URI",
+            mlflow.url.replace("://", "://me:hid%2Fden@"),
+        );
+        command
+    };
+    let started = run(&mut known(platform.start(&[])));
+    assert_eq!(started.status, Some(0), "{started:?}");
+    assert!(
+        started
+            .out
+            .contains(&format!("modelsd  https://127.0.0.1:{}\n", platform.modelsd)),
+        "{started:?}"
+    );
+    assert!(
+        started.err.contains("set MODELSD_TOKEN to one of the role read"),
+        "{started:?}"
+    );
+    assert!(!format!("{started:?}").contains("hid"), "{started:?}");
+    let unasked = run(&mut known(platform.script("health-check.sh")));
+    assert_eq!(unasked.status, Some(0), "{unasked:?}");
+    assert!(unasked.err.contains("set MODELSD_TOKEN"), "{unasked:?}");
+
+    // A folder has no version.
+    assert_eq!(run(&mut platform.script("stop.sh")).status, Some(0));
+    let model = repository("models/iris/1");
+    let route = format!(
+        "[routes.flower]\nvariants.only = {{ model = '{}' }}\n",
+        model.display()
+    );
+    fs::write(platform.path("modelsd.toml"), route).unwrap();
+    let started = run(known(platform.start(&[])).env("MODELSD_TOKEN", &token));
+    assert!(
+        started.status == Some(0) && !started.err.contains("MODELSD_TOKEN"),
+        "{started:?}"
+    );
+    let asked = run(known(platform.script("health-check.sh")).env("MODELSD_TOKEN", &token));
+    assert_eq!(asked.status, Some(0), "{asked:?}");
+    assert!(asked.out.contains("model flower.only: version none"), "{asked:?}");
+}
 
 #[test]
 fn a_platform_is_started_once_and_stopped_with_its_data_kept() {
