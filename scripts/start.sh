@@ -261,8 +261,15 @@ TOML
 # === in order ===
 
 take_lock
-"$root/scripts/python-env.sh" "$venv" "$root/scripts/requirements-platform.txt" ||
-  fail "MLflow's Python environment could not be made" "see the message above, then run scripts/start.sh again"
+needs=$root/scripts/requirements-platform.txt
+# MLflow loads parts of its environment when it first wants them.
+if running mlflow >/dev/null && [ -x "$venv/bin/python" ]; then
+  cmp -s "$needs" "$venv/requirements.txt" ||
+    say "MLflow runs with an older Python environment: scripts/stop.sh, and the next start makes it anew"
+else
+  "$root/scripts/python-env.sh" "$venv" "$needs" ||
+    fail "MLflow's Python environment could not be made" "see the message above, then run scripts/start.sh again"
+fi
 ours=http://$(reachable "$host"):$mlflow_port
 if running mlflow >/dev/null; then ours=$(cat "$state/mlflow.url"); fi
 case ${MLFLOW_TRACKING_URI:-$ours} in

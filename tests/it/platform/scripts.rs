@@ -68,6 +68,56 @@ fn a_server_elsewhere_is_followed_and_one_with_tls_and_tokens_is_asked() {
     assert!(asked.out.contains("model flower.only: version none"), "{asked:?}");
 }
 
+/// What a running program loads its parts from must not go before there is something in its place.
+#[test]
+fn an_environment_stays_until_another_is_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    // A package with a program, for which nobody has to be asked.
+    let wheel = path("hello-1.0-py3-none-any.whl");
+    let making = r#"
+import sys, zipfile
+info = "hello-1.0.dist-info/"
+with zipfile.ZipFile(sys.argv[1], "w") as wheel:
+    wheel.writestr("hello.py", "import sys\ndef main():\n    print(sys.prefix)\n")
+    wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\nName: hello\nVersion: 1.0\n")
+    wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    wheel.writestr(info + "entry_points.txt", "[console_scripts]\nhello = hello:main\n")
+    wheel.writestr(info + "RECORD", "".join(name + ",,\n" for name in [*wheel.namelist(), info + "RECORD"]))
+"#;
+    let made = run(Command::new("python3").args(["-c", making]).arg(&wheel));
+    assert_eq!(made.status, Some(0), "{made:?}");
+    let make = |requirements: &str| {
+        fs::write(path("wanted.txt"), requirements).unwrap();
+        let mut command = Command::new(repository("scripts/python-env.sh"));
+        command
+            .args([path("venv"), path("wanted.txt")])
+            .env("PIP_NO_INDEX", "1");
+        run(&mut command)
+    };
+    let hello = || run(&mut Command::new(path("venv/bin/hello"))).out;
+    let own = format!("{}\n", path("venv").display());
+    let good = format!("{}\n", wheel.display());
+    assert_eq!(make(&good).status, Some(0));
+    assert_eq!(hello(), own);
+    let failed = make("there-is-no-such-package==1\n");
+    assert_eq!(failed.status, Some(69), "{failed:?}");
+    assert_eq!(hello(), own);
+    assert_eq!(make(&format!("# another\n{good}")).status, Some(0));
+    assert_eq!(hello(), own);
+    let again = make(&format!("# another\n{good}"));
+    assert!(again.status == Some(0) && again.err.is_empty(), "{again:?}");
+    let mut left: Vec<_> = fs::read_dir(path("."))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    left.sort();
+    assert_eq!(
+        left,
+        ["hello-1.0-py3-none-any.whl", "venv", "venv.lock", "wanted.txt"]
+    );
+}
+
 #[test]
 fn a_platform_is_started_once_and_stopped_with_its_data_kept() {
     let platform = Platform::new();
