@@ -99,7 +99,7 @@ pub(super) async fn show(At(id): At<String>, State(app): State<Arc<App>>) -> Res
 
 /// Notes parameters. One that has another value already is refused.
 #[utoipa::path(
-    post, path = "/api/mlflow/runs/{id}/log-params", tag = "runs", security(("token" = [])),
+    post, path = "/api/mlflow/runs/{id}/log-params", tag = "runs",
     params(("id" = String, Path, pattern = "^[A-Za-z0-9_][A-Za-z0-9_-]{0,255}$")),
     request_body = Params,
     responses((status = 200, body = Logged, description = "They are noted"), (status = 404, description = "There is no such run"))
@@ -146,7 +146,7 @@ fn texts(params: BTreeMap<String, Scalar>) -> Result<BTreeMap<String, String>, R
 
 /// Notes values of metrics at a step.
 #[utoipa::path(
-    post, path = "/api/mlflow/runs/{id}/log-metrics", tag = "runs", security(("token" = [])),
+    post, path = "/api/mlflow/runs/{id}/log-metrics", tag = "runs",
     params(("id" = String, Path, pattern = "^[A-Za-z0-9_][A-Za-z0-9_-]{0,255}$")),
     request_body = Metrics,
     responses((status = 200, body = Logged, description = "They are noted"), (status = 404, description = "There is no such run"))
@@ -178,7 +178,7 @@ pub(super) async fn log_metrics(
 /// Keeps files with a run: `curl -F path=model -F file=@weights.bin`. They are bounded by --max-body-bytes together. A
 /// tracking server that does not serve its artifacts itself cannot take them: 501.
 #[utoipa::path(
-    post, path = "/api/mlflow/runs/{id}/log-artifacts", tag = "runs", security(("token" = [])),
+    post, path = "/api/mlflow/runs/{id}/log-artifacts", tag = "runs",
     params(("id" = String, Path, pattern = "^[A-Za-z0-9_][A-Za-z0-9_-]{0,255}$")),
     request_body(content = Upload, content_type = "multipart/form-data"),
     responses((status = 200, body = Kept, description = "They are kept"), (status = 404, description = "There is no such run"))

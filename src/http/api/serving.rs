@@ -147,7 +147,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Response<Body> {
 /// Serves a registered model from now on, also after a restart. A slot that was deployed serves something else then, and goes
 /// on with what it has until that is there.
 #[utoipa::path(
-    post, path = "/api/mlflow/serving/models/deploy", tag = "serving", security(("token" = [])),
+    post, path = "/api/mlflow/serving/models/deploy", tag = "serving",
     request_body = Deployment,
     responses(
         (status = 201, body = Object, description = "It serves"),
@@ -238,7 +238,7 @@ fn state(slot: &Slot) -> Progress {
 
 /// Takes a deployed model out of service. Requests under way end as they began.
 #[utoipa::path(
-    delete, path = "/api/mlflow/serving/models/{name}", tag = "serving", security(("token" = [])),
+    delete, path = "/api/mlflow/serving/models/{name}", tag = "serving",
     params(("name" = String, Path)),
     responses(
         (status = 200, body = Object, description = "It is gone"),
