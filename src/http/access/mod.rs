@@ -181,15 +181,6 @@ impl Guard {
             })
     }
 
-    /// Whether a request may change something, for handlers that do: they do not rely on what a path is taken for.
-    pub(super) fn check(&self, headers: &HeaderMap, local: bool) -> Result<(), Box<Response<Body>>> {
-        let tokens = self.tokens.load();
-        match self.holder(&tokens, Role::Admin, headers, local) {
-            Ok(_) => Ok(()),
-            Err(refused) => Err(Box::new(refused.answer(headers))),
-        }
-    }
-
     /// The token with which a request may do what needs this role; `None` where it may without one.
     fn holder<'t>(
         &self,

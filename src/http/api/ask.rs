@@ -1,4 +1,4 @@
-//! What the handlers of this API share: who may change things, what a request says, and how an answer is written.
+//! What the handlers of this API share: what a request says, and how an answer is written.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 use super::error;
 use crate::http::App;
-use crate::http::admin::{Local, json_answer, refusal};
+use crate::http::admin::{json_answer, refusal};
 use crate::http::body::{self, BodyError};
 use crate::tracking::TrackingError;
 
@@ -29,21 +29,6 @@ const MAX_PAGE: u32 = 1_000;
 
 /// An answer in place of a handler's own; in a box, for it is large and seldom.
 pub(super) type Refused = Box<Response<Body>>;
-
-/// Who may change things, which is checked before anything else is read.
-pub(in crate::http) struct Changer;
-
-impl FromRequestParts<Arc<App>> for Changer {
-    type Rejection = Response<Body>;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Changer, Response<Body>> {
-        let local = parts.extensions.get::<Local>().is_some();
-        match app.guard.check(&parts.headers, local) {
-            Ok(()) => Ok(Changer),
-            Err(refused) => Err(*refused),
-        }
-    }
-}
 
 /// What the path says.
 pub(in crate::http) struct At<T>(pub(super) T);

@@ -9,7 +9,7 @@ use axum::http::{Response, StatusCode, Uri};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::ask::{At, Changer, Page, answer, bad, json};
+use super::ask::{At, Page, answer, bad, json};
 use crate::http::App;
 use crate::model::stage::Stage;
 use crate::tracking::wire::{ModelPage, ModelVersion, RegisteredModel, VersionPage};
@@ -77,7 +77,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Response<Body
         (status = 409, description = "There is a model of that name")
     )
 )]
-pub(super) async fn register(_: Changer, State(app): State<Arc<App>>, request: Request) -> Response<Body> {
+pub(super) async fn register(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     let Registration {
         name,
         description,
@@ -159,7 +159,6 @@ pub(super) async fn versions(At(name): At<String>, State(app): State<Arc<App>>, 
     responses((status = 200, body = ModelVersion, description = "The version"), (status = 404, description = "There is no such version"))
 )]
 pub(super) async fn stage(
-    _: Changer,
     At((name, version)): At<(String, String)>,
     State(app): State<Arc<App>>,
     request: Request,

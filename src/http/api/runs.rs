@@ -13,7 +13,7 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::ask::{self, At, Changer, Refused, answer, bad, content_type, json, query};
+use super::ask::{self, At, Refused, answer, bad, content_type, json, query};
 use crate::http::admin::refusal;
 use crate::http::{App, body};
 use crate::tracking::File;
@@ -105,7 +105,6 @@ pub(super) async fn show(At(id): At<String>, State(app): State<Arc<App>>) -> Res
     responses((status = 200, body = Logged, description = "They are noted"), (status = 404, description = "There is no such run"))
 )]
 pub(super) async fn log_params(
-    _: Changer,
     At(id): At<String>,
     State(app): State<Arc<App>>,
     request: Request,
@@ -152,7 +151,6 @@ fn texts(params: BTreeMap<String, Scalar>) -> Result<BTreeMap<String, String>, R
     responses((status = 200, body = Logged, description = "They are noted"), (status = 404, description = "There is no such run"))
 )]
 pub(super) async fn log_metrics(
-    _: Changer,
     At(id): At<String>,
     State(app): State<Arc<App>>,
     request: Request,
@@ -184,7 +182,6 @@ pub(super) async fn log_metrics(
     responses((status = 200, body = Kept, description = "They are kept"), (status = 404, description = "There is no such run"))
 )]
 pub(super) async fn log_artifacts(
-    _: Changer,
     At(id): At<String>,
     State(app): State<Arc<App>>,
     request: Request,

@@ -13,7 +13,7 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::ask::{self, At, Changer, Refused, Said, bad};
+use super::ask::{self, At, Refused, Said, bad};
 use crate::deploy::slot::Slot;
 use crate::http::App;
 use crate::http::admin::{failed, json_answer, refusal};
@@ -156,7 +156,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Response<Body> {
         (status = 409, description = "The version cannot be served, the name is taken, or there are too many")
     )
 )]
-pub(super) async fn deploy(_: Changer, State(app): State<Arc<App>>, request: Request) -> Response<Body> {
+pub(super) async fn deploy(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     let sent: Deployment = match ask::json(&app, request).await {
         Ok(sent) => sent,
         Err(refused) => return *refused,
@@ -246,12 +246,7 @@ fn state(slot: &Slot) -> Progress {
         (status = 409, description = "It was not deployed here: it came with the start of the server")
     )
 )]
-pub(super) async fn undeploy(
-    _: Changer,
-    At(name): At<String>,
-    State(app): State<Arc<App>>,
-    _: Said,
-) -> Response<Body> {
+pub(super) async fn undeploy(At(name): At<String>, State(app): State<Arc<App>>, _: Said) -> Response<Body> {
     match app.control.undeploy(&name).await {
         Ok(()) => json_answer(StatusCode::OK, &json!({ "name": name, "deployed": false })),
         Err(error) => failed(&error),
