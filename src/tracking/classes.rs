@@ -96,3 +96,6 @@ impl ClassNames {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
