@@ -22,14 +22,12 @@ use crate::deploy::deployment::RequestStage;
 use crate::http::asked::Asked;
 use crate::http::body::{self, BodyError};
 use crate::http::events::{Failed, note_failure};
-use crate::http::invocations::{LARGE_BODY, aside, explain};
+use crate::http::invocations::{LARGE_BODY, aside, begin, explain};
 use crate::http::request_id::{REQUEST_ID, request_id};
-use crate::http::{App, answer, encoding, patience};
+use crate::http::{App, answer, encoding};
 use crate::model::classes::Classes;
 use crate::protocol;
-use crate::routing::route::KEY_HEADER;
 use crate::serve::call::Call;
-use crate::serve::endpoint::{Head, reject};
 use crate::serve::error::Error;
 
 /// Predicts one flat record with the only model, or the default one.
@@ -107,23 +105,9 @@ async fn answer_to(app: &App, slot: Option<&str>, request: Request) -> Response<
     let headers = &head.headers;
     let asked = Asked::of(headers);
     let id = request_id(asked.id);
-    let begun = patience::patience(asked.patience)
-        .inspect_err(reject)
-        .and_then(|patience| {
-            app.endpoint.begin(Head {
-                name: slot,
-                now: began,
-                patience,
-                headers,
-                asks_for_variant: asked.variant,
-            })
-        });
+    let begun = begin(app, slot, began, headers, &asked, &id);
     let mut response = match begun {
         Ok(mut call) => {
-            note(&mut call, headers, &id);
-            if let Some(draft) = call.draft() {
-                draft.note_trace(|| asked.trace());
-            }
             let mut response = match predict(app, &mut call, headers, &asked, &mut body).await {
                 Ok(response) => response,
                 Err(Failure::Answered(error)) => {
@@ -152,18 +136,6 @@ async fn answer_to(app: &App, slot: Option<&str>, request: Request) -> Response<
     };
     response.headers_mut().insert(REQUEST_ID, id);
     response
-}
-
-/// Notes who asks, where predictions are recorded.
-fn note(call: &mut Call, headers: &HeaderMap, id: &HeaderValue) {
-    if let Some(draft) = call.draft() {
-        let key = || {
-            headers
-                .get(KEY_HEADER)
-                .map(|key| String::from_utf8_lossy(key.as_bytes()).into())
-        };
-        draft.note_request(|| Some(id.as_bytes().into()), key);
-    }
 }
 
 /// How a request ends without a prediction.
