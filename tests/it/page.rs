@@ -101,7 +101,11 @@ fn the_parts_of_the_page_are_sent_with_a_strict_policy_and_a_tag() {
         let small = server.call("GET", path, &[("accept-encoding", "gzip")], b"");
         // Little is not worth it.
         let worth_it = answer.body.len() >= 4096;
-        assert_eq!(small.header("content-encoding"), worth_it.then_some("gzip"), "{path}");
+        assert_eq!(
+            small.header("content-encoding"),
+            worth_it.then_some("gzip"),
+            "{path}"
+        );
         assert_eq!(small.body.len() < answer.body.len(), worth_it, "{path}");
         tags.push(tag);
         let refused = server.call("POST", path, &[], b"");
