@@ -37,7 +37,7 @@ mod stores;
 mod units;
 
 pub use access::{AccessArgs, NewToken, TlsArgs, TokenCommand};
-pub use admin::{AdminArgs, AdminConfig};
+pub use admin::{AdminArgs, AdminConfig, ClientTls, ClientTlsArgs};
 pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs, VerifyArgs};
 pub use bench::{BenchArgs, BenchConfig, BodySource};
 pub use compare::{CompareArgs, CompareConfig};

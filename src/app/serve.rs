@@ -158,7 +158,7 @@ async fn follow_and_answer(
         routes: Arc::clone(&keeper),
         guard,
         encrypted: tls.is_some(),
-        webhooks: Verifier::new(follow.webhook_secret.as_deref()),
+        webhooks: Verifier::new(follow.webhook_secret.as_deref(), config.access.tokens.is_some()),
         tracking,
         classes,
     });
@@ -220,7 +220,8 @@ fn credentials(config: &ServeConfig, address: IpAddr) -> anyhow::Result<Credenti
     let mut of_files: Vec<(Arc<dyn OfFiles>, Changes)> = Vec::new();
     // Noted before the files are read, so that no change between the two is missed.
     let changes = Changes::new(config.access.tokens.iter().cloned().collect());
-    let guard = Guard::new(&config.access, config.follow.admin_token.as_deref(), &[address])?;
+    let admin_token = config.follow.admin_token.as_deref();
+    let guard = Guard::new(&config.access, admin_token, address, &config.host)?;
     let guard = Arc::new(guard);
     if config.access.tokens.is_some() {
         of_files.push((Arc::clone(&guard) as Arc<dyn OfFiles>, changes));

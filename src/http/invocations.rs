@@ -70,28 +70,9 @@ where
     let began = Instant::now();
     let asked = Asked::of(headers);
     let id = request_id(asked.id);
-    let begun = patience::patience(asked.patience)
-        .inspect_err(reject)
-        .and_then(|patience| {
-            app.endpoint.begin(Head {
-                name: slot,
-                now: began,
-                patience,
-                headers,
-                asks_for_variant: asked.variant,
-            })
-        });
+    let begun = begin(app, slot, began, headers, &asked, &id);
     let mut response = match begun {
         Ok(mut call) => {
-            if let Some(draft) = call.draft() {
-                let key = || {
-                    asked
-                        .key
-                        .map(|key| String::from_utf8_lossy(key.as_bytes()).into())
-                };
-                draft.note_request(|| Some(id.as_bytes().into()), key);
-                draft.note_trace(|| asked.trace());
-            }
             let mut response = match predict(app, &mut call, headers, &asked, body).await {
                 Ok(encoded) => return answer::predictions(encoded, &call, id),
                 Err(Failure::Answered(error)) => {
@@ -114,6 +95,38 @@ where
     };
     response.headers_mut().insert(REQUEST_ID, id);
     response.map(Payload::Any)
+}
+
+/// Begins a request for predictions, and notes who asks where predictions are recorded.
+pub(super) fn begin(
+    app: &App,
+    slot: Option<&str>,
+    began: Instant,
+    headers: &HeaderMap,
+    asked: &Asked<'_>,
+    id: &HeaderValue,
+) -> Result<Call, Error> {
+    let patience = patience::patience(asked.patience).inspect_err(reject)?;
+    let mut begun = app.endpoint.begin(Head {
+        name: slot,
+        now: began,
+        patience,
+        headers,
+        asks_for_variant: asked.variant,
+    });
+    // Changed where it lies: a call is long, and would be moved once more.
+    if let Ok(call) = &mut begun
+        && let Some(draft) = call.draft()
+    {
+        let key = || {
+            asked
+                .key
+                .map(|key| String::from_utf8_lossy(key.as_bytes()).into())
+        };
+        draft.note_request(|| Some(id.as_bytes().into()), key);
+        draft.note_trace(|| asked.trace());
+    }
+    begun
 }
 
 /// How a request ends without predictions.

@@ -80,6 +80,11 @@ impl Call {
         }
     }
 
+    /// When its answer would be late.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     /// The deployment that answers.
     pub fn deployment(&self) -> &Arc<Deployment> {
         &self.deployment

@@ -321,6 +321,48 @@ fn a_route_has_a_gate_of_its_own() {
 }
 
 #[test]
+fn a_promotion_of_a_route_tells_what_it_refuses() {
+    let house = House::new(&["iris"]);
+    house.say("transition iris 2 Staging");
+    let file = house.folder.path().join("modelsd.toml");
+    let text = "[routes.iris]\ngate = { requests = 1000000, min_requests = 5, max_latency_ratio = 100000, watch = 0 }\n\
+                variants.asked = { model = 'models:/iris/Production', weight = 1 }\n\
+                variants.idle = { model = 'models:/iris/Staging', weight = 0 }\n";
+    fs::write(&file, text).unwrap();
+    let server = house.serve_any(&["--config", file.to_str().unwrap()]);
+    let gates = || {
+        let variants = get(&server, "/api/routes/iris").json()["variants"].clone();
+        [variants[0]["gate"].clone(), variants[1]["gate"].clone()]
+    };
+    let first = repository("models/iris/1");
+    for stage in ["Production", "Staging"] {
+        house.say(&format!("register iris {} --stage {stage}", first.display()));
+    }
+    wait_for("two trials", || {
+        gates().iter().all(|gate| gate["state"] == "trial")
+    });
+    ask_until(&server, &["1"], "enough copies", || {
+        gates()[0]["trial"]["requests"].as_u64() >= Some(5)
+    });
+    let output = modelsd()
+        .args(["promote", "iris", "--server"])
+        .arg(format!("http://{}", server.address))
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (said, complained) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{said} {complained}");
+    assert_eq!(said, "`iris.asked` serves version 3\n", "{complained}");
+    assert!(
+        complained.contains("iris.idle") && complained.contains("requests"),
+        "{complained}"
+    );
+    let forced = promote(&server, "iris", r#"{"force": true}"#).json();
+    assert_eq!(forced["promoted"][0]["slot"], "iris.idle", "{forced}");
+    assert_eq!(forced["refused"], json!([]), "{forced}");
+}
+
+#[test]
 fn a_version_that_does_not_fit_beside_the_old_one_waits_for_an_operator() {
     let house = House::new(&["digits"]);
     let bytes = fs::metadata(repository("models/digits/1/model.onnx"))

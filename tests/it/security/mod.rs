@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::support::{Answer, Server, modelsd};
 
-mod certificates;
+pub(crate) mod certificates;
 mod pages;
 mod roles;
 mod tls;
