@@ -177,11 +177,58 @@ fn a_server_answers_though_nothing_can_be_recorded() {
         assert!(asked < 5_000);
     }
     assert_eq!(server.invoke(BODY).status, 200);
-    drop(server);
+    server.terminate();
+    let (status, log) = server.wait();
+    assert!(status.success(), "{log}");
+    let mut written = 0;
     for path in files(dir.path(), ".jsonl") {
         let text = std::fs::read_to_string(path).unwrap();
         for line in text.lines() {
             serde_json::from_str::<Value>(line).unwrap();
+            written += 1;
         }
     }
+    // The last word on it, when there are no metrics any more.
+    let lost = lost(&log);
+    assert!(written > 0 && lost > 0, "{written} {lost}");
+    assert_eq!(written + lost, asked + 1, "{log}");
+}
+
+/// What the log of a server that has ended says of predictions that were lost.
+fn lost(log: &str) -> u64 {
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut told = lines.filter(|line| line["message"] == "the record lacks predictions");
+    told.next().map_or(0, |line| line["dropped"].as_u64().unwrap())
+}
+
+#[test]
+fn what_is_left_out_of_files_is_not_counted_as_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let route = "iris=a*50:models:/iris/1,b*50:models:/iris/2";
+    let sink = sink("jsonl", dir.path());
+    let flags = ["--registry", "./models", "--route", route, "--record", &sink];
+    let server = Server::start_any(modelsd(), &[&flags[..], &["--record-share", "0.3"]].concat());
+    until("both variants", || {
+        server.call("GET", "/health/ready", &[], b"").status == 200
+    });
+    for _ in 0..200 {
+        assert_eq!(server.invoke(BODY).status, 200);
+    }
+    let counted = |sink: &str| {
+        let metrics = server.metrics();
+        let start = format!("modelsd_records_total{{sink=\"{sink}\"}} ");
+        let count = metrics.lines().find_map(|line| line.strip_prefix(&start));
+        count.map_or(0, |count| count.parse::<usize>().unwrap())
+    };
+    // All are counted by variant, as they are to be.
+    until("two hundred", || counted("compare") == 200);
+    let counted = counted("jsonl");
+    server.terminate();
+    let (status, log) = server.wait();
+    assert!(status.success() && lost(&log) == 0, "{log}");
+    let written = lines(dir.path()).len();
+    assert!(written > 0 && written < 200, "{written}");
+    assert_eq!(counted, written);
 }

@@ -1,6 +1,7 @@
 //! The thread that sends predictions to an MLflow server.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use metrics::Counter;
@@ -150,6 +151,7 @@ impl Sender {
     /// Counts and tells of a failure, the first of several in the log; says how long to wait.
     fn fails(&mut self, error: &ClientError, lost: u64) -> Duration {
         self.failed.increment(lost);
+        self.load.lost.fetch_add(lost, Ordering::Relaxed);
         let (wait, before) = self.failing.unwrap_or((BACK_OFF, 0));
         if self.failing.is_none() {
             let (sink, experiment) = (self.mode.sink(), self.name.as_str());
