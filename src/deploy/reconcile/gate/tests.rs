@@ -43,3 +43,14 @@ fn what_goes_on_at_the_gate_of_a_slot_that_goes_is_shown_no_longer() {
     tracked.go_from_gate(&Retirement::start().unwrap());
     assert_eq!(shown(&tracked), None);
 }
+
+#[test]
+fn the_word_of_an_operator_goes_with_the_version_it_was_said_of() {
+    let mut tracked = wanting(2);
+    tracked.forced = Some(version(2));
+    tracked.want(version(2));
+    assert!(!tracked.is_gated(&version(2)));
+    tracked.want(version(3));
+    tracked.want(version(2));
+    assert!(tracked.is_gated(&version(2)));
+}
