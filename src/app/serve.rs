@@ -30,7 +30,7 @@ use crate::http::tls::Tls;
 use crate::http::unix::SocketFile;
 use crate::http::webhook::Verifier;
 use crate::http::{self, App};
-use crate::predlog::{Recorder, Sink};
+use crate::predlog::{Ending, Recorder, Sink};
 use crate::protocol::Codecs;
 use crate::registry::{self, Registry};
 use crate::routing::spec::RouteSpec;
@@ -196,15 +196,31 @@ async fn follow_and_answer(
     if timeout(REMEMBER_LIMIT, remember.remember()).await.is_err() {
         tracing::warn!("the disk is too slow to remember what was served");
     }
-    if let Some(recording) = recording
-        && !recording.recorder().close(RECORD_LIMIT)
-    {
-        tracing::warn!("the disk is too slow to record the last predictions");
+    if let Some(recording) = recording {
+        tell_of_losses(&recording.recorder().close(RECORD_LIMIT));
     }
     following.abort();
     rereading.abort();
     following_files.abort();
     answered
+}
+
+/// Says what the record lacks: nobody can read the metrics any more.
+fn tell_of_losses(ending: &Ending) {
+    let Ending {
+        in_time,
+        dropped,
+        at_the_end,
+    } = *ending;
+    if !in_time {
+        tracing::warn!(
+            dropped,
+            at_the_end,
+            "the last predictions could not be recorded within {RECORD_LIMIT:?}"
+        );
+    } else if dropped > 0 {
+        tracing::warn!(dropped, at_the_end, "the record lacks predictions");
+    }
 }
 
 /// Who may come in, and how.

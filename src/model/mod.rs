@@ -17,4 +17,5 @@ pub mod trace_context;
 pub mod uri;
 pub mod value;
 pub mod version;
+mod weight;
 pub mod yaml;

@@ -135,11 +135,6 @@ impl Call {
         }
     }
 
-    /// When the answer is of no use any more.
-    pub fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
     /// Refuses the request when its time limit has passed.
     ///
     /// # Errors

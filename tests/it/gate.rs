@@ -363,6 +363,34 @@ fn a_promotion_of_a_route_tells_what_it_refuses() {
 }
 
 #[test]
+fn what_is_held_is_shown_no_longer_of_a_slot_that_goes_or_serves_something_else() {
+    let house = House::new(&["iris"]);
+    let file = house.folder.path().join("modelsd.toml");
+    let write = |variants: &str| {
+        let gate = "gate = { requests = 20, max_latency_ratio = 100000, watch = 0 }";
+        fs::write(&file, format!("[routes.iris]\n{gate}\n{variants}\n")).unwrap();
+    };
+    write(
+        "variants.changes = { model = 'models:/iris/Production', weight = 50 }\n\
+         variants.goes = { model = 'models:/iris/Production', weight = 50 }",
+    );
+    let server = house.serve_any(&["--config", file.to_str().unwrap()]);
+    let held = |slot: &str, count: u8| {
+        let line = format!("modelsd_gate_state{{slot=\"iris.{slot}\",state=\"held\"}} {count}\n");
+        server.metrics().contains(&line)
+    };
+    register_wrong(&house);
+    ask_until(&server, &["1"], "both are held", || {
+        held("changes", 1) && held("goes", 1)
+    });
+    write("variants.changes = { model = 'models:/iris/1', weight = 100 }");
+    let read = server.call("POST", "/api/config/reload", &[], b"");
+    assert_eq!(read.status, 200, "{}", read.text());
+    let metrics = server.metrics();
+    assert!(held("changes", 0) && held("goes", 0), "{metrics}");
+}
+
+#[test]
 fn a_version_that_does_not_fit_beside_the_old_one_waits_for_an_operator() {
     let house = House::new(&["digits"]);
     let bytes = fs::metadata(repository("models/digits/1/model.onnx"))

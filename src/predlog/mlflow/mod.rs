@@ -12,7 +12,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use metrics::Counter;
 use tokio::sync::Notify;
@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::record::{Entry, Record};
 use super::spec::mlflow::{MlflowSpec, Mode};
-use super::{Sink, SinkError};
+use super::{Sink, SinkError, Standing};
 use crate::client::{Client, Config};
 use crate::model::prediction_id::PredictionId;
 use crate::telemetry::names;
@@ -39,8 +39,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Mlflow {
     mode: Mode,
     sample: f64,
-    /// `None` once it is closed.
+    /// `None` once nothing more comes.
     queue: Option<Queue<Queued>>,
+    /// Since nothing more comes: until when what waits may be sent.
+    until: Option<Instant>,
+    closed: bool,
     load: Arc<Load>,
     queue_full: Counter,
     /// Ends when the sender does.
@@ -58,6 +61,8 @@ struct Queued {
 struct Load {
     entries: AtomicU64,
     bytes: AtomicUsize,
+    /// Entries that did not fit, or were not sent.
+    lost: AtomicU64,
     /// Told when the sink is closed.
     closing: Notify,
 }
@@ -92,6 +97,8 @@ impl Mlflow {
             mode: spec.mode,
             sample: spec.sample,
             queue: Some(queue),
+            until: None,
+            closed: false,
             load,
             queue_full: metrics::counter!(
                 names::RECORDS_DROPPED_TOTAL, names::REASON => "queue_full", names::SINK => sink
@@ -121,6 +128,7 @@ impl Mlflow {
             }),
             None => {
                 load.leave(1, weight);
+                load.lost.fetch_add(1, Ordering::Relaxed);
                 self.queue_full.increment(1);
             }
         }
@@ -143,6 +151,15 @@ impl Sink for Mlflow {
         true
     }
 
+    fn standing(&self) -> Standing {
+        let waiting = self.load.entries.load(Ordering::Relaxed);
+        Standing {
+            // What waited when it was closed, that has told.
+            waiting: if self.closed { 0 } else { waiting },
+            lost: self.load.lost.load(Ordering::Relaxed),
+        }
+    }
+
     fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError> {
         for entry in entries {
             if let Entry::Prediction(record) = entry
@@ -159,16 +176,30 @@ impl Sink for Mlflow {
         Ok(())
     }
 
+    fn end(&mut self) {
+        if self.queue.take().is_some() {
+            self.load.closing.notify_one();
+            self.until = Some(Instant::now() + LAST);
+        }
+    }
+
     fn close(&mut self) -> Result<(), SinkError> {
-        self.queue = None;
-        self.load.closing.notify_one();
-        match self.ended.recv_timeout(LAST) {
-            Err(RecvTimeoutError::Timeout) => {
-                let lost = self.load.entries.load(Ordering::Relaxed);
-                let late = SinkError::new("send the last predictions to MLflow", "the server is too slow");
-                Err(late.losing(lost))
-            }
-            _ => Ok(()),
+        self.end();
+        let now = Instant::now();
+        let left = self
+            .until
+            .map_or(LAST, |until| until.saturating_duration_since(now));
+        let reason = match self.ended.recv_timeout(left) {
+            Err(RecvTimeoutError::Timeout) => "the server is too slow",
+            _ => "their thread has ended before",
+        };
+        self.closed = true;
+        match self.load.entries.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            lost => Err(SinkError::new("send the last predictions to MLflow", reason).losing(lost)),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

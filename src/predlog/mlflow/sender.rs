@@ -1,6 +1,7 @@
 //! The thread that sends predictions to an MLflow server.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use metrics::Counter;
@@ -19,6 +20,8 @@ const TRACES: usize = 100;
 const LINGER: Duration = Duration::from_secs(1);
 /// A prediction is sent again until that long after it was sent first, and then dropped.
 const GIVE_UP: Duration = Duration::from_secs(300);
+/// As often the server may fail on a prediction while it answers other questions: it will not pass then.
+const TRIES: u32 = 3;
 /// The wait after a failure; it doubles up to the second one.
 const BACK_OFF: Duration = Duration::from_millis(250);
 const MAX_BACK_OFF: Duration = Duration::from_secs(10);
@@ -99,14 +102,19 @@ impl Sender {
     /// Sends a batch until the server has it, refuses it, or was away for too long.
     async fn deliver(&mut self, batch: &[Queued]) {
         let began = Instant::now();
-        let mut run = None;
+        let (mut run, mut broke) = (None, 0);
         loop {
             let Err(error) = self.attempt(batch, &mut run).await else {
                 self.taken.increment(batch.len() as u64);
                 self.works();
                 return;
             };
-            let again = error.is_transient() && !self.queue.is_closed() && began.elapsed() < GIVE_UP;
+            broke += u32::from(error.status() == Some(500));
+            let again = error.is_transient()
+                && !self.queue.is_closed()
+                && began.elapsed() < GIVE_UP
+                // Others must not wait for one that the server cannot take.
+                && !(broke >= TRIES && self.is_there().await);
             let lost = if again { 0 } else { batch.len() as u64 };
             let wait = self.fails(&error, lost);
             if !error.is_transient() {
@@ -120,6 +128,11 @@ impl Sender {
                 return;
             }
         }
+    }
+
+    /// Whether the server, and its database, answer another question.
+    async fn is_there(&self) -> bool {
+        self.client.experiment(&self.name).await.is_ok()
     }
 
     /// Sends once. `run` is what a run was begun as, so that it is not begun again.
@@ -150,6 +163,7 @@ impl Sender {
     /// Counts and tells of a failure, the first of several in the log; says how long to wait.
     fn fails(&mut self, error: &ClientError, lost: u64) -> Duration {
         self.failed.increment(lost);
+        self.load.lost.fetch_add(lost, Ordering::Relaxed);
         let (wait, before) = self.failing.unwrap_or((BACK_OFF, 0));
         if self.failing.is_none() {
             let (sink, experiment) = (self.mode.sink(), self.name.as_str());
@@ -167,3 +181,6 @@ impl Sender {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

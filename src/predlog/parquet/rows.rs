@@ -188,16 +188,21 @@ impl Open {
     pub(super) fn close(mut self) -> Result<(), Lost> {
         match self.flush() {
             Ok(()) => self.part.finish(),
-            Err(lost) => {
-                self.salvage();
-                Err(lost)
-            }
+            Err(lost) => Err(self.salvage(lost)),
         }
     }
 
-    /// Keeps what is whole of the file.
-    pub(super) fn salvage(self) {
-        self.part.salvage();
+    /// Keeps what is whole of the file after this; says what is lost in all.
+    pub(super) fn salvage(self, lost: Lost) -> Lost {
+        Lost {
+            entries: lost.entries + self.part.salvage(),
+            ..lost
+        }
+    }
+
+    /// Entries that are in memory only.
+    pub(super) fn waiting(&self) -> u64 {
+        self.part.waiting()
     }
 
     /// What is lost because the file has gone, if it has.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::proxy::{Mood, Proxy};
 use super::server::{MlflowServer, Options, Python, Store};
 use crate::support::{Answer, Server, modelsd};
 
@@ -225,10 +226,50 @@ fn files_do_not_wait_for_an_mlflow_that_is_away() {
     assert!(status.success(), "{log}");
     let told = |message: &str| log.lines().filter(|line| line.contains(message)).count();
     assert_eq!(told("predictions get to MLflow again"), 2, "{log}");
+    let ends = log
+        .lines()
+        .filter(|line| line.contains("the record lacks predictions"));
+    let ends: Vec<Value> = ends.map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(ends.len(), 1, "{log}");
+    // Three runs were lost before, and a run and a trace at the end.
+    let lost = |name: &str| ends[0][name].as_u64().unwrap();
+    assert!(lost("dropped") >= 5 && lost("at_the_end") >= 2, "{log}");
     // Away; deleted; away at the end.
     assert!(told("predictions do not get to MLflow") <= 5, "{log}");
     // In the words of the server, or in ours, which has asked it for the experiment once more.
     assert!(log.contains("deleted"), "{log}");
+}
+
+#[test]
+fn several_sinks_of_a_server_that_hangs_are_waited_for_together() {
+    let store = Store::new();
+    let mlflow = MlflowServer::start(&store, &Options::default());
+    let proxy = Proxy::start(&mlflow.url);
+    let files = store.path("files");
+    let jsonl = format!("jsonl:{}", files.display());
+    let mut sinks = vec![jsonl.as_str()];
+    sinks.extend(["mlflow:a?mode=runs&sample=1", "mlflow:b?mode=runs&sample=1"]);
+    sinks.extend(["mlflow:c?mode=runs&sample=1", "mlflow:d?mode=runs&sample=1"]);
+    let server = recording(&proxy.url, &sinks);
+    proxy.becomes(Mood::Silent);
+    id(&server.invoke(IRIS));
+    until("a line", || {
+        counted(&server, "modelsd_records_total", "sink=\"jsonl\"") == 1.0
+    });
+    server.terminate();
+    let (status, log) = server.wait();
+    assert!(status.success(), "{log}");
+    // Five seconds for each of them would be more than there are in all, and the disk would be blamed.
+    assert!(!log.contains("could not be recorded within"), "{log}");
+    let end = log
+        .lines()
+        .find(|line| line.contains("the record lacks predictions"));
+    let end: Value = serde_json::from_str(end.unwrap()).unwrap();
+    assert_eq!(
+        (&end["dropped"], &end["at_the_end"]),
+        (&json!(4), &json!(4)),
+        "{log}"
+    );
 }
 
 #[test]
