@@ -59,12 +59,17 @@ show='
 import json, sys
 for model in json.load(sys.stdin)["models"]:
     serving, error = model.get("serving"), model.get("last_error")
-    text = "version " + serving["version"] if serving else "nothing yet"
+    text = "version " + (serving["version"] or "none") if serving else "nothing yet"
     if error:
-        text += ", and cannot take another: " + str(error.get("message", error))
+        text += ", and cannot take another: " + str(error["reason"])
     print("  model", model["name"] + ":", text)
 '
-if [ -f "$state/modelsd.url" ] && models=$(fetch "$(cat "$state/modelsd.url")/api/models"); then
-  printf '%s' "$models" | "$venv/bin/python" -c "$show"
+if [ -f "$state/modelsd.url" ]; then
+  address=$(cat "$state/modelsd.url")
+  if models=$(ask_modelsd "$address/api/models"); then
+    printf '%s' "$models" | "$venv/bin/python" -c "$show"
+  else
+    tell_of_tokens "$address"
+  fi
 fi
 exit "$status"

@@ -103,16 +103,41 @@ reachable() {
 # Whether MLflow answers at URL.
 mlflow_is_well() { [ "$(fetch "$1/health")" = OK ]; }
 
-# The body of an answer of 200, with the Python that runs MLflow: curl is not on every machine.
+# An address without the user and password that may be in it.
+without_user() { printf '%s' "$1" | sed 's,//[^/]*@,//,'; }
+
+# The body of an answer of 200, with the Python that runs MLflow: curl is not on every machine. The status is 77 where it is
+# for others only. What may be secret goes by the environment: arguments are for all to see.
 fetch() {
   local python=$venv/bin/python
   [ -x "$python" ] || python=${PYTHON:-python3}
-  "$python" - "$1" 2>/dev/null <<'PY'
-import sys, urllib.request
+  FETCH_URL=$1 "$python" - 2>/dev/null <<'PY'
+import base64, os, ssl, sys, urllib.error, urllib.parse, urllib.request
+url = urllib.parse.urlsplit(os.environ["FETCH_URL"])
+user, _, host = url.netloc.rpartition("@")
+request = urllib.request.Request(url._replace(netloc=host).geturl())
+token, authorities, identity = (os.environ.get("FETCH_" + name) for name in ("TOKEN", "CA", "IDENTITY"))
+if user:
+    user = base64.b64encode(urllib.parse.unquote(user).encode()).decode()
+    request.add_header("Authorization", "Basic " + user)
+if token:
+    request.add_header("Authorization", "Bearer " + token)
+tls = ssl.create_default_context(cafile=authorities or None)
+if identity:
+    tls.load_cert_chain(identity)
 # What is asked is on this machine, or named by the user: no proxy.
-opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-sys.stdout.write(opener.open(sys.argv[1], timeout=30).read(1 << 24).decode())
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls))
+try:
+    sys.stdout.write(opener.open(request, timeout=30).read(1 << 24).decode())
+except urllib.error.HTTPError as error:
+    sys.exit(77 if error.code in (401, 403) else 1)
 PY
+}
+
+# The same of modelsd, with the token and the files of TLS that the environment has for it.
+ask_modelsd() {
+  FETCH_TOKEN=${MODELSD_TOKEN:-${MODELSD_ADMIN_TOKEN:-}} FETCH_CA=${MODELSD_TLS_CA:-} \
+    FETCH_IDENTITY=${MODELSD_TLS_IDENTITY:-} fetch "$1"
 }
 
 # Whether modelsd at URL serves, or has learnt that there is nothing to serve yet: then it is live, but not ready.
@@ -120,13 +145,25 @@ modelsd_is_well() {
   local program
   program=$(modelsd_program)
   "$program" health --url "$1" >/dev/null 2>&1 && return
-  "$program" health --live --url "$1" >/dev/null 2>&1 && [ "$(models_at "$1")" = 0 ] &&
+  "$program" health --live --url "$1" >/dev/null 2>&1 && [[ $(models_at "$1") =~ ^(0|unknown)$ ]] &&
     awk '/^== started/ { told = 0 } /serving/ { told = 1 } END { exit !told }' "$state/modelsd.log"
 }
 
-# How many models modelsd at URL has, loaded or not.
+# How many models modelsd at URL has, loaded or not; `unknown` where it tells that to others only.
 models_at() {
-  fetch "$1/api/models" | "$venv/bin/python" -c 'import json, sys; print(len(json.load(sys.stdin)["models"]))' 2>/dev/null
+  local models said=0
+  models=$(ask_modelsd "$1/api/models") || said=$?
+  case $said in
+    0) printf '%s' "$models" | "$venv/bin/python" -c 'import json, sys; print(len(json.load(sys.stdin)["models"]))' 2>/dev/null ;;
+    77) printf 'unknown\n' ;;
+    *) return 1 ;;
+  esac
+}
+
+# Says so where modelsd at URL does not tell these scripts what it serves.
+tell_of_tokens() {
+  [ "$(models_at "$1")" != unknown ] ||
+    say "modelsd is live, and tells what it serves to tokens only: set MODELSD_TOKEN to one of the role read"
 }
 
 # The program: MODELSD_BIN, else what cargo builds.

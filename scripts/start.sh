@@ -15,6 +15,9 @@
 #   POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB, POSTGRES_HOST [127.0.0.1], POSTGRES_PORT [5432]
 #                              the PostgreSQL to use; where none listens on this machine, one is started, of Debian's package
 #   MODELSD_ALL_MODELS         stage or alias whose models modelsd serves [Production]
+#   MODELSD_TLS_CERT, MODELSD_TLS_KEY, MODELSD_TLS_CA
+#                              certificate and key of modelsd, and the authority that these scripts trust with it
+#   MODELSD_TOKEN              token of the role read, with which they ask modelsd where it has a MODELSD_TOKEN_FILE
 #   MODELSD_BIN                the program, instead of building it
 #   PLATFORM_DIR               state folder: data, logs, process numbers [.platform of the repository]
 #   PLATFORM_VENV              Python environment of MLflow [.platform/venv of the repository]
@@ -237,27 +240,36 @@ start_modelsd() {
     say "modelsd runs already on $modelsd_url (process $pid)"
     other_port modelsd "$modelsd_url" "$port"
   else
-    modelsd_url=http://$(reachable "$host"):$port
+    modelsd_url=http${MODELSD_TLS_CERT:+s}://$(reachable "$host"):$port
     port_is_free modelsd "$port" --port
     make_program
     [ -f "$state/modelsd.toml" ] || cat >"$state/modelsd.toml" <<'TOML'
 # Routes of modelsd, for A/B. After a change: curl -X POST http://127.0.0.1:5001/api/config/reload
 TOML
     say "starting modelsd on $modelsd_url ..."
-    start_process modelsd env -u MLFLOW_HOST -u MLFLOW_PORT -u MLFLOW_REGISTRY_URI MLFLOW_TRACKING_URI="$mlflow_url" \
-      MODELSD_CACHE_DIR="${MODELSD_CACHE_DIR:-$state/cache}" \
-      "$modelsd" serve --all-models "${MODELSD_ALL_MODELS:-Production}" --config "$state/modelsd.toml" \
+    # The address of MLflow may have a password.
+    MLFLOW_TRACKING_URI=$mlflow_url MODELSD_CACHE_DIR=${MODELSD_CACHE_DIR:-$state/cache} \
+      start_process modelsd env -u MLFLOW_HOST -u MLFLOW_PORT -u MLFLOW_REGISTRY_URI "$modelsd" \
+      serve --all-models "${MODELSD_ALL_MODELS:-Production}" --config "$state/modelsd.toml" \
       --host "$host" --port "$port" --poll-interval "${MODELSD_POLL_INTERVAL:-2}"
     printf '%s\n' "$modelsd_url" >"$state/modelsd.url"
   fi
   wait_until modelsd modelsd_is_well "$modelsd_url"
+  tell_of_tokens "$modelsd_url"
 }
 
 # === in order ===
 
 take_lock
-"$root/scripts/python-env.sh" "$venv" "$root/scripts/requirements-platform.txt" ||
-  fail "MLflow's Python environment could not be made" "see the message above, then run scripts/start.sh again"
+needs=$root/scripts/requirements-platform.txt
+# MLflow loads parts of its environment when it first wants them.
+if running mlflow >/dev/null && [ -x "$venv/bin/python" ]; then
+  cmp -s "$needs" "$venv/requirements.txt" ||
+    say "MLflow runs with an older Python environment: scripts/stop.sh, and the next start makes it anew"
+else
+  "$root/scripts/python-env.sh" "$venv" "$needs" ||
+    fail "MLflow's Python environment could not be made" "see the message above, then run scripts/start.sh again"
+fi
 ours=http://$(reachable "$host"):$mlflow_port
 if running mlflow >/dev/null; then ours=$(cat "$state/mlflow.url"); fi
 case ${MLFLOW_TRACKING_URI:-$ours} in
@@ -265,7 +277,7 @@ case ${MLFLOW_TRACKING_URI:-$ours} in
   http://* | https://*)
     mlflow_url=${MLFLOW_TRACKING_URI%/}
     # It may have a password in it.
-    shown=$(printf '%s' "$mlflow_url" | sed 's,//[^/@]*@,//,')
+    shown=$(without_user "$mlflow_url")
     mlflow_is_well "$mlflow_url" || fail "MLFLOW_TRACKING_URI is $shown, where no MLflow server answers" \
       "unset it to have one started here, or check the server and its credentials"
     say "following the MLflow server of MLFLOW_TRACKING_URI, $shown"

@@ -38,7 +38,7 @@ mod traces;
 mod units;
 
 pub use access::{AccessArgs, NewToken, TlsArgs, TokenCommand};
-pub use admin::{AdminArgs, AdminConfig};
+pub use admin::{AdminArgs, AdminConfig, ClientTls, ClientTlsArgs};
 pub use args::{EngineArgs, InspectArgs, LogArgs, PredictArgs, ServeArgs, VerifyArgs};
 pub use bench::{BenchArgs, BenchConfig, BodySource};
 pub use compare::{CompareArgs, CompareConfig};

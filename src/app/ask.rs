@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use reqwest::{Certificate, Client, Identity, Method};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Method};
 use serde_json::Value as Json;
+use url::{Host, Url};
 
-use crate::config::AdminConfig;
+use crate::config::{AdminConfig, ClientTls};
 
 /// A pin asks the registry once, which may be slow.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -75,21 +76,43 @@ pub(super) fn ask_with(
     })
 }
 
+/// Whether an address is surely one of this machine.
+fn is_loopback(server: &Url) -> bool {
+    match server.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
 /// A client that trusts whom the settings say, and shows who it is.
 fn client(config: &AdminConfig) -> anyhow::Result<Client> {
     let mut builder = Client::builder().timeout(TIME_LIMIT);
-    if let Some(text) = &config.authorities {
+    // A proxy cannot reach what is on this machine, and would be shown the token.
+    if is_loopback(&config.server) {
+        builder = builder.no_proxy();
+    }
+    Ok(trusting(builder, &config.tls)?.build()?)
+}
+
+/// What will trust whom the settings say, and show who we are.
+///
+/// # Errors
+/// When a file is not what it should be.
+pub(super) fn trusting(mut builder: ClientBuilder, tls: &ClientTls) -> anyhow::Result<ClientBuilder> {
+    if let Some(text) = &tls.authorities {
         let authorities = Certificate::from_pem_bundle(text)
             .ok()
             .filter(|found| !found.is_empty())
             .context("--tls-ca must be a PEM file of one or more certificates")?;
         builder = builder.tls_certs_only(authorities);
     }
-    if let Some(text) = &config.identity {
+    if let Some(text) = &tls.identity {
         let identity = Identity::from_pem(text)
             .ok()
             .context("--tls-identity must be a PEM file of a certificate and its unencrypted private key")?;
         builder = builder.identity(identity);
     }
-    Ok(builder.build()?)
+    Ok(builder)
 }

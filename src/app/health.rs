@@ -3,6 +3,7 @@
 use anyhow::{Context, bail};
 use reqwest::redirect::Policy;
 
+use super::ask::trusting;
 use crate::config::HealthConfig;
 
 /// Asks, and prints one line when the server is well.
@@ -25,6 +26,7 @@ pub(super) fn run(config: &HealthConfig) -> anyhow::Result<()> {
             .timeout(config.timeout)
             .no_proxy()
             .redirect(Policy::none());
+        client = trusting(client, &config.tls)?;
         if let Some(path) = &config.uds {
             client = client.unix_socket(path.clone());
         }

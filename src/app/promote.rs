@@ -9,7 +9,7 @@ use crate::config::{AdminConfig, PromoteArgs};
 /// Has the version at a gate served.
 ///
 /// # Errors
-/// When the server cannot be reached, or refuses.
+/// When the server cannot be reached, or refuses one of the versions.
 pub(super) fn run(config: &AdminConfig, args: &PromoteArgs) -> anyhow::Result<()> {
     let path = ["api", "routes", &args.route, "promote"];
     let answer = ask(config, Method::POST, &path, Some(&json!({ "force": args.force })))?;
@@ -22,5 +22,15 @@ pub(super) fn run(config: &AdminConfig, args: &PromoteArgs) -> anyhow::Result<()
             _ => println!("`{name}` loads version {version}, and serves it then"),
         }
     }
+    let refused = answer.get("refused").and_then(Json::as_array);
+    let refused: Vec<String> = refused
+        .into_iter()
+        .flatten()
+        .map(|slot| {
+            let text = |name: &str| slot.get(name).and_then(Json::as_str).unwrap_or("none");
+            format!("`{}`: {}", text("slot"), text("message"))
+        })
+        .collect();
+    anyhow::ensure!(refused.is_empty(), "refused: {}", refused.join("; "));
     Ok(())
 }

@@ -22,6 +22,7 @@ use crate::deploy::slot::Slot;
 use crate::deploy::starter::Starter;
 use crate::experiment::tallies::{Bounds, Tallies};
 use crate::http::access::Guard;
+use crate::http::intake::Intake;
 use crate::http::listener::Doors;
 use crate::http::reread::{self, Changes, OfFiles};
 use crate::http::routes::Routes;
@@ -29,7 +30,7 @@ use crate::http::tls::Tls;
 use crate::http::unix::SocketFile;
 use crate::http::webhook::Verifier;
 use crate::http::{self, App};
-use crate::predlog::{Recorder, Sink};
+use crate::predlog::{Ending, Recorder, Sink};
 use crate::protocol::Codecs;
 use crate::registry::{self, Registry};
 use crate::routing::spec::RouteSpec;
@@ -59,6 +60,9 @@ pub(super) fn run(config: &ServeConfig) -> anyhow::Result<()> {
     let metrics = recorder::install()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.threads.get())
+        // What predictors have answered goes out before the next request comes in: under more load than can be answered
+        // it would else come late, and have been computed for nothing. A worker looks at one number for it each turn.
+        .global_queue_interval(1)
         .thread_name("modelsd-worker")
         .enable_all()
         .build()
@@ -146,6 +150,7 @@ async fn follow_and_answer(
             Some(shadowing),
             &config.endpoint,
         ),
+        intake: Intake::new(config.threads),
         codecs,
         config: config.http.clone(),
         metrics,
@@ -153,7 +158,7 @@ async fn follow_and_answer(
         routes: Arc::clone(&keeper),
         guard,
         encrypted: tls.is_some(),
-        webhooks: Verifier::new(follow.webhook_secret.as_deref()),
+        webhooks: Verifier::new(follow.webhook_secret.as_deref(), config.access.tokens.is_some()),
         traced: config.traces.is_some(),
         tracking,
         classes,
@@ -192,15 +197,31 @@ async fn follow_and_answer(
     if timeout(REMEMBER_LIMIT, remember.remember()).await.is_err() {
         tracing::warn!("the disk is too slow to remember what was served");
     }
-    if let Some(recording) = recording
-        && !recording.recorder().close(RECORD_LIMIT)
-    {
-        tracing::warn!("the disk is too slow to record the last predictions");
+    if let Some(recording) = recording {
+        tell_of_losses(&recording.recorder().close(RECORD_LIMIT));
     }
     following.abort();
     rereading.abort();
     following_files.abort();
     answered
+}
+
+/// Says what the record lacks: nobody can read the metrics any more.
+fn tell_of_losses(ending: &Ending) {
+    let Ending {
+        in_time,
+        dropped,
+        at_the_end,
+    } = *ending;
+    if !in_time {
+        tracing::warn!(
+            dropped,
+            at_the_end,
+            "the last predictions could not be recorded within {RECORD_LIMIT:?}"
+        );
+    } else if dropped > 0 {
+        tracing::warn!(dropped, at_the_end, "the record lacks predictions");
+    }
 }
 
 /// Who may come in, and how.
@@ -216,7 +237,8 @@ fn credentials(config: &ServeConfig, address: IpAddr) -> anyhow::Result<Credenti
     let mut of_files: Vec<(Arc<dyn OfFiles>, Changes)> = Vec::new();
     // Noted before the files are read, so that no change between the two is missed.
     let changes = Changes::new(config.access.tokens.iter().cloned().collect());
-    let guard = Guard::new(&config.access, config.follow.admin_token.as_deref(), &[address])?;
+    let admin_token = config.follow.admin_token.as_deref();
+    let guard = Guard::new(&config.access, admin_token, address, &config.host)?;
     let guard = Arc::new(guard);
     if config.access.tokens.is_some() {
         of_files.push((Arc::clone(&guard) as Arc<dyn OfFiles>, changes));

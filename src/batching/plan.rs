@@ -27,13 +27,18 @@ pub(super) struct Taken<J> {
 }
 
 /// Takes the next batch out of the line: the first call that still wants an answer, and those after it that fit and have
-/// room. Calls that do not fit keep their place, so that the first in line is always among the next.
-pub(super) fn take<J: Waiting>(line: &mut VecDeque<J>, max_rows: usize, now: Instant) -> Taken<J> {
+/// room. Calls that do not fit keep their place, so that the first in line is always among the next. `max_rows` gives the
+/// rows of a batch whose first call has that deadline.
+pub(super) fn take<J: Waiting>(
+    line: &mut VecDeque<J>,
+    max_rows: impl Fn(Instant) -> usize,
+    now: Instant,
+) -> Taken<J> {
     let mut taken = Taken {
         batch: Vec::new(),
         dropped: Vec::new(),
     };
-    let (mut kept, mut rows) = (Vec::new(), 0usize);
+    let (mut kept, mut rows, mut most) = (Vec::new(), 0usize, 0);
     for _ in 0..LOOK {
         let Some(job) = line.pop_front() else { break };
         if job.abandoned() || job.deadline() <= now {
@@ -41,19 +46,22 @@ pub(super) fn take<J: Waiting>(line: &mut VecDeque<J>, max_rows: usize, now: Ins
             continue;
         }
         match taken.batch.first() {
-            Some(_) if rows.saturating_add(job.rows()) > max_rows => {
+            None => most = max_rows(job.deadline()),
+            Some(_) if rows.saturating_add(job.rows()) > most => {
                 // Smaller ones behind it must not overtake it for ever.
                 kept.push(job);
                 break;
             }
-            Some(first) if !job.fits(first) => kept.push(job),
-            _ => {
-                rows += job.rows();
-                taken.batch.push(job);
-                if rows >= max_rows {
-                    break;
-                }
+            Some(first) if !job.fits(first) => {
+                kept.push(job);
+                continue;
             }
+            Some(_) => {}
+        }
+        rows = rows.saturating_add(job.rows());
+        taken.batch.push(job);
+        if rows >= most {
+            break;
         }
     }
     for job in kept.into_iter().rev() {
@@ -121,7 +129,7 @@ mod tests {
 
     fn check(jobs: &[(usize, u8, bool, bool)], max_rows: usize, batch: &[usize], left: &[usize]) {
         let mut line = line(jobs);
-        let taken = take(&mut line, max_rows, now());
+        let taken = take(&mut line, |_| max_rows, now());
         assert_eq!(
             (numbers(&taken.batch), numbers(&line)),
             (batch.to_vec(), left.to_vec())
@@ -151,6 +159,20 @@ mod tests {
         check(&[late, left], 10, &[], &[]);
     }
 
+    #[test]
+    fn the_first_call_that_is_run_says_how_many_rows() {
+        let (late, good) = ((1, 0, true, false), (1, 0, false, false));
+        let mut line = line(&[late, good, good]);
+        let asked = std::cell::Cell::new(None);
+        let rows = |deadline| {
+            asked.set(Some(deadline));
+            1
+        };
+        let taken = take(&mut line, rows, now());
+        let first = now() + Duration::from_secs(1);
+        assert_eq!((numbers(&taken.batch), asked.get()), (vec![1], Some(first)));
+    }
+
     proptest! {
         #[test]
         fn every_call_is_run_or_dropped_once_and_those_of_a_kind_in_order(
@@ -162,7 +184,7 @@ mod tests {
             let (mut run, mut dropped) = (Vec::new(), Vec::new());
             while !line.is_empty() {
                 let head = line.iter().find(|job| !job.late && !job.left).cloned();
-                let taken = take(&mut line, max_rows, now());
+                let taken = take(&mut line, |_| max_rows, now());
                 prop_assert_eq!(taken.batch.first(), head.as_ref());
                 let rows: usize = taken.batch.iter().map(|job| job.rows).sum();
                 prop_assert!(rows <= max_rows || taken.batch.len() == 1);

@@ -6,11 +6,12 @@
 //! predictor back first takes what waits, as one batch. No predictor is idle while somebody waits.
 
 mod lead;
+mod lease;
 mod parts;
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ use super::plan::{Taken, take};
 use super::run::{Job, Runner};
 pub use super::run::{Run, panic_text};
 use super::{Config, Meters};
+use lease::{Lease, Work, spawn};
 
 /// Calls expected to take less run on the calling task. A hop to a thread and back takes 10 to 30 µs; a runtime's
 /// worker that is busy for half a millisecond still answers `/ping` in time.
@@ -111,18 +113,6 @@ struct Slot {
     lane: usize,
 }
 
-/// A predictor in use. Goes back to the pool when dropped.
-struct Lease {
-    slot: Option<Slot>,
-    shared: Arc<Shared>,
-}
-
-/// What a thread is handed: calls to run as one, and then whatever is in line.
-struct Work {
-    lease: Lease,
-    jobs: Vec<Job>,
-}
-
 /// What becomes of a call at first.
 enum Entry {
     /// It has a predictor, and its batch still.
@@ -178,29 +168,39 @@ impl Pool {
     /// # Errors
     /// See [`RunError`].
     pub async fn run(&self, batch: Batch, deadline: Instant) -> Result<Run, RunError> {
-        self.run_from(batch, deadline, Instant::now()).await
+        self.run_from(&mut Some(batch), deadline, Instant::now(), None)
+            .await
     }
 
-    /// The same for who has just looked at the clock.
+    /// The same for who has just looked at the clock. The batch is taken only where it is run by somebody else, once `kept`
+    /// has a copy of it.
     ///
     /// # Errors
-    /// See [`RunError`].
-    pub async fn run_from(&self, batch: Batch, deadline: Instant, queued: Instant) -> Result<Run, RunError> {
+    /// See [`RunError`]; [`RunError::Stopped`] without a batch.
+    pub async fn run_from(
+        &self,
+        batch: &mut Option<Batch>,
+        deadline: Instant,
+        queued: Instant,
+        mut kept: Option<&mut Option<Batch>>,
+    ) -> Result<Run, RunError> {
         if deadline <= queued {
             return Err(RunError::Deadline);
         }
-        let rows = batch.rows();
-        let parts = self.parts(&batch, rows);
+        let whole = batch.as_ref().ok_or(RunError::Stopped)?;
+        let rows = whole.rows();
+        let parts = self.parts(whole, rows);
         if parts > 1 {
-            return self.run_parts(batch, rows, parts, deadline, queued).await;
+            return self.run_parts(whole, rows, parts, deadline, queued).await;
         }
-        // Taken by the line only: a batch is long, and one that is run here stays where it is.
-        let mut batch = Some(batch);
-        match self.enter(&mut batch, rows, deadline, queued)? {
+        match self.enter(batch, rows, deadline, queued, kept.as_deref_mut())? {
             Entry::Now(lease) => match batch {
-                Some(batch) if self.runs_here(&lease, rows) => self.run_here(lease, &batch, rows, queued),
-                Some(batch) => self.run_there(lease, batch, rows, deadline, queued).await,
-                None => Err(RunError::Stopped),
+                Some(batch) if self.runs_here(&lease, rows) => self.run_here(lease, batch, rows, queued),
+                _ => {
+                    copy(batch, kept);
+                    let batch = batch.take().ok_or(RunError::Stopped)?;
+                    self.run_there(lease, batch, rows, deadline, queued).await
+                }
             },
             Entry::Waits { answer, leads } => {
                 if leads {
@@ -218,6 +218,7 @@ impl Pool {
         rows: usize,
         deadline: Instant,
         queued: Instant,
+        kept: Option<&mut Option<Batch>>,
     ) -> Result<Entry, RunError> {
         let shared = &self.shared;
         let joins = batch
@@ -236,6 +237,12 @@ impl Pool {
             return Err(RunError::Stopped);
         }
         self.admit(&state, rows, deadline, queued)?;
+        if kept.is_some() {
+            // Others need not wait for the copy; the line may be another after it.
+            drop(state);
+            copy(batch, kept);
+            return self.enter(batch, rows, deadline, queued, None);
+        }
         let batch = batch.take().ok_or(RunError::Stopped)?;
         let (reply, answer) = oneshot::channel();
         state.rows = state.rows.saturating_add(rows);
@@ -276,14 +283,15 @@ impl Pool {
         Err(RunError::Overloaded { reason, after: wait })
     }
 
-    /// Whether a call like those in line would be refused, so that its body need not be decoded to know. `None` also when
-    /// it is hard to say: with few in line, a call may differ much from them.
+    /// Whether a call would be refused that is like those in line, so that its body need not be decoded to know. With few in
+    /// line it may differ much from them, and only the wait for them counts.
     pub fn refuses(&self, deadline: Instant) -> Option<RunError> {
         let state = self.shared.lock();
-        if state.line.len() < ALIKE {
-            return None;
-        }
-        let rows = state.rows / state.line.len();
+        let rows = match state.line.len() {
+            0 => return None,
+            few if few < ALIKE => 0,
+            many => state.rows / many,
+        };
         self.admit(&state, rows, deadline, Instant::now()).err()
     }
 
@@ -362,6 +370,13 @@ impl Pool {
     }
 }
 
+/// Keeps a copy where one is wanted and not kept yet.
+fn copy(batch: &Option<Batch>, kept: Option<&mut Option<Batch>>) {
+    if let Some(kept @ None) = kept {
+        kept.clone_from(batch);
+    }
+}
+
 /// The answer of a call in line, until its deadline.
 async fn end(answer: oneshot::Receiver<Result<Run, RunError>>, deadline: Instant) -> Result<Run, RunError> {
     match timeout_at(deadline.into(), answer).await {
@@ -388,21 +403,23 @@ impl Shared {
         !self.config.max_delay.is_zero() || state.gather.wanted(self.runner.cost.fixed())
     }
 
-    /// Rows of one batch.
-    fn batch_rows(&self) -> usize {
-        if self.runner.joins_any() {
-            self.config
-                .max_rows
-                .min(self.runner.cost.rows_within(self.config.max_time))
-        } else {
-            1
+    /// Rows of one batch, by the deadline of its first call. Those that join it must not make it late, and what a batch
+    /// takes is an estimate: half of the time that is left.
+    fn rows_at(&self, now: Instant) -> impl Fn(Instant) -> usize {
+        move |deadline| match self.runner.joins_any() {
+            true => {
+                let left = deadline.saturating_duration_since(now);
+                let time = self.config.max_time.min(left / 2);
+                self.config.max_rows.min(self.runner.cost.rows_within(time))
+            }
+            false => 1,
         }
     }
 }
 
 impl State {
     /// Takes the next batch out of the line; empty when nobody waits.
-    fn next(&mut self, max_rows: usize, now: Instant, meters: &Meters) -> Vec<Job> {
+    fn next(&mut self, max_rows: impl Fn(Instant) -> usize, now: Instant, meters: &Meters) -> Vec<Job> {
         let Taken { batch, dropped } = take(&mut self.line, max_rows, now);
         let gone = batch.iter().chain(&dropped).map(|job| job.rows).sum::<usize>();
         self.rows = self.rows.saturating_sub(gone);
@@ -411,58 +428,6 @@ impl State {
             let _ = job.reply.send(Err(RunError::Deadline));
         }
         batch
-    }
-}
-
-impl Lease {
-    fn lane(&self) -> Option<usize> {
-        self.slot.as_ref().map(|slot| slot.lane)
-    }
-
-    fn run(&mut self, jobs: Vec<Job>) {
-        if let Some(slot) = &mut self.slot
-            && !jobs.is_empty()
-        {
-            self.shared.runner.together(slot.predictor.as_mut(), jobs);
-        }
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(slot) = self.slot.take() {
-            self.shared.lock().idle.push(slot);
-        }
-    }
-}
-
-impl Work {
-    /// Runs the calls, and then what is in line until nobody is.
-    fn carry_out(self) {
-        let Work { mut lease, mut jobs } = self;
-        let shared = Arc::clone(&lease.shared);
-        let mut begun = Instant::now();
-        loop {
-            let ran = jobs.iter().map(|job| job.rows).sum();
-            lease.run(jobs);
-            let rows = shared.batch_rows();
-            let mut state = shared.lock();
-            let now = Instant::now();
-            if ran > 0 {
-                shared.runner.drained(ran, now - begun);
-            }
-            begun = now;
-            // Somebody else is about to take the line, and needs a predictor.
-            jobs = if state.led {
-                Vec::new()
-            } else {
-                state.next(rows, now, &shared.runner.meters)
-            };
-            if jobs.is_empty() {
-                state.idle.extend(lease.slot.take());
-                return;
-            }
-        }
     }
 }
 
@@ -475,25 +440,6 @@ impl std::fmt::Debug for Shared {
             .field("runner", &self.runner)
             .finish()
     }
-}
-
-fn spawn(name: &str, lane: usize) -> Option<SyncSender<Work>> {
-    let (sender, work) = sync_channel(1);
-    match std::thread::Builder::new()
-        .name(format!("{name}-{lane}"))
-        .spawn(move || serve(&work))
-    {
-        Ok(_) => Some(sender),
-        Err(error) => {
-            tracing::warn!(%error, "no thread for a predictor; its calls run on the runtime's threads");
-            None
-        }
-    }
-}
-
-/// The life of a thread: until the pool is gone.
-fn serve(work: &Receiver<Work>) {
-    work.iter().for_each(Work::carry_out);
 }
 
 #[cfg(test)]

@@ -82,13 +82,13 @@ pub struct Text {
 }
 
 impl Text {
-    /// A parameter; what is too long of the value is cut.
+    /// A parameter; what is too long of the value is cut, and NUL is replaced.
     pub fn param(key: String, value: &str) -> Text {
         let value = cut(value, MAX_PARAM);
         Text { key, value }
     }
 
-    /// A tag; what is too long of the value is cut.
+    /// A tag; what is too long of the value is cut, and NUL is replaced.
     pub fn tag(key: &str, value: &str) -> Text {
         Text {
             key: key.chars().take(MAX_KEY).collect(),
@@ -139,16 +139,18 @@ fn allowed(name: &str) -> String {
     }
 }
 
-/// The beginning of a text, in characters.
+/// The beginning of a text, in characters, without NUL: a server on PostgreSQL fails on that.
 fn cut(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        None => text.to_owned(),
-        Some(_) => {
-            let mut cut: String = text.chars().take(limit.saturating_sub(1)).collect();
-            cut.push('…');
-            cut
-        }
+    let whole = text.char_indices().nth(limit).is_none();
+    let kept = if whole { limit } else { limit.saturating_sub(1) };
+    let kept = text.chars().take(kept);
+    let mut kept: String = kept
+        .map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c })
+        .collect();
+    if !whole {
+        kept.push('…');
     }
+    kept
 }
 
 /// JSON has no `NaN`; the server reads these words.

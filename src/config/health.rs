@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use url::{Host, Url};
 
-use super::{Check, Env, Problems, units};
+use super::{Check, ClientTls, ClientTlsArgs, Env, Problems, units};
 
 /// Answers 200 once every model that was asked for by name is loaded.
 const READY: &str = "/health/ready";
@@ -17,7 +17,8 @@ const LIVE: &str = "/health/live";
 #[derive(Debug, Clone, Args)]
 pub struct HealthArgs {
     /// Address of the server; without a path, /health/ready of it is asked [default: that of `modelsd serve` in this
-    /// environment: MODELSD_HOST and MODELSD_PORT, MLFLOW_HOST and MLFLOW_PORT, else http://127.0.0.1:5001]
+    /// environment: MODELSD_HOST and MODELSD_PORT, MLFLOW_HOST and MLFLOW_PORT, else http://127.0.0.1:5001; https where
+    /// MODELSD_TLS_CERT is set]
     #[arg(long, env = "MODELSD_SERVER", hide_env_values = true, value_name = "URL")]
     pub url: Option<String>,
     /// Unix domain socket of the server, in place of its port
@@ -29,6 +30,9 @@ pub struct HealthArgs {
     /// Seconds that the answer may take
     #[arg(short, long, default_value = "5", value_name = "SECONDS")]
     pub timeout: String,
+    /// How an https address is asked.
+    #[command(flatten)]
+    pub tls: ClientTlsArgs,
 }
 
 /// Whom to ask.
@@ -40,6 +44,8 @@ pub struct HealthConfig {
     pub uds: Option<PathBuf>,
     /// How long the answer may take.
     pub timeout: Duration,
+    /// How it is asked where its address is https.
+    pub tls: ClientTls,
 }
 
 impl HealthConfig {
@@ -54,7 +60,9 @@ impl HealthConfig {
         };
         let typed = Some(args.timeout.clone());
         let timeout = check.parsed("--timeout", &typed, &[], "5", units::seconds);
-        let url = args.url.clone().unwrap_or_else(|| served(&mut check));
+        let tls = check.client_tls(&args.tls);
+        let url = args.url.clone();
+        let url = url.unwrap_or_else(|| served(&mut check, args.uds.is_some()));
         let parsed = Url::parse(&url).ok();
         let parsed = parsed.filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
         let Some(mut url) = parsed else {
@@ -72,12 +80,18 @@ impl HealthConfig {
             url,
             uds: args.uds.clone(),
             timeout,
+            tls,
         })
     }
 }
 
-/// Where `modelsd serve` listens in this environment, as somebody beside it reaches it.
-fn served(check: &mut Check<'_>) -> String {
+/// Where `modelsd serve` listens in this environment, as somebody beside it reaches it. Its Unix domain socket has no TLS.
+fn served(check: &mut Check<'_>, on_socket: bool) -> String {
+    let encrypted = check
+        .env
+        .get("MODELSD_TLS_CERT")
+        .is_some_and(|file| !file.is_empty());
+    let scheme = if encrypted && !on_socket { "https" } else { "http" };
     let host = check.text(&None, &["MODELSD_HOST", "MLFLOW_HOST"], "127.0.0.1");
     let port = check.parsed(
         "--port",
@@ -94,7 +108,7 @@ fn served(check: &mut Check<'_>) -> String {
         _ => host,
     };
     let host = Host::parse(&host).map_or(host, |host| host.to_string());
-    format!("http://{host}:{port}")
+    format!("{scheme}://{host}:{port}")
 }
 
 #[cfg(test)]

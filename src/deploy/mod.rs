@@ -4,6 +4,7 @@
 
 pub mod background;
 pub mod budget;
+pub mod copies;
 pub mod decide;
 pub mod deployment;
 mod drain;

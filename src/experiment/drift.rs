@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::first_column::{Integer, Visit, visit};
 use super::moments::Moments;
-use super::spread::Spread;
 use crate::model::batch::Batch;
 
 /// Numbers that a version predicts at first, with which the later ones are compared.
@@ -35,9 +35,9 @@ pub struct Figures {
 impl Drift {
     /// Adds the predictions of an answer; those that are no numbers are left out.
     pub fn add(&mut self, answer: &Batch) {
-        let mut spread = Spread::default();
-        spread.add(answer);
-        let moments = spread.moments();
+        let mut numbers = Numbers::default();
+        visit(answer, &mut numbers);
+        let moments = &numbers.0;
         if self.baseline.count() < BASELINE {
             self.baseline.merge(moments);
         }
@@ -67,6 +67,24 @@ impl Drift {
             baseline: is_full.then(|| (self.baseline.mean(), self.baseline.cautious_variance().sqrt())),
         })
     }
+}
+
+/// The moments of the numbers of an answer.
+#[derive(Default)]
+struct Numbers(Moments);
+
+impl Visit for Numbers {
+    fn label(&mut self, _: &str) {}
+
+    fn integer<T: Integer>(&mut self, value: T) {
+        self.0.add(value.nearest());
+    }
+
+    fn float(&mut self, value: f64) {
+        self.0.add(value);
+    }
+
+    fn missing(&mut self) {}
 }
 
 #[cfg(test)]

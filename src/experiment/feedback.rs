@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
+use super::first_column::TOO_LARGE;
 use super::frequent::Frequent;
 use super::moments::Moments;
-use super::spread::TOO_LARGE;
 use crate::model::prediction_id::PredictionId;
 use crate::model::value::Value;
 

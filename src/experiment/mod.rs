@@ -11,6 +11,7 @@ pub mod compare;
 pub mod difference;
 pub mod drift;
 pub mod feedback;
+mod first_column;
 pub mod frequent;
 mod hash;
 pub mod moments;

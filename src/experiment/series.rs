@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::feedback::ByKind;
+use super::first_column::visit;
 use super::sketch::Sketch;
 use super::spread::Spread;
 use crate::model::batch::Batch;
@@ -149,7 +150,7 @@ impl Series {
             Ok(output) => {
                 counts.latency.add(answered.total.as_secs_f64() * 1e3);
                 if let Some(output) = output {
-                    counts.spread.add(output);
+                    visit(output, &mut counts.spread);
                 }
             }
             Err(kind) => {

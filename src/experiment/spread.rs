@@ -2,19 +2,13 @@
 
 use serde::Serialize;
 
+use super::first_column::{Integer, Visit};
 use super::frequent::{Frequent, Label};
 use super::moments::Moments;
 use super::sketch::Sketch;
-use crate::model::batch::{Batch, Body, Columns};
-use crate::model::tensor::{Elements, Tensor};
-use crate::model::value::Value;
 
-/// Rows of one call that are looked at, evenly spread over it: a call of a million rows must not hold up others.
-pub const MAX_ROWS: usize = 1024;
 /// Labels that are shown.
 const SHOWN: usize = 20;
-/// Magnitude from which numbers are not counted: their squares have no place in a double.
-pub(super) const TOO_LARGE: f64 = 1e150;
 
 /// The answers of a model, by the first column of its output. Text, booleans and integers are labels; floats are numbers,
 /// and so are integers.
@@ -33,7 +27,7 @@ pub(super) struct Spread {
 /// How the answers of a model are spread.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Predictions {
-    /// Rows that were looked at: all of calls of up to [`MAX_ROWS`] rows.
+    /// Rows that were looked at: all of calls of up to 1,024 rows.
     pub rows: u64,
     /// Of those, rows without a label or a finite number.
     pub missing: u64,
@@ -81,32 +75,6 @@ pub struct Numbers {
 }
 
 impl Spread {
-    /// Counts the first column of an answer.
-    pub(super) fn add(&mut self, output: &Batch) {
-        match &output.body {
-            Body::Frame(frame) => match frame.columns() {
-                Columns::Matrix(matrix) => self.add_first_column(matrix),
-                Columns::Separate(columns) => {
-                    if let Some(column) = columns.first() {
-                        self.add_first_column(column);
-                    }
-                }
-            },
-            Body::Array(tensor) => self.add_first_column(tensor),
-            Body::Named(members) => {
-                if let Some((_, tensor)) = members.first() {
-                    self.add_first_column(tensor);
-                }
-            }
-            Body::Value(Value::List(items)) => {
-                for item in items.iter().step_by(stride(items.len())) {
-                    self.add_value(item);
-                }
-            }
-            Body::Value(value) => self.add_value(value),
-        }
-    }
-
     /// What was counted.
     pub(super) fn predictions(&self) -> Predictions {
         let labels = self.labels.top(SHOWN);
@@ -139,109 +107,32 @@ impl Spread {
             numbers: numbers(),
         }
     }
+}
 
-    /// The moments of the numbers.
-    pub(super) fn moments(&self) -> &Moments {
-        &self.moments
-    }
-
-    fn add_first_column(&mut self, tensor: &Tensor) {
-        let every = tensor.row_len().max(1).saturating_mul(stride(tensor.rows()));
-        match tensor.elements() {
-            Elements::Bool(all) => each(all, every, |value| self.add_label(bool_name(*value))),
-            Elements::I8(all) => each(all, every, |value| self.add_integer(*value)),
-            Elements::I16(all) => each(all, every, |value| self.add_integer(*value)),
-            Elements::I32(all) => each(all, every, |value| self.add_integer(*value)),
-            Elements::I64(all) => each(all, every, |value| self.add_integer(*value)),
-            Elements::U8(all) => each(all, every, |value| self.add_integer(*value)),
-            Elements::U16(all) => each(all, every, |value| self.add_integer(*value)),
-            Elements::U32(all) => each(all, every, |value| self.add_integer(*value)),
-            Elements::U64(all) => each(all, every, |value| self.add_integer(*value)),
-            Elements::F16(all) => each(all, every, |value| self.add_float(value.to_f64())),
-            Elements::F32(all) => each(all, every, |value| self.add_float(f64::from(*value))),
-            Elements::F64(all) => each(all, every, |value| self.add_float(*value)),
-            Elements::Str(all) => each(all, every, |value| self.add_label(value)),
-            // Moments of time are all different: their range is what there is to see.
-            Elements::Datetime(all) => each(all, every, |value| match *value {
-                i64::MIN => self.add_missing(),
-                nanoseconds => self.add_float(nanoseconds as f64),
-            }),
-            Elements::Object(all) => each(all, every, |value| self.add_value(value)),
-        }
-    }
-
-    /// Counts a value alone, or the first member of what has several.
-    fn add_value(&mut self, value: &Value) {
-        match value {
-            Value::Bool(value) => self.add_label(bool_name(*value)),
-            Value::Int(value) => self.add_integer(*value),
-            Value::BigInt(digits) => self.add_label(digits),
-            Value::Float(value) => self.add_float(*value),
-            Value::Str(text) => self.add_label(text),
-            Value::Tensor(tensor) => match tensor.elements() {
-                // An element may be a tensor again; those of objects are not followed.
-                Elements::Object(_) => self.add_missing(),
-                elements if elements.is_empty() => self.add_missing(),
-                _ => self.add_first_of(tensor),
-            },
-            Value::List(items) => self.add_scalar(items.first()),
-            Value::Map(entries) => self.add_scalar(entries.first().map(|(_, value)| value)),
-            Value::Null | Value::Bytes(_) => self.add_missing(),
-        }
-    }
-
-    /// Counts what is no list, map or tensor: nothing is followed deeper than once.
-    fn add_scalar(&mut self, value: Option<&Value>) {
-        match value {
-            None | Some(Value::List(_) | Value::Map(_) | Value::Tensor(_)) => self.add_missing(),
-            Some(value) => self.add_value(value),
-        }
-    }
-
-    /// Counts the first element of a tensor that is one cell.
-    fn add_first_of(&mut self, tensor: &Tensor) {
-        match tensor.elements() {
-            Elements::Bool(all) => all
-                .iter()
-                .take(1)
-                .for_each(|value| self.add_label(bool_name(*value))),
-            Elements::I32(all) => all.iter().take(1).for_each(|value| self.add_integer(*value)),
-            Elements::I64(all) => all.iter().take(1).for_each(|value| self.add_integer(*value)),
-            Elements::F32(all) => all
-                .iter()
-                .take(1)
-                .for_each(|value| self.add_float(f64::from(*value))),
-            Elements::F64(all) => all.iter().take(1).for_each(|value| self.add_float(*value)),
-            Elements::Str(all) => all.iter().take(1).for_each(|value| self.add_label(value)),
-            _ => self.add_missing(),
-        }
-    }
-
-    fn add_label(&mut self, label: &str) {
+impl Visit for Spread {
+    fn label(&mut self, label: &str) {
         self.rows += 1;
         self.labels.add(label);
     }
 
-    fn add_integer<T: itoa::Integer + Copy + Integer>(&mut self, value: T) {
-        self.add_label(itoa::Buffer::new().format(value));
-        self.add_number(value.nearest());
+    fn integer<T: Integer>(&mut self, value: T) {
+        self.label(itoa::Buffer::new().format(value));
+        self.number(value.nearest());
     }
 
-    fn add_float(&mut self, value: f64) {
-        if value.abs() < TOO_LARGE {
-            self.rows += 1;
-            self.add_number(value);
-        } else {
-            self.add_missing();
-        }
+    fn float(&mut self, value: f64) {
+        self.rows += 1;
+        self.number(value);
     }
 
-    fn add_missing(&mut self) {
+    fn missing(&mut self) {
         self.rows += 1;
         self.missing += 1;
     }
+}
 
-    fn add_number(&mut self, value: f64) {
+impl Spread {
+    fn number(&mut self, value: f64) {
         if self.moments.count() == 0 {
             (self.smallest, self.largest) = (value, value);
         }
@@ -252,45 +143,19 @@ impl Spread {
     }
 }
 
-/// What has a nearest double.
-trait Integer {
-    fn nearest(self) -> f64;
-}
-
-macro_rules! integer {
-    ($($integer:ty)*) => {
-        $(impl Integer for $integer {
-            fn nearest(self) -> f64 {
-                self as f64
-            }
-        })*
-    };
-}
-integer!(i8 i16 i32 i64 u8 u16 u32 u64);
-
-fn each<T>(elements: &[T], every: usize, add: impl FnMut(&T)) {
-    elements.iter().step_by(every).for_each(add);
-}
-
-/// So that at most [`MAX_ROWS`] rows are looked at.
-fn stride(rows: usize) -> usize {
-    rows.div_ceil(MAX_ROWS).max(1)
-}
-
-fn bool_name(value: bool) -> &'static str {
-    if value { "true" } else { "false" }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::batch::{Frame, Name};
+    use crate::experiment::first_column::{MAX_ROWS, visit};
+    use crate::model::batch::{Batch, Body, Columns, Frame, Name};
+    use crate::model::tensor::{Elements, Tensor};
+    use crate::model::value::Value;
 
     fn of(body: Body) -> Predictions {
         let mut spread = Spread::default();
-        spread.add(&Batch::new(body));
+        visit(&Batch::new(body), &mut spread);
         spread.predictions()
     }
 

@@ -3,18 +3,19 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
-use axum::extract::{Extension, Path, State};
+use axum::body::Body;
+use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, Response, StatusCode, Uri};
+use axum::http::{Response, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::App;
 use super::answer::JSON;
+use super::api::ask::Said;
 use crate::deploy::reconcile::ControlError;
 
-/// Marks requests that came through the Unix domain socket.
+/// Marks requests that came through the Unix domain socket, which has no TLS.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Local;
 
@@ -28,13 +29,8 @@ struct Pin {
 pub(super) async fn pin(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    local: Option<Extension<Local>>,
-    headers: HeaderMap,
-    body: Bytes,
+    Said(body): Said,
 ) -> Response<Body> {
-    if let Err(refused) = app.guard.check(&headers, local.is_some()) {
-        return *refused;
-    }
     let version = match serde_json::from_slice(&body) {
         Ok(Pin {
             version: Json::String(text),
@@ -61,15 +57,7 @@ pub(super) async fn pin(
 }
 
 /// `DELETE /api/models/{name}/pin`
-pub(super) async fn unpin(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    local: Option<Extension<Local>>,
-    headers: HeaderMap,
-) -> Response<Body> {
-    if let Err(refused) = app.guard.check(&headers, local.is_some()) {
-        return *refused;
-    }
+pub(super) async fn unpin(State(app): State<Arc<App>>, Path(name): Path<String>, _: Said) -> Response<Body> {
     match app.control.unpin(&name).await {
         Ok(()) => json_answer(StatusCode::OK, &json!({ "name": name, "pinned": null })),
         Err(error) => failed(&error),
@@ -78,15 +66,7 @@ pub(super) async fn unpin(
 
 /// `POST /api/reload`, or `POST /api/reload?model=name`: asks the registry now, and tries versions that were rejected
 /// again.
-pub(super) async fn reload(
-    State(app): State<Arc<App>>,
-    uri: Uri,
-    local: Option<Extension<Local>>,
-    headers: HeaderMap,
-) -> Response<Body> {
-    if let Err(refused) = app.guard.check(&headers, local.is_some()) {
-        return *refused;
-    }
+pub(super) async fn reload(State(app): State<Arc<App>>, uri: Uri, _: Said) -> Response<Body> {
     let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     let model = query
         .filter(|(key, _)| key == "model")
@@ -101,11 +81,15 @@ pub(super) async fn reload(
     }
 }
 
-pub(super) fn failed(error: &ControlError) -> Response<Body> {
-    let mut text = error.to_string();
-    if let Some(cause) = error.source() {
-        text = format!("{text}: {cause}");
+/// An error with its cause.
+pub(super) fn told(error: &ControlError) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
+}
+
+pub(super) fn failed(error: &ControlError) -> Response<Body> {
     let (status, code) = match error {
         ControlError::NoSlot { .. } | ControlError::NoVersion { .. } => {
             (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST")
@@ -122,7 +106,7 @@ pub(super) fn failed(error: &ControlError) -> Response<Body> {
         ControlError::NotKept => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
         ControlError::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE"),
     };
-    refusal(status, code, &text)
+    refusal(status, code, &told(error))
 }
 
 /// A refusal in the shape of MLflow's REST errors.

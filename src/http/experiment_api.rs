@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{Response, StatusCode, Uri};
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::App;
 use super::admin::{json_answer, refusal};
+use super::api::ask::Said;
 use super::route_api::failed;
 use crate::experiment::compare::{Question, compare};
 use crate::experiment::feedback::FeedbackError;
@@ -53,7 +54,7 @@ fn recording(app: &App) -> Result<&Recording, Box<Response<Body>>> {
 }
 
 /// `{"prediction_id": "…", "value": 1, "kind": "clicked"}`
-pub(super) async fn feedback(State(app): State<Arc<App>>, body: Bytes) -> Response<Body> {
+pub(super) async fn feedback(State(app): State<Arc<App>>, Said(body): Said) -> Response<Body> {
     let recording = match recording(&app) {
         Ok(recording) => recording,
         Err(refused) => return *refused,

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
-use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
 use super::App;
-use super::admin::{Local, failed, json_answer, refusal};
+use super::admin::{failed, json_answer, refusal, told};
+use super::api::ask::Said;
 use super::models::{time, version};
 use crate::deploy::gate::trial::Trial;
 use crate::deploy::gate::verdict::{Answers, Counts};
@@ -30,13 +31,8 @@ struct Promotion {
 pub(super) async fn promote(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    local: Option<Extension<Local>>,
-    headers: HeaderMap,
-    body: Bytes,
+    Said(body): Said,
 ) -> Response<Body> {
-    if let Err(refused) = app.guard.check(&headers, local.is_some()) {
-        return *refused;
-    }
     let asked = match body.is_empty() {
         true => Ok(Promotion::default()),
         false => serde_json::from_slice(&body),
@@ -48,7 +44,7 @@ pub(super) async fn promote(
             "The body must be {\"force\": true}, {\"force\": false}, or empty.",
         );
     };
-    let mut promoted = Vec::new();
+    let (mut promoted, mut refused) = (Vec::new(), Vec::new());
     let mut problem = None;
     for slot in slots(&app, &name) {
         match app.control.promote(&slot, force).await {
@@ -58,16 +54,23 @@ pub(super) async fn promote(
                 "version": done.id.version.as_deref(),
                 "serves": done.serves,
             })),
-            // That nothing waits at one of several variants says less than why another is refused.
-            Err(error) if matches!(problem, None | Some(ControlError::NothingToPromote { .. })) => {
-                problem = Some(error);
+            Err(error) => {
+                if !matches!(error, ControlError::NothingToPromote { .. }) {
+                    refused.push(json!({ "slot": &*slot, "message": told(&error) }));
+                }
+                // That nothing waits at one of several variants says less than why another is refused.
+                if matches!(problem, None | Some(ControlError::NothingToPromote { .. })) {
+                    problem = Some(error);
+                }
             }
-            Err(_) => {}
         }
     }
     match problem {
         Some(error) if promoted.is_empty() => failed(&error),
-        _ => json_answer(StatusCode::OK, &json!({ "name": name, "promoted": promoted })),
+        _ => json_answer(
+            StatusCode::OK,
+            &json!({ "name": name, "promoted": promoted, "refused": refused }),
+        ),
     }
 }
 

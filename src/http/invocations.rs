@@ -1,7 +1,7 @@
 //! `POST /invocations` and `POST /models/{name}/invocations`: decode, predict, encode, with one snapshot of the deployment.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -70,32 +70,13 @@ where
     let began = Instant::now();
     let asked = Asked::of(headers);
     let id = request_id(asked.id);
-    let begun = patience::patience(asked.patience)
-        .inspect_err(reject)
-        .and_then(|patience| {
-            app.endpoint.begin(Head {
-                name: slot,
-                now: began,
-                patience,
-                headers,
-                asks_for_variant: asked.variant,
-                trace: asked.trace,
-                path: match slot {
-                    None => "/invocations",
-                    Some(_) => "/models/{name}/invocations",
-                },
-            })
-        });
+    let path = match slot {
+        None => "/invocations",
+        Some(_) => "/models/{name}/invocations",
+    };
+    let begun = begin(app, slot, path, began, headers, &asked, &id);
     let mut response = match begun {
         Ok(mut call) => {
-            if let Some(draft) = call.draft() {
-                let key = || {
-                    asked
-                        .key
-                        .map(|key| String::from_utf8_lossy(key.as_bytes()).into())
-                };
-                draft.note_request(|| Some(id.as_bytes().into()), key);
-            }
             let mut response = match predict(app, &mut call, headers, &asked, body).await {
                 Ok(encoded) => return answer::predictions(encoded, &call, id),
                 Err(Failure::Answered(error)) => {
@@ -128,6 +109,40 @@ pub(super) fn note_status(call: &mut Call, response: &Response<Body>) {
     }
 }
 
+/// Begins a request for predictions, and notes who asks where predictions are recorded.
+pub(super) fn begin(
+    app: &App,
+    slot: Option<&str>,
+    path: &'static str,
+    began: Instant,
+    headers: &HeaderMap,
+    asked: &Asked<'_>,
+    id: &HeaderValue,
+) -> Result<Call, Error> {
+    let patience = patience::patience(asked.patience).inspect_err(reject)?;
+    let mut begun = app.endpoint.begin(Head {
+        name: slot,
+        now: began,
+        patience,
+        headers,
+        asks_for_variant: asked.variant,
+        trace: asked.trace,
+        path,
+    });
+    // Changed where it lies: a call is long, and would be moved once more.
+    if let Ok(call) = &mut begun
+        && let Some(draft) = call.draft()
+    {
+        let key = || {
+            asked
+                .key
+                .map(|key| String::from_utf8_lossy(key.as_bytes()).into())
+        };
+        draft.note_request(|| Some(id.as_bytes().into()), key);
+    }
+    begun
+}
+
 /// How a request ends without predictions.
 enum Failure {
     Answered(Error),
@@ -152,10 +167,16 @@ async fn predict<B>(
 where
     B: AnyBody<Data = Bytes> + Unpin,
 {
-    // Read before anything is refused: an answer to a client that is still sending may never be heard.
+    // Read, or thrown away, before anything is refused: an answer to a client that is still sending may never be heard.
     let config = &app.config;
-    let read = body::read(body, config.max_body_bytes, config.client_timeout);
-    let bytes = match read.await {
+    let (limit, patience) = (config.max_body_bytes, config.client_timeout);
+    let announced = body.size_hint().exact();
+    let read = match announced.is_some_and(|length| length < LARGE_BODY as u64) {
+        true => body::read(body, limit, patience).await,
+        // Apart, so that the future of the others is no larger for it.
+        false => Box::pin(app.intake.read(call, body, limit, patience)).await,
+    };
+    let bytes = match read {
         Ok(bytes) => bytes,
         Err(BodyError::Refused(error)) => {
             // Failed first, which gives the permit back: nobody else shall wait for the rest of this body.
@@ -169,7 +190,10 @@ where
     if let Some(draft) = call.draft() {
         draft.note_received(bytes.len());
     }
-    call.refuse_early()?;
+    let desk = match bytes.len() < LARGE_BODY {
+        true => call.refuse_early(Duration::ZERO).map(|()| None),
+        false => Box::pin(app.intake.desk(call)).await.map(Some),
+    }?;
     let codings = match asked.coded {
         false => encoding::Codings::new(),
         true => encoding::applied(headers)
@@ -188,6 +212,7 @@ where
             codec.decode(&bytes, deployment.signature(), limits)
         })
     })?;
+    drop(desk);
     let reply = decoded.reply;
     let output = call.predict(decoded.batch).await?;
     let wish = asked.wishes.then(|| Wish::of(headers)).flatten();

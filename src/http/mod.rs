@@ -22,6 +22,7 @@ mod events;
 mod experiment_api;
 mod gate_api;
 mod health;
+pub mod intake;
 mod invocations;
 mod models;
 mod page;
@@ -72,6 +73,8 @@ pub struct App {
     pub codecs: Codecs,
     /// Bounds.
     pub config: Config,
+    /// Lets large bodies in.
+    pub intake: intake::Intake,
     /// Renders the metrics.
     pub metrics: Metrics,
     /// Speaks to the reconciler.

@@ -52,19 +52,23 @@ impl Stamp {
     }
 }
 
-/// Reads these again whenever one of their files changes, and at each SIGHUP. Never ends.
+/// Reads these again whenever one of their files changes, and at each SIGHUP. Ends only where there are none.
 ///
 /// How the files were has to be noted before they are read first, so that no change between the two is missed.
 pub async fn follow(all: Vec<(Arc<dyn OfFiles>, Changes)>, mut hangups: Signal) {
     let mut all = all;
-    loop {
+    while !all.is_empty() {
         let told = tokio::select! {
             told = hangups.recv() => told.is_some(),
             () = tokio::time::sleep(PERIOD) => false,
         };
         for (of_files, changes) in &mut all {
             of_files.tick();
-            if changes.seen() || told {
+            // A folder of another machine may be slow to say anything.
+            let files = Arc::clone(&changes.files);
+            let looked = tokio::task::spawn_blocking(move || stamps(&files)).await;
+            let changed = looked.is_ok_and(|now| changes.differ_from(now));
+            if changed || told {
                 let of_files = Arc::clone(of_files);
                 // Keys are checked against their certificates, which is work.
                 let _ = tokio::task::spawn_blocking(move || report(&*of_files)).await;
@@ -107,23 +111,29 @@ fn causes(error: &(dyn Error + 'static)) -> String {
 /// How files were when they were looked at last.
 #[derive(Debug)]
 pub struct Changes {
-    files: Vec<PathBuf>,
+    files: Arc<[PathBuf]>,
     stamps: Vec<Option<Stamp>>,
 }
 
+/// How files are now. Blocking.
+fn stamps(files: &[PathBuf]) -> Vec<Option<Stamp>> {
+    files.iter().map(Stamp::of).collect()
+}
+
 impl Changes {
-    /// As they are now.
+    /// As they are now. Blocking, for a moment.
     pub fn new(files: Vec<PathBuf>) -> Changes {
-        let stamps = files.iter().map(Stamp::of).collect();
-        Changes { files, stamps }
+        Changes {
+            stamps: stamps(&files),
+            files: files.into(),
+        }
     }
 
-    /// Whether one is another than at the last look. Blocking, for a moment.
-    fn seen(&mut self) -> bool {
-        let stamps: Vec<Option<Stamp>> = self.files.iter().map(Stamp::of).collect();
-        let changed = stamps != self.stamps;
-        self.stamps = stamps;
-        changed
+    /// Whether one is another now than at the last look.
+    fn differ_from(&mut self, now: Vec<Option<Stamp>>) -> bool {
+        let differ = now != self.stamps;
+        self.stamps = now;
+        differ
     }
 }
 
@@ -139,15 +149,16 @@ mod tests {
         fs::write(path("two"), "b").unwrap();
         std::os::unix::fs::symlink(path("one"), path("link")).unwrap();
         let mut changes = Changes::new(vec![path("link"), path("later")]);
-        assert!(!changes.seen());
+        let mut seen = || changes.differ_from(stamps(&changes.files.clone()));
+        assert!(!seen());
         fs::write(path("one"), "longer").unwrap();
-        assert!(changes.seen() && !changes.seen());
+        assert!(seen() && !seen());
         fs::write(path("later"), "").unwrap();
-        assert!(changes.seen() && !changes.seen());
+        assert!(seen() && !seen());
         std::os::unix::fs::symlink(path("two"), path("next")).unwrap();
         fs::rename(path("next"), path("link")).unwrap();
-        assert!(changes.seen() && !changes.seen());
+        assert!(seen() && !seen());
         fs::remove_file(path("two")).unwrap();
-        assert!(changes.seen() && !changes.seen());
+        assert!(seen() && !seen());
     }
 }

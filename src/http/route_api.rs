@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
-use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{Response, StatusCode};
 use serde_json::{Map, Value as Json, json};
 
 use super::App;
-use super::admin::{Local, json_answer, refusal};
+use super::admin::{json_answer, refusal};
+use super::api::ask::Said;
 use super::gate_api::gate_json;
 use crate::routing::route::Route;
 use crate::routing::weights::{MAX_WEIGHT, Weight};
@@ -61,13 +62,8 @@ fn describe(app: &App, route: &Route) -> Json {
 pub(super) async fn set_weights(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    local: Option<Extension<Local>>,
-    headers: HeaderMap,
-    body: Bytes,
+    Said(body): Said,
 ) -> Response<Body> {
-    if let Err(refused) = app.guard.check(&headers, local.is_some()) {
-        return *refused;
-    }
     let Some(weights) = weights(&body) else {
         return refusal(
             StatusCode::BAD_REQUEST,
@@ -98,14 +94,7 @@ fn weights(body: &[u8]) -> Option<Vec<Weight>> {
 }
 
 /// Reads the configuration file again.
-pub(super) async fn reload(
-    State(app): State<Arc<App>>,
-    local: Option<Extension<Local>>,
-    headers: HeaderMap,
-) -> Response<Body> {
-    if let Err(refused) = app.guard.check(&headers, local.is_some()) {
-        return *refused;
-    }
+pub(super) async fn reload(State(app): State<Arc<App>>, _: Said) -> Response<Body> {
     match app.routes.reload().await {
         Ok(names) => {
             let names: Vec<&str> = names.iter().map(|name| &**name).collect();

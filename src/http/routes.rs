@@ -8,11 +8,11 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::Body;
 use axum::http::header::EXPECT;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Request, Response};
-use axum::{Extension, Router};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
@@ -27,7 +27,6 @@ pub struct Routes(Arc<Inner>);
 
 struct Inner {
     app: Arc<App>,
-    router: Router,
     service: TowerToHyperService<Router>,
     /// Whether these are for connections by the file of a socket.
     local: bool,
@@ -36,29 +35,26 @@ struct Inner {
 impl Routes {
     /// The routes of this server.
     pub fn new(app: Arc<App>) -> Routes {
-        let router = router(Arc::clone(&app));
-        Routes::with(app, router, false)
-    }
-
-    fn with(app: Arc<App>, router: Router, local: bool) -> Routes {
         Routes(Arc::new(Inner {
+            service: TowerToHyperService::new(router(Arc::clone(&app))),
             app,
-            service: TowerToHyperService::new(router.clone()),
-            router,
-            local,
+            local: false,
         }))
     }
 
     /// The same for connections by the file of a socket: who can open it is on this machine.
     pub(super) fn local(&self) -> Routes {
-        let router = self.0.router.clone().layer(Extension(Local));
-        Routes::with(Arc::clone(&self.0.app), router, true)
+        Routes(Arc::new(Inner {
+            service: self.0.service.clone(),
+            app: Arc::clone(&self.0.app),
+            local: true,
+        }))
     }
 
     /// Answers a request for predictions.
     pub(super) async fn predict(&self, head: &Parts, body: &mut Incoming) -> Response<Payload> {
-        if self.0.app.guard.is_in_the_way() {
-            // In a box: where nobody needs a token, the future has no room for it.
+        if self.0.app.guard.is_in_the_way(&head.headers) {
+            // In a box: where nobody has to be asked, the future has no room for it.
             return Box::pin(self.predict_for_some(head, body)).await;
         }
         invocations::direct(&self.0.app, head, body).await
@@ -79,7 +75,10 @@ impl Routes {
 
     /// Answers any request. The future of the router is in a box, so that a connection that only predicts has no room for
     /// it in its own.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Payload>, Infallible> {
+    pub(super) async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+    ) -> Result<Response<Payload>, Infallible> {
         let guard = &self.0.app.guard;
         let (method, path, headers) = (request.method(), request.uri().path(), request.headers());
         if let Some(answer) = guard.preflight(method, headers) {
@@ -90,6 +89,9 @@ impl Routes {
             let unsent = headers.contains_key(EXPECT);
             let mut body = request.into_body();
             return Ok(Box::pin(self.refuse(*refusal, origin, (!unsent).then_some(&mut body))).await);
+        }
+        if self.0.local {
+            request.extensions_mut().insert(Local);
         }
         let mut answer = Box::pin(self.0.service.call(request)).await?;
         guard.sign(origin, &mut answer);

@@ -20,9 +20,15 @@ const ROUTES: &[&str] = &[
     "/version",
     "/metrics",
     "/invocations",
+    "/predict",
+    "/docs",
+    "/openapi.json",
     "/api/events",
+    "/api/feedback",
     "/api/models",
+    "/api/routes",
     "/api/reload",
+    "/api/config/reload",
     "/api/registry/webhook",
 ];
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
 use base64::Engine;
@@ -18,6 +18,7 @@ use sha2::Sha256;
 
 use super::App;
 use super::admin::{json_answer, refusal};
+use super::api::ask::Said;
 
 /// How far the clocks of sender and receiver may differ, and how long a delivery may take, retries included.
 const TOLERANCE: Duration = Duration::from_secs(300);
@@ -33,6 +34,8 @@ const SIGNATURE: &str = "x-mlflow-signature";
 /// Tells webhooks of the registry from others.
 pub struct Verifier {
     secret: Option<Vec<u8>>,
+    /// Whether nothing is taken without a secret.
+    closed: bool,
     seen: Mutex<VecDeque<String>>,
 }
 
@@ -48,16 +51,23 @@ pub enum WebhookError {
     /// Too old, or from the future.
     #[error("the timestamp is more than {TOLERANCE:?} away from this machine's clock")]
     Time,
+    /// Nobody else may ask this server without a token, and there is nothing to sign webhooks with.
+    #[error(
+        "this server has tokens, so that webhooks need a signature: start it with --webhook-secret-file, and give the \
+         webhook in MLflow the same secret"
+    )]
+    NoSecret,
     /// It came before.
     #[error("this delivery came before")]
     Replay,
 }
 
 impl Verifier {
-    /// With a secret, only what is signed with it is taken; without one, everything is.
-    pub fn new(secret: Option<&str>) -> Verifier {
+    /// With a secret, only what is signed with it is taken; without one everything is, or nothing where it is `closed`.
+    pub fn new(secret: Option<&str>, closed: bool) -> Verifier {
         Verifier {
             secret: secret.map(|secret| secret.as_bytes().to_vec()),
+            closed,
             seen: Mutex::default(),
         }
     }
@@ -65,9 +75,13 @@ impl Verifier {
     /// Checks a delivery that arrived at `now`.
     ///
     /// # Errors
-    /// See [`WebhookError`]; never without a secret.
+    /// See [`WebhookError`].
     pub fn check(&self, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Result<(), WebhookError> {
-        let Some(secret) = &self.secret else { return Ok(()) };
+        let secret = match (&self.secret, self.closed) {
+            (Some(secret), _) => secret,
+            (None, false) => return Ok(()),
+            (None, true) => return Err(WebhookError::NoSecret),
+        };
         let header = |name| {
             let value = headers.get(name).and_then(|value| value.to_str().ok());
             value
@@ -110,7 +124,11 @@ impl Verifier {
 }
 
 /// The route.
-pub(super) async fn receive(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
+pub(super) async fn receive(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Said(body): Said,
+) -> Response<Body> {
     match app.webhooks.check(&headers, &body, SystemTime::now()) {
         Ok(()) => {
             app.control.poll_now();
@@ -120,7 +138,9 @@ pub(super) async fn receive(State(app): State<Arc<App>>, headers: HeaderMap, bod
             tracing::warn!(%error, "webhook refused");
             let (status, code) = match error {
                 WebhookError::Header(_) => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE"),
-                WebhookError::Signature | WebhookError::Time => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
+                WebhookError::Signature | WebhookError::Time | WebhookError::NoSecret => {
+                    (StatusCode::FORBIDDEN, "PERMISSION_DENIED")
+                }
                 WebhookError::Replay => (StatusCode::CONFLICT, "RESOURCE_ALREADY_EXISTS"),
             };
             refusal(status, code, &format!("Webhook refused: {error}."))
@@ -164,7 +184,7 @@ mod tests {
     fn what_mlflow_signed_is_taken_once_and_in_time() {
         let deliveries = deliveries();
         assert!(deliveries.len() >= 4);
-        let verifier = Verifier::new(Some(SECRET));
+        let verifier = Verifier::new(Some(SECRET), true);
         for (headers, body, sent) in &deliveries {
             let late = *sent + TOLERANCE + Duration::from_secs(1);
             let early = *sent - TOLERANCE - Duration::from_secs(1);
@@ -178,8 +198,9 @@ mod tests {
     #[test]
     fn any_change_breaks_the_signature() {
         let (headers, body, sent) = deliveries().remove(0);
-        let check =
-            |headers: &HeaderMap, body: &[u8], secret| Verifier::new(Some(secret)).check(headers, body, sent);
+        let check = |headers: &HeaderMap, body: &[u8], secret| {
+            Verifier::new(Some(secret), false).check(headers, body, sent)
+        };
         assert_eq!(check(&headers, &body, SECRET), Ok(()));
         assert_eq!(check(&headers, &body, "other"), Err(WebhookError::Signature));
         let mut longer = body.clone();
@@ -205,12 +226,16 @@ mod tests {
             check(&unsigned, &body, SECRET),
             Err(WebhookError::Header(SIGNATURE))
         );
-        assert_eq!(Verifier::new(None).check(&HeaderMap::new(), b"", sent), Ok(()));
+        let unsigned = |closed| Verifier::new(None, closed).check(&HeaderMap::new(), b"", sent);
+        assert_eq!(
+            (unsigned(false), unsigned(true)),
+            (Ok(()), Err(WebhookError::NoSecret))
+        );
     }
 
     #[test]
     fn the_memory_of_deliveries_is_bounded() {
-        let verifier = Verifier::new(Some("s"));
+        let verifier = Verifier::new(Some("s"), false);
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         for number in 0..REMEMBERED + 10 {
             let mut mac = Hmac::<Sha256>::new_from_slice(b"s").unwrap();

@@ -19,4 +19,5 @@ pub mod trace_state;
 pub mod uri;
 pub mod value;
 pub mod version;
+mod weight;
 pub mod yaml;

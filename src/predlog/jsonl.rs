@@ -72,7 +72,8 @@ impl Jsonl {
         self.text.shrink_to(4 * PIECE);
         written.map_err(|error| {
             let attempt = format!("write records in `{}`", self.config.dir.display());
-            SinkError::new(attempt, error)
+            // The next attempt is in a file of its own: this one may have become as large as files can be.
+            SinkError::new(attempt, error).losing(self.abandon())
         })
     }
 
@@ -89,26 +90,28 @@ impl Jsonl {
                 })
             }
         };
-        if let Err(error) = open.partial.file.write_all(&self.text) {
-            // The next attempt is in a file of its own: this one may have become as large as files can be.
-            self.abandon();
-            return Err(error);
-        }
+        open.partial.file.write_all(&self.text)?;
         open.length += self.text.len() as u64;
         open.entries += entries;
         Ok(())
     }
 
-    /// Ends the file with its last whole line, after a failure.
-    fn abandon(&mut self) {
-        let Some(open) = self.open.take() else { return };
+    /// Ends the file with its last whole line, after a failure; says how many entries of it are lost.
+    fn abandon(&mut self) -> u64 {
+        let Some(open) = self.open.take() else { return 0 };
         if open.length == 0 {
             open.partial.discard();
-            return;
+            return 0;
         }
+        // The folder may have been removed since somebody last looked.
+        let is_there = open.partial.is_there();
         let cut = open.partial.file.set_len(open.length);
-        if let Err(error) = cut.and_then(|()| open.partial.finish()) {
-            tracing::debug!(%error, "a file of records is left to the next start");
+        match cut.and_then(|()| open.partial.finish()) {
+            Ok(()) => 0,
+            Err(error) => {
+                tracing::debug!(%error, is_there, "a file of records is left to the next start, if it is there");
+                if is_there { 0 } else { open.entries }
+            }
         }
     }
 
@@ -129,6 +132,10 @@ impl Sink for Jsonl {
     }
 
     fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError> {
+        let losing = |error: SinkError, left: u64| {
+            let lost = error.lost + left;
+            error.losing(lost)
+        };
         let mut left = entries.iter().filter(|entry| entry.is_for_files()).count() as u64;
         let mut gathered = 0;
         for entry in entries.iter().filter(|entry| entry.is_for_files()) {
@@ -136,12 +143,12 @@ impl Sink for Jsonl {
             self.text.push(b'\n');
             gathered += 1;
             if self.text.len() >= PIECE {
-                self.write_text(gathered).map_err(|error| error.losing(left))?;
+                self.write_text(gathered).map_err(|error| losing(error, left))?;
                 left -= gathered;
                 gathered = 0;
             }
         }
-        self.write_text(gathered).map_err(|error| error.losing(left))?;
+        self.write_text(gathered).map_err(|error| losing(error, left))?;
         match &self.open {
             Some(open) if open.length >= self.config.max_file_bytes => self.finish(),
             _ => Ok(()),

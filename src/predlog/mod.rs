@@ -31,7 +31,7 @@ pub use otlp::Config as OtlpConfig;
 pub use privacy::{Privacy, Salt};
 pub use read::{Filter, ReadError, Reader, Row, Tail};
 pub use record::{Assignment, Entry, Failure, Feedback, Record, RequestId, Timing, Traced};
-pub use recorder::{Config, Recorder};
+pub use recorder::{Config, Ending, Recorder};
 pub use spec::{SinkSpec, SpecError};
 
 /// A place that entries are written to.
@@ -50,7 +50,17 @@ pub trait Sink: Send {
         false
     }
 
-    /// Takes entries, which may stay in memory for a while. One that writes files leaves out those that are not for files.
+    /// Whether [`Sink::write`] does anything with this entry: others it neither has nor loses.
+    fn takes(&self, entry: &Entry) -> bool {
+        entry.is_for_files()
+    }
+
+    /// What became of entries that is not known from the answers of the other calls.
+    fn standing(&self) -> Standing {
+        Standing::default()
+    }
+
+    /// Takes entries, which may stay in memory for a while, and leaves out those that it does not take.
     ///
     /// # Errors
     /// When entries were lost, with their number.
@@ -62,11 +72,23 @@ pub trait Sink: Send {
     /// When entries were lost, or when nothing can be written at the moment.
     fn tick(&mut self, now: SystemTime) -> Result<(), SinkError>;
 
+    /// Says that nothing more comes. It waits for nothing: all sinks are told before the first of them is closed.
+    fn end(&mut self) {}
+
     /// Writes what is in memory and closes files.
     ///
     /// # Errors
     /// When entries were lost.
     fn close(&mut self) -> Result<(), SinkError>;
+}
+
+/// What became of entries that a sink was given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Those that are in memory only.
+    pub waiting: u64,
+    /// Those that are lost, of a sink which counts that itself.
+    pub lost: u64,
 }
 
 /// A sink could not do its work. It will be asked again.

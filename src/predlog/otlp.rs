@@ -14,7 +14,7 @@ use prost::Message;
 use super::record::{Entry, Record, Traced};
 use super::remote::{Destination, Label, Limits, Queued, Remote, Undelivered};
 use super::spans::{self, Place, attribute, number};
-use super::{Sink, SinkError};
+use super::{Sink, SinkError, Standing};
 use crate::client::collector::{self, Collector};
 
 /// About how much memory may wait for the collector, besides what counts spans.
@@ -86,6 +86,15 @@ impl Sink for Otlp {
         true
     }
 
+    /// Also those that are there for their spans alone.
+    fn takes(&self, entry: &Entry) -> bool {
+        matches!(entry, Entry::Prediction(record) if record.traced.is_some())
+    }
+
+    fn standing(&self) -> Standing {
+        self.0.standing()
+    }
+
     fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError> {
         for entry in entries {
             if let Entry::Prediction(record) = entry
@@ -100,6 +109,10 @@ impl Sink for Otlp {
 
     fn tick(&mut self, _: SystemTime) -> Result<(), SinkError> {
         Ok(())
+    }
+
+    fn end(&mut self) {
+        self.0.end();
     }
 
     fn close(&mut self) -> Result<(), SinkError> {
@@ -129,6 +142,8 @@ impl Destination for Traces {
             Err(problem) => {
                 return Err(Undelivered {
                     may_pass: problem.may_pass,
+                    // An export that it answers 500 to is not sent again.
+                    broke: false,
                     wait: problem.wait,
                     error: problem.into(),
                 });

@@ -6,9 +6,8 @@ use std::time::{Duration, SystemTime};
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use crate::model::batch::{Batch, Body, Columns};
+use crate::model::batch::Batch;
 use crate::model::origin::Origin;
-use crate::model::tensor::{Elements, Tensor, each_elements};
 use crate::model::trace_context::TraceContext;
 use crate::model::trace_state::TraceState;
 use crate::model::value::Value;
@@ -210,7 +209,7 @@ impl Entry {
     pub fn weight(&self) -> usize {
         match self {
             Entry::Prediction(record) => {
-                let batch = |batch: &Option<Batch>| batch.as_ref().map_or(0, batch_weight);
+                let batch = |batch: &Option<Batch>| batch.as_ref().map_or(0, Batch::weight);
                 let message = record.error.as_ref().map_or(0, |error| error.message.len());
                 ENTRY_BYTES
                     + batch(&record.inputs)
@@ -218,44 +217,7 @@ impl Entry {
                     + message
                     + record.traced.as_ref().map_or(0, |traced| traced.weight())
             }
-            Entry::Feedback(feedback) => ENTRY_BYTES + feedback.kind.len() + value_weight(&feedback.value),
+            Entry::Feedback(feedback) => ENTRY_BYTES + feedback.kind.len() + feedback.value.weight(),
         }
     }
-}
-
-fn batch_weight(batch: &Batch) -> usize {
-    let body = match &batch.body {
-        Body::Frame(frame) => match frame.columns() {
-            Columns::Matrix(matrix) => tensor_weight(matrix),
-            Columns::Separate(columns) => columns.iter().map(tensor_weight).sum(),
-        },
-        Body::Array(tensor) => tensor_weight(tensor),
-        Body::Named(members) => members.iter().map(|(_, tensor)| tensor_weight(tensor)).sum(),
-        Body::Value(value) => value_weight(value),
-    };
-    let params: usize = batch.params.iter().map(|(_, value)| value_weight(value)).sum();
-    body + params
-}
-
-fn tensor_weight(tensor: &Tensor) -> usize {
-    match tensor.elements() {
-        Elements::Str(texts) => texts.iter().map(|text| text.len() + size_of::<String>()).sum(),
-        Elements::Object(values) => values.iter().map(value_weight).sum(),
-        other => each_elements!(other, vector => size_of_val(vector.as_slice())),
-    }
-}
-
-fn value_weight(value: &Value) -> usize {
-    let held = match value {
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
-        Value::BigInt(text) | Value::Str(text) => text.len(),
-        Value::Bytes(bytes) => bytes.len(),
-        Value::Tensor(tensor) => tensor_weight(tensor),
-        Value::List(items) => items.iter().map(value_weight).sum(),
-        Value::Map(entries) => entries
-            .iter()
-            .map(|(key, value)| size_of::<Box<str>>() + key.len() + value_weight(value))
-            .sum(),
-    };
-    size_of::<Value>() + held
 }

@@ -19,6 +19,10 @@ use crate::telemetry::names;
 const NICENESS: i32 = 10;
 /// How long the writer sleeps when the queue is empty. It is not woken, since that would cost each request a system call.
 const POLL: Duration = Duration::from_millis(25);
+/// The same while entries come in numbers: what is freed soon is still in the caches when it is allocated again.
+const BUSY_POLL: Duration = Duration::from_millis(3);
+/// Entries of one sleep that make it busy.
+const BUSY: usize = 64;
 /// Between two ticks of the sinks.
 const TICK: Duration = Duration::from_millis(250);
 /// Entries that are taken at once, and about how many bytes of them.
@@ -61,6 +65,17 @@ struct Handle {
     writer: Thread,
 }
 
+/// What became of the record at the end of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// Whether all sinks were closed in time.
+    pub in_time: bool,
+    /// Entries that were lost since the start, also by sinks that count that themselves.
+    pub dropped: u64,
+    /// Those of them that were lost at the end.
+    pub at_the_end: u64,
+}
+
 struct Queued {
     entry: Entry,
     /// As it was counted: it may change on the way.
@@ -73,6 +88,13 @@ struct Shared {
     bytes: AtomicUsize,
     max_bytes: usize,
     closing: AtomicBool,
+    /// Nobody empties the queue any more.
+    over: AtomicBool,
+    /// What the writer has taken out of the queue, and no sink has seen or only some.
+    at_hand: AtomicU64,
+    /// What sinks have in memory only, and what they lost and counted themselves; as of the last look.
+    in_sinks: AtomicU64,
+    lost_in_sinks: AtomicU64,
     dropped: AtomicU64,
     queue_full: Counter,
     /// Whether the writer has ended.
@@ -91,6 +113,10 @@ impl Recorder {
             bytes: AtomicUsize::new(0),
             max_bytes: config.max_bytes,
             closing: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            at_hand: AtomicU64::new(0),
+            in_sinks: AtomicU64::new(0),
+            lost_in_sinks: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             queue_full: metrics::counter!(names::RECORDS_DROPPED_TOTAL, names::REASON => "queue_full"),
             ended: Mutex::new(false),
@@ -121,8 +147,10 @@ impl Recorder {
             before.saturating_add(weight) <= shared.max_bytes && !shared.closing.load(Ordering::Relaxed);
         if !fits || shared.queue.push(Queued { entry, weight }).is_err() {
             shared.bytes.fetch_sub(weight, Ordering::Relaxed);
-            shared.dropped.fetch_add(1, Ordering::Relaxed);
-            shared.queue_full.increment(1);
+            shared.lose(1);
+        } else if shared.over.load(Ordering::SeqCst) {
+            // The writer has not seen it, or the end has counted it already.
+            shared.drain();
         }
     }
 
@@ -132,15 +160,49 @@ impl Recorder {
         self.0.shared.dropped.load(Ordering::Relaxed)
     }
 
-    /// Writes what waits, closes the files, and ends the writer; says whether that was done in this time.
-    pub fn close(&self, within: Duration) -> bool {
+    /// Writes what waits, closes the files, and ends the writer; waits so long for that, and says what was lost. What is
+    /// not written by then counts as lost.
+    pub fn close(&self, within: Duration) -> Ending {
         let shared = &*self.0.shared;
+        let before = shared.all_lost();
         shared.closing.store(true, Ordering::Release);
         self.0.writer.unpark();
         let ended = shared.ended.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = shared.end.wait_timeout_while(ended, within, |ended| !*ended);
         let (ended, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        *ended
+        let late = if *ended { 0 } else { shared.unsettled() };
+        let dropped = shared.all_lost() + late;
+        Ending {
+            in_time: *ended,
+            dropped,
+            at_the_end: dropped.saturating_sub(before),
+        }
+    }
+}
+
+impl Shared {
+    /// Counts entries that no sink was given.
+    fn lose(&self, count: u64) {
+        self.dropped.fetch_add(count, Ordering::Relaxed);
+        self.queue_full.increment(count);
+    }
+
+    /// Drops and counts what nobody will take out of the queue.
+    fn drain(&self) {
+        while let Some(queued) = self.queue.pop() {
+            self.bytes.fetch_sub(queued.weight, Ordering::Relaxed);
+            self.lose(1);
+        }
+    }
+
+    fn all_lost(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed) + self.lost_in_sinks.load(Ordering::Relaxed)
+    }
+
+    /// What was offered and is neither written nor counted as lost.
+    fn unsettled(&self) -> u64 {
+        let taken = self.at_hand.load(Ordering::Relaxed) + self.in_sinks.load(Ordering::Relaxed);
+        taken + self.queue.len() as u64
     }
 }
 
@@ -182,11 +244,14 @@ impl Writer {
             // Read before the queue is emptied: what was offered before is written.
             let closing = self.shared.closing.load(Ordering::Acquire);
             let weight = self.take(&mut entries);
-            let idle = entries.is_empty();
-            if !idle {
+            let poll = if entries.len() < BUSY { POLL } else { BUSY_POLL };
+            if !entries.is_empty() {
+                self.shared.at_hand.store(entries.len() as u64, Ordering::Relaxed);
                 self.privacy.apply(&mut entries);
                 self.write(&mut entries);
                 entries.clear();
+                self.look();
+                self.shared.at_hand.store(0, Ordering::Relaxed);
                 self.shared.bytes.fetch_sub(weight, Ordering::Relaxed);
             }
             if ticked.elapsed() >= TICK {
@@ -195,6 +260,7 @@ impl Writer {
                 for outlet in self.outlets.iter_mut().chain(&mut self.spans) {
                     outlet.tick(now, &self.shared.dropped);
                 }
+                self.look();
             }
             // A few entries are no reason to stay awake: they come one by one.
             if self.shared.queue.len() < BULK / 4 {
@@ -202,14 +268,32 @@ impl Writer {
                     break;
                 }
                 if !closing {
-                    std::thread::park_timeout(POLL);
+                    std::thread::park_timeout(poll);
                 }
             }
         }
         self.depth.set(0.0);
         for outlet in self.outlets.iter_mut().chain(&mut self.spans) {
-            outlet.close(&self.shared.dropped);
+            outlet.sink.end();
         }
+        for at in 0..self.outlets.len() + self.spans.len() {
+            if let Some(outlet) = self.outlets.iter_mut().chain(&mut self.spans).nth(at) {
+                outlet.close(&self.shared.dropped);
+            }
+            self.look();
+        }
+    }
+
+    /// Notes what sinks have in memory and have lost, for an end that does not wait for them.
+    fn look(&self) {
+        let (mut waiting, mut lost) = (0, 0);
+        for outlet in self.outlets.iter().chain(&self.spans) {
+            let standing = outlet.sink.standing();
+            waiting += standing.waiting;
+            lost += standing.lost;
+        }
+        self.shared.in_sinks.store(waiting, Ordering::Relaxed);
+        self.shared.lost_in_sinks.store(lost, Ordering::Relaxed);
     }
 
     /// Writes entries; those that are there for their spans alone are taken out on the way.
@@ -248,8 +332,21 @@ struct End(Arc<Shared>);
 
 impl Drop for End {
     fn drop(&mut self) {
-        // Nobody empties the queue any more.
-        self.0.closing.store(true, Ordering::Release);
+        let shared = &*self.0;
+        shared.closing.store(true, Ordering::Release);
+        // Before the queue is looked at for the last time: whoever has pushed what is not there then sees this. The queue's
+        // own operations are as strictly ordered.
+        shared.over.store(true, Ordering::SeqCst);
+        shared.drain();
+        // Only a panic leaves anything here.
+        let lost = shared.at_hand.swap(0, Ordering::Relaxed) + shared.in_sinks.swap(0, Ordering::Relaxed);
+        if std::thread::panicking() {
+            shared.lose(lost);
+            tracing::error!(
+                lost,
+                "the writer of records panicked: nothing is recorded until the server is started again"
+            );
+        }
         *self.0.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.0.end.notify_all();
     }
@@ -281,7 +378,7 @@ impl Outlet {
     }
 
     fn write(&mut self, entries: &[Entry], dropped: &AtomicU64) {
-        let count = entries.len() as u64;
+        let count = entries.iter().filter(|entry| self.sink.takes(entry)).count() as u64;
         if self.is_left_alone() {
             self.lose(count, dropped);
             return;

@@ -7,15 +7,15 @@ mod sender;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics::Counter;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{Sender as Queue, channel};
 
-use super::SinkError;
+use super::{SinkError, Standing};
 use crate::telemetry::names;
 use sender::Sender;
 
@@ -61,6 +61,11 @@ pub(super) trait Destination: Send + 'static {
         batch: &[Queued<Self::Item>],
         again: bool,
     ) -> impl Future<Output = Result<u64, Undelivered>>;
+
+    /// Whether it answers another question: what it broke on several times is then given up.
+    fn is_there(&self) -> impl Future<Output = bool> {
+        async { false }
+    }
 }
 
 /// A batch did not get to the server.
@@ -70,6 +75,8 @@ pub(super) struct Undelivered {
     pub(super) error: Box<dyn std::error::Error + Send + Sync>,
     /// Whether it may get there later with nobody's help.
     pub(super) may_pass: bool,
+    /// Whether the server took it and broke on it.
+    pub(super) broke: bool,
     /// The wait that the server asks for.
     pub(super) wait: Option<Duration>,
 }
@@ -87,8 +94,11 @@ pub(super) struct Queued<T> {
 pub(super) struct Remote<T> {
     label: Label,
     limits: Limits,
-    /// `None` once it is closed.
+    /// `None` once nothing more comes.
     queue: Option<Queue<Queued<T>>>,
+    /// Since nothing more comes: until when what waits may be sent.
+    until: Option<Instant>,
+    closed: bool,
     load: Arc<Load>,
     queue_full: Counter,
     /// Ends when the sender does.
@@ -98,14 +108,18 @@ pub(super) struct Remote<T> {
 /// What waits, and what was decided meanwhile.
 #[derive(Default)]
 struct Load {
+    items: AtomicU64,
     count: AtomicUsize,
     bytes: AtomicUsize,
+    /// Items that did not fit, or were not sent.
+    lost: AtomicU64,
     /// Told when the sink is closed.
     closing: Notify,
 }
 
 impl Load {
-    fn leave(&self, count: usize, bytes: usize) {
+    fn leave(&self, items: u64, count: usize, bytes: usize) {
+        self.items.fetch_sub(items, Ordering::Relaxed);
         self.count.fetch_sub(count, Ordering::Relaxed);
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -136,6 +150,8 @@ impl<T: Send + 'static> Remote<T> {
             label,
             limits,
             queue: Some(queue),
+            until: None,
+            closed: false,
             load,
             queue_full: metrics::counter!(
                 names::RECORDS_DROPPED_TOTAL, names::REASON => "queue_full", names::SINK => sink
@@ -153,6 +169,7 @@ impl<T: Send + 'static> Remote<T> {
     pub(super) fn offer(&self, count: usize, bytes: usize, item: impl FnOnce() -> T) {
         let Some(queue) = &self.queue else { return };
         let load = &self.load;
+        load.items.fetch_add(1, Ordering::Relaxed);
         let counted = load.count.fetch_add(count, Ordering::Relaxed);
         let weighed = load.bytes.fetch_add(bytes, Ordering::Relaxed);
         let fits = counted.saturating_add(count) <= self.limits.count
@@ -165,26 +182,56 @@ impl<T: Send + 'static> Remote<T> {
                 bytes,
             }),
             None => {
-                load.leave(count, bytes);
+                load.leave(1, count, bytes);
+                load.lost.fetch_add(1, Ordering::Relaxed);
                 self.queue_full.increment(count as u64);
             }
         }
     }
 
-    /// Lets the thread send what waits, for a while.
+    /// What became of the items. Unlike the metrics, which count as [`Queued::count`] does, this is of whole ones, as that of
+    /// other sinks is.
+    pub(super) fn standing(&self) -> Standing {
+        let waiting = self.load.items.load(Ordering::Relaxed);
+        Standing {
+            // What waited when it was closed, that has told.
+            waiting: if self.closed { 0 } else { waiting },
+            lost: self.load.lost.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Says that nothing more comes: what waits may be sent for a while from now on.
+    pub(super) fn end(&mut self) {
+        if self.queue.take().is_some() {
+            self.load.closing.notify_one();
+            self.until = Some(Instant::now() + LAST);
+        }
+    }
+
+    /// Lets the thread send what waits, until that while is over.
     ///
     /// # Errors
-    /// When the server is too slow for that.
+    /// When the server is too slow for that, or the thread has ended before.
     pub(super) fn close(&mut self) -> Result<(), SinkError> {
-        self.queue = None;
-        self.load.closing.notify_one();
-        match self.ended.recv_timeout(LAST) {
-            Err(RecvTimeoutError::Timeout) => {
-                let lost = self.load.count.load(Ordering::Relaxed) as u64;
+        self.end();
+        let now = Instant::now();
+        let left = self
+            .until
+            .map_or(LAST, |until| until.saturating_duration_since(now));
+        let reason = match self.ended.recv_timeout(left) {
+            Err(RecvTimeoutError::Timeout) => "the server is too slow",
+            _ => "their thread has ended before",
+        };
+        self.closed = true;
+        match self.load.items.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            lost => {
                 let attempt = format!("send the last of `{}` to {}", self.label.sink, self.label.place);
-                Err(SinkError::new(attempt, "the server is too slow").losing(lost))
+                Err(SinkError::new(attempt, reason).losing(lost))
             }
-            _ => Ok(()),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,6 +80,11 @@ impl Call {
         }
     }
 
+    /// When its answer would be late.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     /// The deployment that answers.
     pub fn deployment(&self) -> &Arc<Deployment> {
         &self.deployment
@@ -130,13 +135,38 @@ impl Call {
         }
     }
 
+    /// Refuses the request when its time limit has passed.
+    ///
+    /// # Errors
+    /// [`Kind::Deadline`].
+    pub fn refuse_late(&mut self) -> Result<(), Error> {
+        match Instant::now() > self.deadline {
+            true => Err(self.fail(deadline())),
+            false => Ok(()),
+        }
+    }
+
     /// Refuses the request before its body is decoded, when the model has so much to do that it would be refused after:
-    /// under overload most are, and what they cost is taken from those that are served.
+    /// under overload most are, and what they cost is taken from those that are served. `wait` is what it has to wait for
+    /// before that.
     ///
     /// # Errors
     /// [`Kind::Overloaded`].
-    pub fn refuse_early(&mut self) -> Result<(), Error> {
-        match self.deployment.pool().refuses(self.deadline) {
+    pub fn refuse_early(&mut self, wait: Duration) -> Result<(), Error> {
+        let refused = if wait.is_zero() {
+            self.deployment.pool().refuses(self.deadline)
+        } else {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            // What is expected is an estimate.
+            match left.checked_sub(wait + wait / 2) {
+                Some(_) => self.deployment.pool().refuses(self.deadline - wait),
+                None => Some(RunError::Overloaded {
+                    reason: "the answer would come after the time limit",
+                    after: wait,
+                }),
+            }
+        };
+        match refused {
             Some(error) => Err(self.fail(Error::of_run(&error))),
             None => Ok(()),
         }
@@ -148,9 +178,6 @@ impl Call {
     /// [`Kind::Deadline`], [`Kind::ModelFailed`], or [`Kind::Internal`] when the model panicked.
     pub async fn predict(&mut self, batch: Batch) -> Result<Batch, Error> {
         self.rows = batch.rows();
-        if let Some(draft) = &mut self.draft {
-            draft.note_inputs(&batch);
-        }
         if let Some(copies) = &mut self.copies {
             copies.note_inputs(&batch);
         }
@@ -162,7 +189,16 @@ impl Call {
             .then(|| small_copy(&batch))
             .flatten();
         let queued = self.clock.take().unwrap_or_else(Instant::now);
-        match deployment.pool().run_from(batch, self.deadline, queued).await {
+        let mut batch = Some(batch);
+        let kept = self.draft.as_mut().and_then(Draft::inputs);
+        let result = deployment
+            .pool()
+            .run_from(&mut batch, self.deadline, queued, kept)
+            .await;
+        if let Some(kept @ None) = self.draft.as_mut().and_then(Draft::inputs) {
+            *kept = batch;
+        }
+        match result {
             Ok(run) => {
                 self.clock = run.ended;
                 self.note(RequestStage::Queue, run.queue);

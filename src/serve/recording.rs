@@ -40,7 +40,7 @@ pub struct Draft {
 struct Kept {
     recorder: Recorder,
     record: Box<Record>,
-    /// Whether it has what the model is handed and gives back.
+    /// Whether it has what the model gives back; what it is handed, only where it is in the sample.
     values: bool,
 }
 
@@ -100,18 +100,25 @@ impl Recording {
         };
         let varies = self.keeps && !deployment.place().variant.is_empty();
         let named = share > 0.0 || varies;
-        let traced = self.sampler.and_then(|sampler| traced(sampler, head));
+        let sampled = named && (share >= 1.0 || fastrand::f64() < share);
+        // Not asked for where nobody is told.
+        let caller = match sampled || self.sampler.is_some() {
+            true => caller(head),
+            false => None,
+        };
+        let traced = self
+            .sampler
+            .and_then(|sampler| traced(sampler, head, caller.as_ref()));
         if !named && traced.is_none() {
             return None;
         }
-        let sampled = named && (share >= 1.0 || fastrand::f64() < share);
         let values = sampled || varies;
         let kept = values || traced.is_some();
         let mut draft = self.draft(deployment, SystemTime::now(), assignment, sampled, kept);
         draft.named = named;
         if let Some(kept) = &mut draft.kept {
             kept.values = values;
-            kept.record.trace = caller(head);
+            kept.record.trace = if sampled { caller } else { None };
             kept.record.traced = traced.map(|traced| {
                 Box::new(Traced {
                     alone: !values,
@@ -175,13 +182,12 @@ fn caller(head: &Head<'_>) -> Option<TraceContext> {
 }
 
 /// The spans of a request, if the sampler takes them: below that of its caller, or in a trace of their own.
-fn traced(sampler: Sampler, head: &Head<'_>) -> Option<Traced> {
-    let caller = caller(head);
-    let trace = match &caller {
+fn traced(sampler: Sampler, head: &Head<'_>, caller: Option<&TraceContext>) -> Option<Traced> {
+    let trace = match caller {
         Some(caller) => u128::from_be_bytes(caller.trace),
         None => fastrand::u128(1..),
     };
-    if !sampler.takes(trace, caller.as_ref()) {
+    if !sampler.takes(trace, caller) {
         return None;
     }
     let states = || head.headers.get_all("tracestate").into_iter();
@@ -270,11 +276,11 @@ impl Draft {
         self.end(rows, &stages, took, false);
     }
 
-    /// Notes what the model is handed.
-    pub(super) fn note_inputs(&mut self, batch: &Batch) {
-        if let Some(kept) = self.kept.as_mut().filter(|kept| kept.values) {
-            kept.record.inputs = Some(batch.clone());
-        }
+    /// Where to note what the model is handed. `None` where nobody asks for it: what is counted of variants, or shown of
+    /// spans, has no inputs.
+    pub(super) fn inputs(&mut self) -> Option<&mut Option<Batch>> {
+        let record = &mut self.kept.as_mut()?.record;
+        record.sampled.then_some(&mut record.inputs)
     }
 
     /// Notes what it gave back.

@@ -1,19 +1,16 @@
 //! Shadows: models that get copies of requests once those are answered, and whose answers go to nobody.
 //!
-//! A copy is handed over without waiting, and dropped when too many wait; it is run by a thread of low priority, one at a
-//! time for each shadow. A shadow that is slow, fails or hangs costs nobody an answer.
+//! Each shadow has a line of its own (`deploy::copies`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use metrics::{Counter, Histogram};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 
-use super::error::Error;
 use super::recording::Recording;
-use crate::batching::pool::RunError;
+use crate::deploy::copies::{self, Line, Waiting};
 use crate::deploy::deployment::Deployment;
 use crate::deploy::fleet::Fleet;
 use crate::deploy::gate::Phase;
@@ -24,13 +21,6 @@ use crate::model::batch::Batch;
 use crate::predlog::RequestId;
 use crate::routing::route::{Route, Shadow};
 use crate::telemetry::names;
-
-/// Copies that wait for one shadow.
-const WAITING: usize = 256;
-/// Rows that wait for one shadow.
-const MAX_ROWS: usize = 100_000;
-/// Time that a shadow has for one copy.
-const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// Hands copies to shadows.
 #[derive(Clone)]
@@ -46,16 +36,20 @@ struct Inner {
 
 /// The line before one shadow.
 struct Lane {
-    jobs: mpsc::Sender<Job>,
-    state: Mutex<State>,
+    line: Line<About>,
+    tally: Mutex<Tally>,
     meters: Meters,
 }
 
-#[derive(Default)]
-struct State {
-    rows_waiting: usize,
-    tally: Tally,
+/// What the record has of the request that a copy is of.
+#[derive(Clone, Default)]
+struct About {
+    request_id: Option<RequestId>,
+    routing_key: Option<Box<str>>,
 }
+
+/// A copy.
+type Job = copies::Job<About>;
 
 /// What a shadow has come to, since the server started.
 #[derive(Debug, Clone, Default)]
@@ -92,15 +86,6 @@ struct Meters {
     difference: Histogram,
     seconds: Histogram,
     labels: Vec<metrics::Label>,
-}
-
-/// A copy.
-struct Job {
-    inputs: Batch,
-    answer: Batch,
-    answered_in: Duration,
-    request_id: Option<RequestId>,
-    routing_key: Option<Box<str>>,
 }
 
 /// What is copied of a request on its way, for the shadows that are to get it, and for a version on trial.
@@ -144,7 +129,7 @@ impl Shadowing {
     /// What a shadow has come to.
     pub fn tally(&self, slot: &str) -> Option<Tally> {
         let lanes = self.0.lanes.read().unwrap_or_else(PoisonError::into_inner);
-        lanes.get(slot).map(|lane| lane.state().tally.clone())
+        lanes.get(slot).map(|lane| lane.tally().clone())
     }
 
     fn lane(&self, route: &Route, shadow: &Shadow) -> Arc<Lane> {
@@ -159,15 +144,15 @@ impl Shadowing {
         let table = inner.fleet.table();
         lanes.retain(|slot, _| table.get(slot).is_some());
         let lane = lanes.entry(Arc::clone(&shadow.slot)).or_insert_with(|| {
-            let (jobs, line) = mpsc::channel(WAITING);
+            let (line, waiting) = copies::line();
             let lane = Arc::new(Lane {
-                jobs,
-                state: Mutex::default(),
+                line,
+                tally: Mutex::default(),
                 meters: Meters::new(route.name(), &shadow.name),
             });
             let run = run(
                 Arc::downgrade(&lane),
-                line,
+                waiting,
                 Arc::clone(&shadow.slot),
                 Arc::clone(&inner.fleet),
                 inner.recording.clone(),
@@ -219,45 +204,56 @@ impl Copies {
         let (Some(inputs), Some(answer)) = (self.inputs, self.answer) else {
             return;
         };
-        if self.trial
-            && let Some(trial) = self.phase.as_ref().and_then(|phase| phase.trial())
+        let (trial, mut lanes) = (self.trial, self.lanes);
+        if let Some(trial) = self
+            .phase
+            .as_ref()
+            .filter(|_| trial)
+            .and_then(|phase| phase.trial())
         {
+            if lanes.is_empty() {
+                trial.offer(inputs, answer, answered_in);
+                return;
+            }
             trial.offer(inputs.clone(), answer.clone(), answered_in);
         }
-        for lane in self.lanes {
+        let Some(last) = lanes.pop() else { return };
+        let about = About {
+            request_id,
+            routing_key,
+        };
+        for lane in lanes {
             lane.offer(Job {
                 inputs: inputs.clone(),
                 answer: answer.clone(),
                 answered_in,
-                request_id: request_id.clone(),
-                routing_key: routing_key.clone(),
+                about: about.clone(),
             });
         }
+        last.offer(Job {
+            inputs,
+            answer,
+            answered_in,
+            about,
+        });
     }
 }
 
 impl Lane {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn offer(&self, job: Job) {
-        let rows = job.inputs.rows();
-        let mut state = self.state();
-        // One that is longer than all that may wait is run when nobody else is there.
-        let fits = state.rows_waiting == 0 || state.rows_waiting + rows <= MAX_ROWS;
-        if fits && self.jobs.try_send(job).is_ok() {
-            state.rows_waiting += rows;
-        } else {
-            state.tally.dropped += 1;
+        if !self.line.offer(job) {
+            self.tally().dropped += 1;
             self.meters.dropped.increment(1);
         }
     }
 
     fn note(&self, job: &Job, result: &Result<Batch, &'static str>, took: Duration) {
         let found = result.as_ref().ok().map(|output| difference(&job.answer, output));
-        let mut state = self.state();
-        let tally = &mut state.tally;
+        let mut tally = self.tally();
         tally.requests += 1;
         tally.rows += job.inputs.rows() as u64;
         self.meters.seconds.record(took.as_secs_f64());
@@ -288,37 +284,24 @@ impl Lane {
 /// The life of a lane: until its shadow is gone.
 async fn run(
     lane: std::sync::Weak<Lane>,
-    mut line: mpsc::Receiver<Job>,
+    mut waiting: Waiting<About>,
     slot: Arc<str>,
     fleet: Arc<Fleet>,
     recording: Option<Recording>,
 ) {
-    while let Some(job) = line.recv().await {
+    while let Some((job, _place)) = waiting.next().await {
         let Some(lane) = lane.upgrade() else { return };
-        lane.state().rows_waiting -= job.inputs.rows();
         let deployment = fleet.table().get(&slot).and_then(|slot| slot.current());
         let Some(deployment) = deployment else {
             lane.note(&job, &Err("not_ready"), Duration::ZERO);
             continue;
         };
-        let began = Instant::now();
-        let ran = deployment
-            .pool()
-            .run(job.inputs.clone(), began + TIME_LIMIT)
-            .await;
-        let (result, took) = match ran {
-            Ok(run) => (Ok(run.output), run.predict),
-            Err(error) => (Err(kind(&error)), began.elapsed()),
-        };
+        let (result, took) = copies::run(&deployment, job.inputs.clone()).await;
         lane.note(&job, &result, took);
         if let Some(recording) = &recording {
             record(recording, &deployment, job, result, took);
         }
     }
-}
-
-fn kind(error: &RunError) -> &'static str {
-    Error::of_run(error).kind().label()
 }
 
 fn record(
@@ -330,7 +313,11 @@ fn record(
 ) {
     let draft = recording.begin_shadow(deployment, SystemTime::now());
     if let Some(mut draft) = draft {
-        draft.note_request(|| job.request_id, || job.routing_key);
+        let About {
+            request_id,
+            routing_key,
+        } = job.about;
+        draft.note_request(|| request_id, || routing_key);
         draft.end_shadow(job.inputs, result, took);
     }
 }

@@ -66,6 +66,10 @@ impl Sink for Tally {
         "compare"
     }
 
+    fn takes(&self, _: &Entry) -> bool {
+        true
+    }
+
     fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError> {
         for entry in entries {
             if let Entry::Prediction(record) = entry {

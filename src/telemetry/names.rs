@@ -48,7 +48,7 @@ pub const PREDICTION_BASELINE_STDDEV: &str = "modelsd_prediction_baseline_stddev
 /// Counter: requests refused before or by a model. Label [`KIND`].
 pub const REJECTED_TOTAL: &str = "modelsd_rejected_total";
 /// Counter: requests refused by their head alone. Label [`REASON`]: `no_token`, `unknown_token`, `role`, `closed`,
-/// `other_site`, `rate`.
+/// `other_site`, `other_name`, `rate`.
 pub const ACCESS_REFUSED_TOTAL: &str = "modelsd_access_refused_total";
 /// Counter: readings of a changed file of tokens or certificates. Labels [`KIND`] (`tokens`, `tls`) and [`OUTCOME`] (`ok`,
 /// `rejected`).

@@ -1,6 +1,7 @@
 //! Artifacts of runs: listed by the server, and sent to the store that it serves.
 
 use bytes::Bytes;
+use tokio::sync::SemaphorePermit;
 
 use super::wire::ArtifactPage;
 use super::{API, Tracking, TrackingError, check};
@@ -15,6 +16,12 @@ pub struct File {
     pub path: String,
     /// What is in it.
     pub bytes: Bytes,
+}
+
+/// The turn of an upload, which is taken before its files are read into memory.
+pub struct Upload<'t> {
+    tracking: &'t Tracking,
+    _turn: SemaphorePermit<'t>,
 }
 
 impl Tracking {
@@ -38,15 +45,31 @@ impl Tracking {
         Ok(client.get(&format!("{API}/artifacts/list"), &query).await?)
     }
 
+    /// A turn to keep files with a run.
+    ///
+    /// # Errors
+    /// Without a server, and when too many uploads are under way.
+    pub fn upload(&self) -> Result<Upload<'_>, TrackingError> {
+        if self.0.server.is_none() {
+            return Err(TrackingError::NoServer);
+        }
+        Ok(Upload {
+            tracking: self,
+            _turn: self.0.uploads.try_acquire().map_err(|_| TrackingError::Busy)?,
+        })
+    }
+}
+
+impl Upload<'_> {
     /// Keeps files with a run; those before one that fails are kept. Gives their paths.
     ///
     /// # Errors
     /// [`TrackingError`]; [`TrackingError::Unsupported`] where the server does not serve the run's store itself.
-    pub async fn log_artifacts(&self, id: &str, files: Vec<File>) -> Result<Vec<String>, TrackingError> {
+    pub async fn keep(self, id: &str, files: Vec<File>) -> Result<Vec<String>, TrackingError> {
         for file in &files {
             check::path(&file.path)?;
         }
-        let run = self.run(id).await?;
+        let run = self.tracking.run(id).await?;
         let Some(folder) = run.artifact_uri.strip_prefix("mlflow-artifacts:") else {
             return Err(TrackingError::Unsupported(format!(
                 "The artifacts of run `{id}` lie at `{}`, which the MLflow server does not serve: start it with \
@@ -60,8 +83,7 @@ impl Tracking {
                 run.artifact_uri
             )));
         }
-        let _upload = self.0.uploads.try_acquire().map_err(|_| TrackingError::Busy)?;
-        let (client, _turn) = self.changing()?;
+        let (client, _turn) = self.tracking.changing()?;
         let mut kept = Vec::with_capacity(files.len());
         for File { path, bytes } in files {
             client.put(&format!("{STORE}/{folder}/{path}"), bytes).await?;

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use crate::model::classes::Classes;
@@ -30,7 +31,8 @@ pub struct ClassNames {
 }
 
 struct Known {
-    classes: Option<Arc<Classes>>,
+    /// Empty until the first question is over, for which all wait who want to know.
+    classes: Arc<OnceCell<Option<Arc<Classes>>>>,
     asked: Instant,
 }
 
@@ -45,57 +47,55 @@ impl ClassNames {
 
     /// The names that the tag of a version gives; none for what is no registered version, or while the registry cannot be
     /// asked.
+    ///
+    /// Cancel-safe: who waits no longer leaves the question to the others who do.
     pub async fn of(&self, wanted: &Wanted) -> Option<Arc<Classes>> {
         let version = wanted.id.version.as_deref()?.parse().ok()?;
         let uri = ModelUri::Version {
             name: Arc::clone(&wanted.id.name),
             version,
         };
-        let (known, old) = {
+        let (classes, old) = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            match known.get_mut(wanted) {
-                None => (None, true),
-                Some(found) => {
-                    let old = found.asked.elapsed() >= FRESH;
-                    // Others need not ask as well.
-                    found.asked = if old { Instant::now() } else { found.asked };
-                    (Some(found.classes.clone()), old)
-                }
+            if known.len() >= REMEMBERED && !known.contains_key(wanted) {
+                known.clear();
             }
+            let found = known.entry(wanted.clone()).or_insert_with(|| Known {
+                classes: Arc::default(),
+                asked: Instant::now(),
+            });
+            let old = found.classes.initialized() && found.asked.elapsed() >= FRESH;
+            // Others need not ask as well.
+            found.asked = if old { Instant::now() } else { found.asked };
+            (Arc::clone(&found.classes), old)
         };
-        match (known, old) {
-            (Some(classes), false) => classes,
-            (Some(classes), true) => {
-                let (this, wanted) = (self.clone(), wanted.clone());
-                tokio::spawn(async move { this.ask(&uri, &wanted).await });
-                classes
-            }
-            (None, _) => self.ask(&uri, wanted).await,
+        if old {
+            let (this, wanted) = (self.clone(), wanted.clone());
+            tokio::spawn(async move { this.ask_again(&uri, &wanted).await });
+            return classes.get().cloned().flatten();
         }
+        let asked = async { self.ask(&uri, wanted).await.flatten() };
+        classes.get_or_init(|| asked).await.clone()
     }
 
-    async fn ask(&self, uri: &ModelUri, wanted: &Wanted) -> Option<Arc<Classes>> {
+    /// What the tag says now; `None` when the registry cannot be asked.
+    async fn ask(&self, uri: &ModelUri, wanted: &Wanted) -> Option<Option<Arc<Classes>>> {
         let located = timeout(LIMIT, self.registry.locate(uri, wanted)).await;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
-        let classes = match located {
-            Ok(Ok(resolved)) => {
-                let tag = resolved.tags.iter().find(|(key, _)| key == TAG);
-                tag.and_then(|(_, names)| Classes::of_tag(names)).map(Arc::new)
+        let resolved = located.ok()?.ok()?;
+        let tag = resolved.tags.iter().find(|(key, _)| key == TAG);
+        Some(tag.and_then(|(_, names)| Classes::of_tag(names)).map(Arc::new))
+    }
+
+    /// What was known stays where the registry cannot be asked.
+    async fn ask_again(&self, uri: &ModelUri, wanted: &Wanted) {
+        if let Some(classes) = self.ask(uri, wanted).await {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(found) = known.get_mut(wanted) {
+                found.classes = Arc::new(OnceCell::new_with(Some(classes)));
             }
-            // What was known stays.
-            _ => known.get(wanted).and_then(|known| known.classes.clone()),
-        };
-        let asked = Instant::now();
-        known.insert(
-            wanted.clone(),
-            Known {
-                classes: classes.clone(),
-                asked,
-            },
-        );
-        classes
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ use crate::client::{Client, ClientError};
 use crate::registry::{DirRegistry, Spec, embedded};
 
 pub use crate::client::context::within_trace;
-pub use artifacts::File;
+pub use artifacts::{File, Upload};
 pub use error::TrackingError;
 pub use registered::{Made, NewModel};
 
@@ -30,6 +30,8 @@ const API: &str = "api/2.0/mlflow";
 const AT_ONCE: usize = 32;
 /// Uploads of artifacts under way at once: each holds its files in memory.
 const UPLOADS: usize = 4;
+/// Questions at once whether the server answers; further ones wait.
+const LOOKS: usize = 4;
 
 /// What is known of runs and models, and where to ask for it. Clones share their connections.
 #[derive(Clone)]
@@ -41,6 +43,8 @@ struct Inner {
     registered: Registered,
     turns: Semaphore,
     uploads: Semaphore,
+    /// For the question whether the server answers at all, which must not fail because others are under way.
+    looks: Semaphore,
 }
 
 /// Where registered models are.
@@ -67,6 +71,7 @@ impl Tracking {
             registered,
             turns: Semaphore::new(AT_ONCE),
             uploads: Semaphore::new(UPLOADS),
+            looks: Semaphore::new(LOOKS),
         })))
     }
 
@@ -83,13 +88,14 @@ impl Tracking {
         }
     }
 
-    /// The version of MLflow that the tracking server runs.
+    /// The version of MLflow that the tracking server runs. It waits for its turn, however many other questions there are.
     ///
     /// # Errors
-    /// [`TrackingError`], also without a server.
+    /// [`TrackingError`], also without a server; never [`TrackingError::Busy`] because of other questions.
     pub async fn server_version(&self) -> Result<String, TrackingError> {
-        let (client, _turn) = self.asking()?;
-        let text = client.text("version").await?;
+        let server = self.0.server.as_ref().ok_or(TrackingError::NoServer)?;
+        let _turn = self.0.looks.acquire().await.map_err(|_| TrackingError::Busy)?;
+        let text = server.with_retries(1).text("version").await?;
         Ok(text.trim().chars().take(100).collect())
     }
 

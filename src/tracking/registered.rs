@@ -6,9 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
-use super::wire::{
-    ModelPage, ModelVersion, OneModel, OneVersion, RegisteredModel, VersionPage, pairs, said, server_pages,
-};
+use super::wire::{ModelPage, ModelVersion, OneModel, OneVersion, RegisteredModel, VersionPage, pairs, said};
 use super::{API, Registered, Tracking, TrackingError, check};
 use crate::client::Client;
 use crate::model::stage::Stage;
@@ -51,8 +49,7 @@ impl Tracking {
                 let mut query = vec![("max_results", most.as_str())];
                 query.extend(token.map(|token| ("page_token", token)));
                 let path = format!("{API}/registered-models/search");
-                let page: server_pages::Models = client.with_retries(1).get(&path, &query).await?;
-                Ok(page.into())
+                Ok(client.with_retries(1).get(&path, &query).await?)
             }
             Registered::Folder(folder) => {
                 let models = in_folder(folder, DirRegistry::list).await?;
@@ -76,7 +73,7 @@ impl Tracking {
             Registered::Server(client) => {
                 let path = format!("{API}/registered-models/get");
                 let answer: OneModel = client.with_retries(1).get(&path, &[("name", name)]).await?;
-                Ok(answer.registered_model.into())
+                Ok(answer.registered_model)
             }
             Registered::Folder(folder) => Ok(described(entry(folder, name).await?)),
         }
@@ -108,8 +105,7 @@ impl Tracking {
                 ];
                 query.extend(token.map(|token| ("page_token", token)));
                 let path = format!("{API}/model-versions/search");
-                let page: server_pages::Versions = client.with_retries(1).get(&path, &query).await?;
-                Ok(page.into())
+                Ok(client.with_retries(1).get(&path, &query).await?)
             }
             Registered::Folder(_) => {
                 let (page, next_page_token) = page(model.versions, most, token)?;
@@ -159,7 +155,7 @@ impl Tracking {
                 }));
                 let path = format!("{API}/model-versions/create");
                 let answer: OneVersion = client.post(&path, &change).await?;
-                Ok(Made::Version(answer.model_version.into()))
+                Ok(Made::Version(answer.model_version))
             }
         }
     }
@@ -192,7 +188,7 @@ impl Tracking {
                     "archive_existing_versions": archive,
                 }));
                 let answer: OneVersion = client.with_retries(0).post(&path, &change).await?;
-                Ok(answer.model_version.into())
+                Ok(answer.model_version)
             }
             Registered::Folder(folder) => {
                 let model = name.to_owned();
@@ -220,7 +216,7 @@ async fn create(client: &Client, new: &NewModel) -> Result<RegisteredModel, Trac
     let change = said(json!({ "name": new.name, "description": new.description, "tags": pairs(&new.tags) }));
     let path = format!("{API}/registered-models/create");
     let answer: OneModel = client.post(&path, &change).await?;
-    Ok(answer.registered_model.into())
+    Ok(answer.registered_model)
 }
 
 async fn entry(folder: &DirRegistry, name: &str) -> Result<ModelEntry, TrackingError> {

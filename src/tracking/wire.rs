@@ -128,66 +128,86 @@ pub struct ArtifactFile {
 }
 
 /// A registered model.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
 pub struct RegisteredModel {
     /// Its name.
     pub name: String,
     /// What it is.
+    #[serde(default)]
     pub description: String,
     /// In milliseconds since the epoch.
+    #[serde(default, deserialize_with = "moment")]
     pub creation_timestamp: Option<i64>,
     /// In milliseconds since the epoch.
+    #[serde(default, deserialize_with = "moment")]
     pub last_updated_timestamp: Option<i64>,
     /// Its tags.
+    #[serde(default, deserialize_with = "map")]
     pub tags: BTreeMap<String, String>,
     /// Aliases and the versions that they point to.
+    #[serde(default, deserialize_with = "aliases")]
     pub aliases: BTreeMap<String, String>,
     /// Versions: of an MLflow server the newest of each stage, of a folder all.
+    #[serde(default, alias = "latest_versions")]
     pub versions: Vec<ModelVersion>,
 }
 
 /// A page of registered models.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
 pub struct ModelPage {
     /// The models.
+    #[serde(default)]
     pub registered_models: Vec<RegisteredModel>,
     /// What asks for the next page, if there is one.
+    #[serde(default, deserialize_with = "token")]
     pub next_page_token: Option<String>,
 }
 
 /// A version of a registered model.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
 pub struct ModelVersion {
     /// Name of the model.
     pub name: String,
     /// Its number.
+    #[serde(deserialize_with = "text")]
     pub version: String,
     /// `None`, `Staging`, `Production` or `Archived`.
+    #[serde(default)]
     pub current_stage: String,
     /// What it is.
+    #[serde(default)]
     pub description: String,
     /// In milliseconds since the epoch.
+    #[serde(default, deserialize_with = "moment")]
     pub creation_timestamp: Option<i64>,
     /// In milliseconds since the epoch.
+    #[serde(default, deserialize_with = "moment")]
     pub last_updated_timestamp: Option<i64>,
     /// Where its files came from.
+    #[serde(default, deserialize_with = "token")]
     pub source: Option<String>,
     /// The run that made it.
+    #[serde(default, deserialize_with = "token")]
     pub run_id: Option<String>,
     /// `READY`, `PENDING_REGISTRATION` or `FAILED_REGISTRATION`.
+    #[serde(default)]
     pub status: String,
     /// Its tags.
+    #[serde(default, deserialize_with = "map")]
     pub tags: BTreeMap<String, String>,
     /// Aliases that point to it.
+    #[serde(default)]
     pub aliases: Vec<String>,
 }
 
 /// A page of versions.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
 pub struct VersionPage {
     /// The versions.
+    #[serde(default)]
     pub model_versions: Vec<ModelVersion>,
     /// What asks for the next page, if there is one.
+    #[serde(default, deserialize_with = "token")]
     pub next_page_token: Option<String>,
 }
 
@@ -285,141 +305,13 @@ impl From<ServerRun> for Run {
 /// `registered-models/get` and `registered-models/create`
 #[derive(Debug, Deserialize)]
 pub(super) struct OneModel {
-    pub(super) registered_model: ServerModel,
+    pub(super) registered_model: RegisteredModel,
 }
 
 /// `model-versions/create` and `model-versions/transition-stage`
 #[derive(Debug, Deserialize)]
 pub(super) struct OneVersion {
-    pub(super) model_version: ServerVersion,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct ServerModel {
-    name: String,
-    #[serde(default)]
-    description: String,
-    #[serde(default, deserialize_with = "moment")]
-    creation_timestamp: Option<i64>,
-    #[serde(default, deserialize_with = "moment")]
-    last_updated_timestamp: Option<i64>,
-    #[serde(default, deserialize_with = "map")]
-    tags: BTreeMap<String, String>,
-    #[serde(default)]
-    aliases: Vec<ServerAlias>,
-    #[serde(default)]
-    latest_versions: Vec<ServerVersion>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ServerAlias {
-    alias: String,
-    #[serde(deserialize_with = "text")]
-    version: String,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct ServerVersion {
-    name: String,
-    #[serde(deserialize_with = "text")]
-    version: String,
-    #[serde(default)]
-    current_stage: String,
-    #[serde(default)]
-    description: String,
-    #[serde(default, deserialize_with = "moment")]
-    creation_timestamp: Option<i64>,
-    #[serde(default, deserialize_with = "moment")]
-    last_updated_timestamp: Option<i64>,
-    #[serde(default, deserialize_with = "token")]
-    source: Option<String>,
-    #[serde(default, deserialize_with = "token")]
-    run_id: Option<String>,
-    #[serde(default)]
-    status: String,
-    #[serde(default, deserialize_with = "map")]
-    tags: BTreeMap<String, String>,
-    #[serde(default)]
-    aliases: Vec<String>,
-}
-
-impl From<ServerModel> for RegisteredModel {
-    fn from(model: ServerModel) -> RegisteredModel {
-        RegisteredModel {
-            name: model.name,
-            description: model.description,
-            creation_timestamp: model.creation_timestamp,
-            last_updated_timestamp: model.last_updated_timestamp,
-            tags: model.tags,
-            aliases: model
-                .aliases
-                .into_iter()
-                .map(|alias| (alias.alias, alias.version))
-                .collect(),
-            versions: model.latest_versions.into_iter().map(Into::into).collect(),
-        }
-    }
-}
-
-impl From<ServerVersion> for ModelVersion {
-    fn from(version: ServerVersion) -> ModelVersion {
-        ModelVersion {
-            name: version.name,
-            version: version.version,
-            current_stage: version.current_stage,
-            description: version.description,
-            creation_timestamp: version.creation_timestamp,
-            last_updated_timestamp: version.last_updated_timestamp,
-            source: version.source,
-            run_id: version.run_id,
-            status: version.status,
-            tags: version.tags,
-            aliases: version.aliases,
-        }
-    }
-}
-
-/// Pages as a server gives them.
-pub(super) mod server_pages {
-    use serde::Deserialize;
-
-    use super::{ModelPage, ServerModel, ServerVersion, VersionPage, token};
-
-    /// `registered-models/search`
-    #[derive(Debug, Deserialize)]
-    pub(in crate::tracking) struct Models {
-        #[serde(default)]
-        registered_models: Vec<ServerModel>,
-        #[serde(default, deserialize_with = "token")]
-        next_page_token: Option<String>,
-    }
-
-    /// `model-versions/search`
-    #[derive(Debug, Deserialize)]
-    pub(in crate::tracking) struct Versions {
-        #[serde(default)]
-        model_versions: Vec<ServerVersion>,
-        #[serde(default, deserialize_with = "token")]
-        next_page_token: Option<String>,
-    }
-
-    impl From<Models> for ModelPage {
-        fn from(page: Models) -> ModelPage {
-            ModelPage {
-                registered_models: page.registered_models.into_iter().map(Into::into).collect(),
-                next_page_token: page.next_page_token,
-            }
-        }
-    }
-
-    impl From<Versions> for VersionPage {
-        fn from(page: Versions) -> VersionPage {
-            VersionPage {
-                model_versions: page.model_versions.into_iter().map(Into::into).collect(),
-                next_page_token: page.next_page_token,
-            }
-        }
-    }
+    pub(super) model_version: ModelVersion,
 }
 
 /// What a question or a change says: members without a value are left out, as MLflow's own client does.
@@ -469,4 +361,19 @@ fn map<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D
     }
     let pairs = Option::<Vec<Pair>>::deserialize(from)?.unwrap_or_default();
     Ok(pairs.into_iter().map(|pair| (pair.key, pair.value)).collect())
+}
+
+/// Aliases as MLflow lists them.
+fn aliases<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
+    #[derive(Deserialize)]
+    struct Alias {
+        alias: String,
+        #[serde(deserialize_with = "text")]
+        version: String,
+    }
+    let aliases = Vec::<Alias>::deserialize(from)?;
+    Ok(aliases
+        .into_iter()
+        .map(|alias| (alias.alias, alias.version))
+        .collect())
 }

@@ -90,6 +90,13 @@ fn what_is_not_read_is_415_and_says_what_is() {
             .metrics()
             .contains(r#"modelsd_rejected_total{kind="unsupported_media"} 4"#)
     );
+    // The same for one record.
+    let headers = [("content-type", "application/json"), ("content-encoding", "br")];
+    let answer = server.call("POST", "/predict", &headers, b"x");
+    assert_eq!(
+        (answer.status, answer.header("accept-encoding")),
+        (415, Some("gzip, zstd"))
+    );
 }
 
 #[test]

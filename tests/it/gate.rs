@@ -321,6 +321,76 @@ fn a_route_has_a_gate_of_its_own() {
 }
 
 #[test]
+fn a_promotion_of_a_route_tells_what_it_refuses() {
+    let house = House::new(&["iris"]);
+    house.say("transition iris 2 Staging");
+    let file = house.folder.path().join("modelsd.toml");
+    let text = "[routes.iris]\ngate = { requests = 1000000, min_requests = 5, max_latency_ratio = 100000, watch = 0 }\n\
+                variants.asked = { model = 'models:/iris/Production', weight = 1 }\n\
+                variants.idle = { model = 'models:/iris/Staging', weight = 0 }\n";
+    fs::write(&file, text).unwrap();
+    let server = house.serve_any(&["--config", file.to_str().unwrap()]);
+    let gates = || {
+        let variants = get(&server, "/api/routes/iris").json()["variants"].clone();
+        [variants[0]["gate"].clone(), variants[1]["gate"].clone()]
+    };
+    let first = repository("models/iris/1");
+    for stage in ["Production", "Staging"] {
+        house.say(&format!("register iris {} --stage {stage}", first.display()));
+    }
+    wait_for("two trials", || {
+        gates().iter().all(|gate| gate["state"] == "trial")
+    });
+    ask_until(&server, &["1"], "enough copies", || {
+        gates()[0]["trial"]["requests"].as_u64() >= Some(5)
+    });
+    let output = modelsd()
+        .args(["promote", "iris", "--server"])
+        .arg(format!("http://{}", server.address))
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (said, complained) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{said} {complained}");
+    assert_eq!(said, "`iris.asked` serves version 3\n", "{complained}");
+    assert!(
+        complained.contains("iris.idle") && complained.contains("requests"),
+        "{complained}"
+    );
+    let forced = promote(&server, "iris", r#"{"force": true}"#).json();
+    assert_eq!(forced["promoted"][0]["slot"], "iris.idle", "{forced}");
+    assert_eq!(forced["refused"], json!([]), "{forced}");
+}
+
+#[test]
+fn what_is_held_is_shown_no_longer_of_a_slot_that_goes_or_serves_something_else() {
+    let house = House::new(&["iris"]);
+    let file = house.folder.path().join("modelsd.toml");
+    let write = |variants: &str| {
+        let gate = "gate = { requests = 20, max_latency_ratio = 100000, watch = 0 }";
+        fs::write(&file, format!("[routes.iris]\n{gate}\n{variants}\n")).unwrap();
+    };
+    write(
+        "variants.changes = { model = 'models:/iris/Production', weight = 50 }\n\
+         variants.goes = { model = 'models:/iris/Production', weight = 50 }",
+    );
+    let server = house.serve_any(&["--config", file.to_str().unwrap()]);
+    let held = |slot: &str, count: u8| {
+        let line = format!("modelsd_gate_state{{slot=\"iris.{slot}\",state=\"held\"}} {count}\n");
+        server.metrics().contains(&line)
+    };
+    register_wrong(&house);
+    ask_until(&server, &["1"], "both are held", || {
+        held("changes", 1) && held("goes", 1)
+    });
+    write("variants.changes = { model = 'models:/iris/1', weight = 100 }");
+    let read = server.call("POST", "/api/config/reload", &[], b"");
+    assert_eq!(read.status, 200, "{}", read.text());
+    let metrics = server.metrics();
+    assert!(held("changes", 0) && held("goes", 0), "{metrics}");
+}
+
+#[test]
 fn a_version_that_does_not_fit_beside_the_old_one_waits_for_an_operator() {
     let house = House::new(&["digits"]);
     let bytes = fs::metadata(repository("models/digits/1/model.onnx"))

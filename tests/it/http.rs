@@ -201,6 +201,41 @@ fn a_client_that_sends_too_slowly_is_let_go() {
 }
 
 #[test]
+fn large_bodies_that_come_slowly_hold_up_nobody() {
+    // Sixteen large bodies are read at once.
+    let server = iris(&["--threads", "1", "--client-timeout", "60"]);
+    let rows = vec!["[5.1, 3.5, 1.4, 0.2]"; 5_000].join(", ");
+    let body = format!("{{\"inputs\": [{rows}]}}");
+    let head = format!(
+        "POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{{",
+        body.len()
+    );
+    let mut slow: Vec<_> = (0..40).map(|_| server.connect()).collect();
+    for stream in &mut slow {
+        stream.write_all(head.as_bytes()).unwrap();
+    }
+    while !server
+        .metrics()
+        .lines()
+        .any(|line| line == "modelsd_in_flight 40")
+    {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let quick = server.invoke(&body);
+    assert_eq!(quick.status, 200, "{}", quick.text());
+    for stream in &mut slow {
+        stream.write_all(&body.as_bytes()[1..]).unwrap();
+        let answer = read_answer(stream).unwrap();
+        assert_eq!(
+            (answer.status, answer.body == quick.body),
+            (200, true),
+            "{}",
+            answer.text()
+        );
+    }
+}
+
+#[test]
 fn beyond_the_limit_of_requests_in_flight_is_503_with_retry_after() {
     let server = iris(&["--max-in-flight", "1"]);
     let mut holder = server.connect();

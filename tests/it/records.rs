@@ -170,18 +170,81 @@ fn a_server_answers_though_nothing_can_be_recorded() {
         });
         line.and_then(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
     };
-    let mut asked = 0;
+    // A first line has room, whatever comes at once then.
+    assert_eq!(server.invoke(BODY).status, 200);
+    until("a line", || {
+        let partial = files(dir.path(), ".jsonl.partial");
+        partial.iter().any(|path| path.metadata().unwrap().len() > 0)
+    });
+    let mut asked = 1;
     while dropped().is_none_or(|dropped| dropped == 0.0) {
         assert_eq!(server.invoke(BODY).status, 200);
         asked += 1;
         assert!(asked < 5_000);
     }
     assert_eq!(server.invoke(BODY).status, 200);
-    drop(server);
+    server.terminate();
+    let (status, log) = server.wait();
+    assert!(status.success(), "{log}");
+    let mut written = 0;
     for path in files(dir.path(), ".jsonl") {
         let text = std::fs::read_to_string(path).unwrap();
         for line in text.lines() {
             serde_json::from_str::<Value>(line).unwrap();
+            written += 1;
         }
     }
+    // The last word on it, when there are no metrics any more.
+    let lost = lost(&log);
+    assert!(written > 0 && lost > 0, "{written} {lost}");
+    assert_eq!(written + lost, asked + 1, "{log}");
+}
+
+/// What the log of a server that has ended says of predictions that were lost.
+fn lost(log: &str) -> u64 {
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut told = lines.filter(|line| line["message"] == "the record lacks predictions");
+    told.next().map_or(0, |line| line["dropped"].as_u64().unwrap())
+}
+
+#[test]
+fn what_is_left_out_of_files_is_not_counted_as_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("modelsd.toml");
+    let routes = "[routes.iris]\nrecord = 0.3\nvariants.a = { model = 'models:/iris/1' }\n\
+                  [routes.not]\nrecord = 0\nvariants.a = { model = 'models:/iris/2' }\n";
+    std::fs::write(&config, routes).unwrap();
+    let records = dir.path().join("records");
+    let sink = sink("jsonl", &records);
+    let flags = ["--registry", "./models", "--config", config.to_str().unwrap()];
+    let server = Server::start_any(modelsd(), &[&flags[..], &["--record", &sink]].concat());
+    until("both routes", || {
+        server.call("GET", "/health/ready", &[], b"").status == 200
+    });
+    let ask = |route: &str| {
+        let path = format!("/models/{route}/invocations");
+        let headers = [("content-type", "application/json")];
+        assert_eq!(server.call("POST", &path, &headers, BODY.as_bytes()).status, 200);
+    };
+    (0..200).for_each(|_| ask("iris"));
+    let counted = |sink: &str| {
+        let metrics = server.metrics();
+        let start = format!("modelsd_records_total{{sink=\"{sink}\"}} ");
+        let count = metrics.lines().find_map(|line| line.strip_prefix(&start));
+        count.map_or(0, |count| count.parse::<usize>().unwrap())
+    };
+    // All are counted by variant, as they are to be.
+    until("two hundred", || counted("compare") == 200);
+    // The writer does one thing after the other: with this one it has written all before, and the file gets none of it.
+    ask("not");
+    until("one more", || counted("compare") == 201);
+    let counted = counted("jsonl");
+    server.terminate();
+    let (status, log) = server.wait();
+    assert!(status.success() && lost(&log) == 0, "{log}");
+    let written = lines(&records).len();
+    assert!(written > 0 && written < 200, "{written}");
+    assert_eq!(counted, written);
 }

@@ -135,6 +135,23 @@ try {
   ]);
   bodies.forEach((body) => JSON.parse(body));
 
+  // Parameters beside a body of JSON: nothing in a text is taken for a pattern, and none are there twice.
+  const typed = await page.evaluate(async () => {
+    const { Form } = await import("/assets/form.js");
+    const form = new Form(document.createElement("div"));
+    const params = [{ name: "t", type: "string", default: "", shape: null }];
+    form.show({ inputs: [{ type: "tensor", "tensor-spec": { dtype: "float32", shape: [-1, 2] } }], params }, null);
+    const field = (id) => form.box.querySelector(`#${id}`);
+    field("p0").value = "$& $' }";
+    return ['{"inputs": [1.0]}', " {} ", "[1]", '{"params": {"t": "x"}}'].map((text) => {
+      field("body").value = text;
+      try { return form.body(); } catch (error) { return `refused: ${error.message.slice(0, 12)}`; }
+    });
+  });
+  assert.deepEqual(typed, [
+    `{"inputs": [1.0], "params": {"t": "$& $' }"}}`, `{"params": {"t": "$& $' }"}}`, "refused: The body is ", "refused: The body has",
+  ]);
+
   // Rates and quantiles are those of what came between two looks, also after a restart.
   const points = await page.evaluate(async () => {
     const { Traffic } = await import("/assets/metrics.js");

@@ -41,12 +41,12 @@ impl Lead<'_> {
     fn take_line(mut self) {
         self.done = true;
         let shared = &self.pool.shared;
-        let (max_rows, now) = (shared.batch_rows(), Instant::now());
+        let now = Instant::now();
         let mut state = shared.lock();
         state.led = false;
         // Without one, those who run take the line when they end.
         let Some(slot) = state.idle.pop() else { return };
-        let jobs = state.next(max_rows, now, &shared.runner.meters);
+        let jobs = state.next(shared.rows_at(now), now, &shared.runner.meters);
         if !jobs.is_empty() {
             state.gather.note(jobs.len());
         }

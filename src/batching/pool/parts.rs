@@ -37,7 +37,7 @@ impl Pool {
     /// Runs a call in parts, which are in line together, and puts their answers together.
     pub(super) async fn run_parts(
         &self,
-        batch: Batch,
+        batch: &Batch,
         rows: usize,
         parts: usize,
         deadline: Instant,
@@ -46,7 +46,7 @@ impl Pool {
         let sizes: Vec<usize> = (0..parts)
             .map(|part| rows * (part + 1) / parts - rows * part / parts)
             .collect();
-        let batches = split(&batch, &sizes).ok_or(RunError::Stopped)?;
+        let batches = split(batch, &sizes).ok_or(RunError::Stopped)?;
         let mut answers = Vec::with_capacity(parts);
         let idle = {
             let mut state = self.shared.lock();
@@ -74,7 +74,7 @@ impl Pool {
             let jobs = self
                 .shared
                 .lock()
-                .next(1, Instant::now(), &self.shared.runner.meters);
+                .next(|_| 1, Instant::now(), &self.shared.runner.meters);
             self.hand_on(lease, jobs);
         }
         let runs: Vec<Run> = join_all(answers).await.into_iter().collect::<Result<_, _>>()?;
@@ -88,7 +88,7 @@ impl Pool {
             }),
             _ => {
                 self.shared.runner.no_more_joins();
-                Box::pin(self.run(batch, deadline)).await
+                Box::pin(self.run(batch.clone(), deadline)).await
             }
         }
     }

@@ -224,7 +224,7 @@ fn a_call_whose_caller_left_does_not_run() {
     let pool = pool_named("test", vec![predictor]);
     let runtime = runtime();
     let mut asked = Some(batch(0));
-    let Ok(Entry::Now(lease)) = pool.enter(&mut asked, 1, later(), Instant::now()) else {
+    let Ok(Entry::Now(lease)) = pool.enter(&mut asked, 1, later(), Instant::now(), None) else {
         panic!("nobody is in line");
     };
     let (reply, answer) = oneshot::channel();

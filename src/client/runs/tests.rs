@@ -47,6 +47,13 @@ fn long_values_are_cut() {
 }
 
 #[test]
+fn values_have_no_nul() {
+    assert_eq!(Text::param("a".into(), "a\0b").value, "a\u{fffd}b");
+    let long = Text::tag("a", &"\0".repeat(7000)).value;
+    assert!(long.chars().count() == MAX_TAG && !long.contains('\0'));
+}
+
+#[test]
 fn numbers_that_json_lacks_are_words() {
     let written = |value: f64| {
         let metric = Metric {

@@ -22,6 +22,7 @@ fn config(
         uds: None,
         live,
         timeout: "5".into(),
+        tls: ClientTlsArgs::default(),
     };
     HealthConfig::new(&args, &Map(env.iter().copied().collect()))
 }
@@ -41,6 +42,8 @@ fn without_an_address_the_server_of_this_environment_is_asked() {
         (&[("MODELSD_HOST", "::"), ("MODELSD_PORT", "80")], "http://[::1]/"),
         (&[("MLFLOW_HOST", "fe80::1")], "http://[fe80::1]:5001/"),
         (&[("MODELSD_HOST", "models")], "http://models:5001/"),
+        (&[("MODELSD_TLS_CERT", "server.pem")], "https://127.0.0.1:5001/"),
+        (&[("MODELSD_TLS_CERT", "")], "http://127.0.0.1:5001/"),
     ] {
         assert_eq!(
             asked(None, true, variables),

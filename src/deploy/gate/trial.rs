@@ -1,17 +1,14 @@
 //! A trial: a version that gets copies of the requests another one answers, and whose answers go to nobody.
-//!
-//! A copy is handed over without waiting, and dropped when too many wait; copies are run one at a time by a thread of low
-//! priority. A version on trial that is slow, fails or hangs costs nobody an answer.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use metrics::Counter;
-use tokio::sync::mpsc;
 
 use super::Phase;
 use super::verdict::Counts;
-use crate::batching::pool::RunError;
+use crate::deploy::copies::{self, Job, Line, Waiting};
 use crate::deploy::deployment::Deployment;
 use crate::experiment::difference::difference;
 use crate::model::batch::Batch;
@@ -19,37 +16,15 @@ use crate::registry::Wanted;
 use crate::routing::gate::GateSpec;
 use crate::telemetry::names;
 
-/// Copies that wait.
-const WAITING: usize = 256;
-/// Rows that wait.
-const MAX_ROWS: usize = 100_000;
-/// Time that the version has for one copy.
-const TIME_LIMIT: Duration = Duration::from_secs(30);
-
 /// The trial of one version.
 pub struct Trial {
     candidate: Arc<Deployment>,
     spec: GateSpec,
-    jobs: mpsc::Sender<Job>,
-    state: Mutex<State>,
+    line: Line<()>,
+    /// Copies that were run, as in `counts`: requests ask for it, and shall not wait for each other.
+    done: AtomicU64,
+    counts: Mutex<Counts>,
     meters: Meters,
-}
-
-/// Copies of a trial that are yet to be run.
-pub(in crate::deploy) struct Line(mpsc::Receiver<Job>);
-
-#[derive(Default)]
-struct State {
-    rows_waiting: usize,
-    waiting: u64,
-    counts: Counts,
-}
-
-/// A copy of a request, with its answer and the time that took.
-struct Job {
-    inputs: Batch,
-    answer: Batch,
-    answered_in: Duration,
 }
 
 struct Meters {
@@ -61,21 +36,22 @@ struct Meters {
 }
 
 impl Trial {
-    /// A trial of this version in a slot of that name, and its line, for [`run`].
+    /// A trial of this version in a slot of that name, and its copies, for [`run`].
     pub(in crate::deploy) fn new(
         slot: &Arc<str>,
         candidate: Arc<Deployment>,
         spec: GateSpec,
-    ) -> (Trial, Line) {
-        let (jobs, line) = mpsc::channel(WAITING);
+    ) -> (Trial, Waiting<()>) {
+        let (line, waiting) = copies::line();
         let trial = Trial {
             candidate,
             spec,
-            jobs,
-            state: Mutex::default(),
+            line,
+            done: AtomicU64::new(0),
+            counts: Mutex::default(),
             meters: Meters::new(slot),
         };
-        (trial, Line(line))
+        (trial, waiting)
     }
 
     /// The version on trial.
@@ -85,59 +61,52 @@ impl Trial {
 
     /// Whether the next request should be copied: one of the share, as long as more are needed.
     pub fn wants_copy(&self) -> bool {
-        if self.spec.share < 1.0 && fastrand::f64() >= self.spec.share {
-            return false;
-        }
-        let state = self.state();
-        state.counts.requests + state.waiting < self.spec.requests
+        let share = self.spec.share;
+        self.done
+            .load(Ordering::Relaxed)
+            .saturating_add(self.line.waiting())
+            < self.spec.requests
+            && (share >= 1.0 || fastrand::f64() < share)
     }
 
     /// Takes a copy of a request that was answered, unless too many wait.
     pub fn offer(&self, inputs: Batch, answer: Batch, answered_in: Duration) {
-        let rows = inputs.rows();
-        let mut state = self.state();
-        // One that is longer than all that may wait is run when nobody else is there.
-        let fits = state.rows_waiting == 0 || state.rows_waiting.saturating_add(rows) <= MAX_ROWS;
         let job = Job {
             inputs,
             answer,
             answered_in,
+            about: (),
         };
-        if fits && self.jobs.try_send(job).is_ok() {
-            state.rows_waiting += rows;
-            state.waiting += 1;
-        } else {
-            state.counts.dropped += 1;
+        if !self.line.offer(job) {
+            self.lock().dropped += 1;
             self.meters.dropped.increment(1);
         }
     }
 
     /// What the copies have come to.
     pub fn counts(&self) -> Counts {
-        self.state().counts.clone()
+        self.lock().clone()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, job: &Job, result: Result<(Batch, Duration), &'static str>) {
+    /// Runs a copy and counts what came of it.
+    async fn run(&self, job: Job<()>) {
         let rows = job.inputs.rows();
+        let (result, took) = copies::run(&self.candidate, job.inputs).await;
         // Before the lock, for long answers take their time.
-        let compared = result.map(|(output, took)| {
+        let compared = result.map(|output| {
             let found = difference(&job.answer, &output);
             // An answer of another form is another answer, whatever it says.
-            let apart = found.map_or(rows, |found| found.rows_apart(self.spec.number_tolerance));
-            (apart as u64, took)
+            found.map_or(rows, |found| found.rows_apart(self.spec.number_tolerance)) as u64
         });
-        let mut state = self.state();
-        state.rows_waiting = state.rows_waiting.saturating_sub(rows);
-        state.waiting = state.waiting.saturating_sub(1);
-        let counts = &mut state.counts;
+        let mut counts = self.lock();
         counts.requests += 1;
         counts.rows += rows as u64;
         match compared {
-            Ok((apart, took)) => {
+            Ok(apart) => {
                 counts.compared_rows += rows as u64;
                 counts.disagreements += apart;
                 counts.latency.add(took.as_secs_f64() * 1e3);
@@ -151,28 +120,16 @@ impl Trial {
                 self.meters.copy(kind).increment(1);
             }
         }
+        self.done.store(counts.requests, Ordering::Relaxed);
     }
 }
 
 /// Runs the copies of a trial until it is over. Cancel-safe.
-pub(in crate::deploy) async fn run(phase: Weak<Phase>, mut line: Line) {
-    while let Some(job) = line.0.recv().await {
+pub(in crate::deploy) async fn run(phase: Weak<Phase>, mut waiting: Waiting<()>) {
+    while let Some((job, _place)) = waiting.next().await {
         let Some(phase) = phase.upgrade() else { return };
         let Some(trial) = phase.trial() else { return };
-        let deadline = Instant::now() + TIME_LIMIT;
-        let ran = trial.candidate.pool().run(job.inputs.clone(), deadline).await;
-        let result = ran.map(|run| (run.output, run.predict));
-        trial.note(&job, result.map_err(|error| kind(&error)));
-    }
-}
-
-/// The kind of a failure, in the words of metrics.
-fn kind(error: &RunError) -> &'static str {
-    match error {
-        RunError::Deadline => "deadline",
-        RunError::Overloaded { .. } => "overloaded",
-        RunError::Predict(_) => "model_failed",
-        RunError::Panicked(_) | RunError::Stopped => "internal",
+        trial.run(job).await;
     }
 }
 

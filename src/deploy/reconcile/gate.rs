@@ -162,6 +162,20 @@ impl Tracked {
         taken.is_some()
     }
 
+    /// Tries versions again that failed or are held; whether one was held.
+    pub(super) fn retry(&mut self) -> bool {
+        self.failed = None;
+        self.let_go_if(|_| true)
+    }
+
+    /// Gives up what goes on at the gate of a slot that goes, and what is shown of it.
+    pub(super) fn go_from_gate(&mut self, retirement: &Retirement) {
+        self.leave_gate(retirement);
+        if self.slot.status().gate.take().is_some() {
+            show(&self.slot, None);
+        }
+    }
+
     fn hold(&mut self, wanted: &Wanted, reason: &str, rolled_back: bool) {
         let now = SystemTime::now();
         let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -455,3 +469,6 @@ fn show(slot: &Slot, state: Option<GateState>) {
         gauge.set(if state == Some(other) { 1.0 } else { 0.0 });
     }
 }
+
+#[cfg(test)]
+mod tests;

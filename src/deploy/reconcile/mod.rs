@@ -218,7 +218,7 @@ impl Reconciler {
 
     fn take_away(&mut self, name: &str) {
         if let Some(mut tracked) = self.slots.remove(name) {
-            tracked.leave_gate(&self.retirement);
+            tracked.go_from_gate(&self.retirement);
             self.fleet.remove(name);
             events().note(Event::new(Kind::Removed, name, "No longer wanted."));
             if let Some(old) = tracked.slot.publish(None) {
@@ -269,12 +269,14 @@ impl Reconciler {
             }
             Command::Retry { slot, reply } => {
                 let chosen = |name: &Arc<str>| slot.as_ref().is_none_or(|slot| slot == name);
-                let mut names = Vec::new();
+                let (mut names, mut freed) = (Vec::new(), Vec::new());
                 for (name, tracked) in self.slots.iter_mut().filter(|(name, _)| chosen(name)) {
-                    tracked.failed = None;
-                    tracked.entry.held = None;
+                    if tracked.retry() {
+                        freed.push(Arc::clone(name));
+                    }
                     names.push(Arc::clone(name));
                 }
+                freed.iter().for_each(|name| self.write_journal(name, |_| {}));
                 self.nudge.notify_one();
                 let _ = reply.send(names);
             }

@@ -164,6 +164,8 @@ impl Tracked {
         let mut status = self.slot.status();
         status.unknown = None;
         status.confirmed = Some(now);
+        // An operator's word holds for the version that it was said of while that was wanted.
+        self.forced.take_if(|forced| *forced != wanted);
         if self.wanted.as_ref() != Some(&wanted) {
             status.wanted = Some(wanted.clone());
             self.wanted = Some(wanted);

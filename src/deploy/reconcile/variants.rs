@@ -39,7 +39,10 @@ impl Reconciler {
     /// Has a slot serve something else. What it serves goes on until that is there.
     pub(super) fn replace(&mut self, slot: Slot) {
         let name = Arc::clone(slot.name());
-        let old = self.slots.remove(&name);
+        let mut old = self.slots.remove(&name);
+        if let Some(old) = &mut old {
+            old.go_from_gate(&self.retirement);
+        }
         let slot = match &old {
             Some(old) => slot.behind(Arc::clone(&old.slot.place().door)),
             None => slot,
@@ -47,8 +50,7 @@ impl Reconciler {
         let slot = Arc::new(slot);
         let mut tracked = Tracked::new(&slot, false, self.config.gate.as_ref());
         tracked.remember(self.journal.read(&name));
-        if let Some(mut old) = old {
-            old.leave_gate(&self.retirement);
+        if let Some(old) = old {
             slot.publish(old.slot.current());
             tracked.serving.clone_from(&old.serving);
             slot.status().serving.clone_from(&old.slot.status().serving);

@@ -10,6 +10,8 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use url::Url;
 
+use super::role::Role;
+
 /// Methods that any route has.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE");
 /// Headers of answers that a page may read, besides those that it always may.
@@ -72,6 +74,16 @@ impl Cors {
             Origin::One(allowed) => (allowed == origin).then(|| allowed.clone()),
         };
         self.0.iter().find_map(one)
+    }
+
+    /// Whether the server behind this `host` is one whose pages are allowed: what any page may do, any name may lead to.
+    pub(super) fn trusts(&self, host: &str, needed: Role) -> bool {
+        self.0.iter().any(|allowed| match allowed {
+            Origin::Any => needed != Role::Admin,
+            Origin::One(allowed) => allowed
+                .to_str()
+                .is_ok_and(|origin| origin.split_once("://").is_some_and(|(_, own)| own == host)),
+        })
     }
 
     /// The head of the answer to a preflight: to one that asks whether an allowed page may send something.

@@ -8,6 +8,7 @@ pub mod cors;
 pub mod role;
 pub mod tokens;
 
+mod host;
 mod refused;
 
 use std::error::Error;
@@ -57,17 +58,24 @@ pub struct Guard {
     everybody: Option<Bucket>,
     cors: Option<Cors>,
     loopback: bool,
+    /// What the server was told to listen on, which may be a name.
+    host: String,
     /// Whether requests for predictions have anything to do here.
     in_the_way: bool,
 }
 
 impl Guard {
-    /// A guard for a server that listens on these addresses, and perhaps on a Unix domain socket. Reads the file of tokens;
-    /// blocking.
+    /// A guard for a server that listens on `address`, which is that of `host`, and perhaps on a Unix domain socket. Reads
+    /// the file of tokens; blocking.
     ///
     /// # Errors
     /// When that file is bad.
-    pub fn new(config: &Config, admin_token: Option<&str>, listening: &[IpAddr]) -> Result<Guard, BadFile> {
+    pub fn new(
+        config: &Config,
+        admin_token: Option<&str>,
+        address: IpAddr,
+        host: &str,
+    ) -> Result<Guard, BadFile> {
         let admin = admin_token.map(|token| Line {
             role: Role::Admin,
             name: ADMIN.to_owned(),
@@ -87,7 +95,8 @@ impl Guard {
         let now = Instant::now();
         let cors = Cors::new(&config.origins);
         let in_the_way = file.is_some() || config.limit.is_some() || cors.is_some();
-        let lines: Vec<Line> = admin.iter().cloned().chain(lines).collect();
+        // The last one of a token counts.
+        let lines: Vec<Line> = lines.into_iter().chain(admin.clone()).collect();
         Ok(Guard {
             tokens: ArcSwap::from_pointee(Tokens::new(&lines, config.limit, &Tokens::default(), now)),
             file,
@@ -96,7 +105,8 @@ impl Guard {
             limit: config.limit,
             everybody: config.limit.map(|limit| Bucket::new(limit, now)),
             cors,
-            loopback: listening.iter().all(IpAddr::is_loopback),
+            loopback: address.is_loopback(),
+            host: host.to_owned(),
             in_the_way,
         })
     }
@@ -132,9 +142,9 @@ impl Guard {
         }
     }
 
-    /// Whether requests for predictions have to ask.
-    pub(super) fn is_in_the_way(&self) -> bool {
-        self.in_the_way
+    /// Whether a request for predictions has to ask. One of a page says where it comes from.
+    pub(super) fn is_in_the_way(&self, headers: &HeaderMap) -> bool {
+        self.in_the_way || (self.is_open(false) && headers.contains_key(ORIGIN))
     }
 
     /// Whether a request may be answered, by its head.
@@ -171,15 +181,6 @@ impl Guard {
             })
     }
 
-    /// Whether a request may change something, for handlers that do: they do not rely on what a path is taken for.
-    pub(super) fn check(&self, headers: &HeaderMap, local: bool) -> Result<(), Box<Response<Body>>> {
-        let tokens = self.tokens.load();
-        match self.holder(&tokens, Role::Admin, headers, local) {
-            Ok(_) => Ok(()),
-            Err(refused) => Err(Box::new(refused.answer(headers))),
-        }
-    }
-
     /// The token with which a request may do what needs this role; `None` where it may without one.
     fn holder<'t>(
         &self,
@@ -203,10 +204,29 @@ impl Guard {
             (None, Some(_)) => Err(Refused::UnknownToken),
             (None, None) => Err(Refused::NoToken),
         }?;
+        if self.is_open(false) && !local {
+            self.check_name(needed, headers)?;
+        }
         if needed == Role::Admin {
             self.check_page(token.is_some(), headers)?;
         }
         Ok(token)
+    }
+
+    /// Who needs no token because he is on this machine may be a page of another site, whose name leads here: to the
+    /// browser, that is the page's own server. So only names are answered to that are surely this machine's.
+    fn check_name(&self, needed: Role, headers: &HeaderMap) -> Result<(), Refused> {
+        // Browsers always send it.
+        let Some(host) = headers.get(HOST) else {
+            return Ok(());
+        };
+        let host = host.to_str().unwrap_or_default();
+        let allowed = self.cors.as_ref();
+        if host::is_local(host, &self.host) || allowed.is_some_and(|cors| cors.trusts(host, needed)) {
+            Ok(())
+        } else {
+            Err(Refused::OtherName)
+        }
     }
 
     /// Browsers say from which page a request comes. No page of another site may change anything here, unless its origin
@@ -275,7 +295,7 @@ impl OfFiles for Guard {
             return Ok("no file".to_owned());
         };
         let read = listed(file)?;
-        let lines: Vec<Line> = self.admin.iter().chain(&read).cloned().collect();
+        let lines: Vec<Line> = read.iter().chain(&self.admin).cloned().collect();
         let before = self.tokens.load();
         let tokens = Tokens::new(&lines, self.limit, &before, Instant::now());
         self.tokens.store(Arc::new(tokens));

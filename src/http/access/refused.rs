@@ -28,6 +28,8 @@ pub(super) enum Refused {
     Closed,
     /// It comes from a page that may not.
     OtherSite,
+    /// Its server is called by a name that need not be this machine's.
+    OtherName,
     /// There were too many; when there may be another.
     TooMany(Duration),
 }
@@ -41,6 +43,7 @@ impl Refused {
             Refused::Role { .. } => "role",
             Refused::Closed => "closed",
             Refused::OtherSite => "other_site",
+            Refused::OtherName => "other_name",
             Refused::TooMany(_) => "rate",
         }
     }
@@ -75,6 +78,14 @@ impl Refused {
                 "PERMISSION_DENIED",
                 "Requests from pages of another site are refused, but for those of --cors-origin with a token.".to_owned(),
             ),
+            Refused::OtherName => (
+                StatusCode::FORBIDDEN,
+                "PERMISSION_DENIED",
+                "Without tokens, a server on a loopback address answers to `localhost`, IP addresses and its --host only, as a \
+                 page of another site could have any other name lead here. Ask it by one of those, start it with \
+                 --token-file, or allow the name with --cors-origin http://NAME:PORT."
+                    .to_owned(),
+            ),
             Refused::TooMany(_) => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "REQUEST_LIMIT_EXCEEDED",
@@ -91,7 +102,7 @@ impl Refused {
             Refused::Role { needed, .. } => Some(format!(
                 "Bearer realm=\"modelsd\", error=\"insufficient_scope\", scope=\"{needed}\""
             )),
-            Refused::Closed | Refused::OtherSite | Refused::TooMany(_) => None,
+            Refused::Closed | Refused::OtherSite | Refused::OtherName | Refused::TooMany(_) => None,
         };
         if let Some(Ok(challenge)) = challenge.map(HeaderValue::try_from) {
             headers.insert(WWW_AUTHENTICATE, challenge);

@@ -167,6 +167,7 @@ pub fn parse(text: &str) -> Result<Vec<Line>, Error> {
         }
         if lines.len() > MAX_TOKENS {
             problems.push(format!("it has more than {MAX_TOKENS} tokens"));
+            break;
         }
         if problems.len() >= MAX_PROBLEMS {
             break;

@@ -1,11 +1,11 @@
-//! What the handlers of this API share: who may change things, what a request says, and how an answer is written.
+//! What the handlers of this API share: what a request says, and how an answer is written.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Path, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 use super::error;
 use crate::http::App;
-use crate::http::admin::{Local, json_answer, refusal};
+use crate::http::admin::{json_answer, refusal};
 use crate::http::body::{self, BodyError};
 use crate::tracking::TrackingError;
 
@@ -30,21 +30,6 @@ const MAX_PAGE: u32 = 1_000;
 /// An answer in place of a handler's own; in a box, for it is large and seldom.
 pub(super) type Refused = Box<Response<Body>>;
 
-/// Who may change things, which is checked before anything else is read.
-pub(in crate::http) struct Changer;
-
-impl FromRequestParts<Arc<App>> for Changer {
-    type Rejection = Response<Body>;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Changer, Response<Body>> {
-        let local = parts.extensions.get::<Local>().is_some();
-        match app.guard.check(&parts.headers, local) {
-            Ok(()) => Ok(Changer),
-            Err(refused) => Err(*refused),
-        }
-    }
-}
-
 /// What the path says.
 pub(in crate::http) struct At<T>(pub(super) T);
 
@@ -58,6 +43,20 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<App>> for At<T> {
                 "The path cannot be read: {}.",
                 rejection.body_text()
             ))),
+        }
+    }
+}
+
+/// A whole body, which is read within its bounds of size and time before anything is done.
+pub(in crate::http) struct Said(pub(in crate::http) Bytes);
+
+impl FromRequest<Arc<App>> for Said {
+    type Rejection = Response<Body>;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Said, Response<Body>> {
+        match bytes(app, request, MAX_BODY).await {
+            Ok(bytes) => Ok(Said(bytes)),
+            Err(refused) => Err(*refused),
         }
     }
 }
@@ -80,7 +79,14 @@ pub(super) async fn bytes(app: &App, request: Request, limit: usize) -> Result<B
         Ok(bytes) => Ok(bytes),
         Err(BodyError::Refused(problem)) => {
             body::linger(&mut body).await;
-            Err(Box::new(error::of_call(&problem)))
+            Err(Box::new(match limit < app.config.max_body_bytes {
+                true => refusal(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "BAD_REQUEST",
+                    &format!("The body is longer than the {limit} bytes that this path takes."),
+                ),
+                false => error::of_call(&problem),
+            }))
         }
         Err(BodyError::Slow | BodyError::Broken) => Err(Box::new(error::slow())),
     }

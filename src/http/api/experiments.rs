@@ -9,7 +9,7 @@ use axum::http::{Response, StatusCode, Uri};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::ask::{At, Changer, Page, answer, json, json_or_nothing};
+use super::ask::{At, Page, answer, json, json_or_nothing};
 use crate::http::App;
 use crate::tracking::wire::{CreatedExperiment, Experiment, ExperimentPage, Run, RunEnd};
 
@@ -69,11 +69,11 @@ pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Response<Body
 
 /// Makes an experiment.
 #[utoipa::path(
-    post, path = "/api/mlflow/experiments/create", tag = "experiments", security(("token" = [])),
+    post, path = "/api/mlflow/experiments/create", tag = "experiments",
     request_body = NewExperiment,
     responses((status = 201, body = CreatedExperiment, description = "It is made"), (status = 409, description = "There is one of that name"))
 )]
-pub(super) async fn create(_: Changer, State(app): State<Arc<App>>, request: Request) -> Response<Body> {
+pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     let new: NewExperiment = match json(&app, request).await {
         Ok(new) => new,
         Err(refused) => return *refused,
@@ -98,13 +98,12 @@ pub(super) async fn show(At(id): At<String>, State(app): State<Arc<App>>) -> Res
 
 /// Begins a run.
 #[utoipa::path(
-    post, path = "/api/mlflow/experiments/{id}/runs/start", tag = "experiments", security(("token" = [])),
+    post, path = "/api/mlflow/experiments/{id}/runs/start", tag = "experiments",
     params(("id" = String, Path, pattern = "^[0-9]{1,18}$")),
     request_body = Option<NewRun>,
     responses((status = 201, body = Run, description = "It has begun"), (status = 404, description = "There is no such experiment"))
 )]
 pub(super) async fn start(
-    _: Changer,
     At(id): At<String>,
     State(app): State<Arc<App>>,
     request: Request,
@@ -122,13 +121,12 @@ pub(super) async fn start(
 
 /// Ends a run.
 #[utoipa::path(
-    post, path = "/api/mlflow/experiments/{id}/runs/{run}/end", tag = "experiments", security(("token" = [])),
+    post, path = "/api/mlflow/experiments/{id}/runs/{run}/end", tag = "experiments",
     params(("id" = String, Path, pattern = "^[0-9]{1,18}$"), ("run" = String, Path, pattern = "^[A-Za-z0-9_][A-Za-z0-9_-]{0,255}$")),
     request_body = Option<EndOfRun>,
     responses((status = 200, body = Run, description = "It has ended"), (status = 404, description = "The experiment has no such run"))
 )]
 pub(super) async fn end(
-    _: Changer,
     At((id, run)): At<(String, String)>,
     State(app): State<Arc<App>>,
     request: Request,

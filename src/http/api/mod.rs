@@ -2,7 +2,7 @@
 //! management API below `/api/mlflow`, and the description of every route.
 
 mod about;
-mod ask;
+pub(super) mod ask;
 mod docs;
 mod error;
 mod experiments;
@@ -94,7 +94,7 @@ fn management() -> Router<Arc<App>> {
         .route("/api/mlflow/runs/{id}/log-metrics", write(runs::log_metrics))
         .route(
             "/api/mlflow/runs/{id}/log-artifacts",
-            // It counts the bytes itself.
+            // It bounds its body itself.
             write(runs::log_artifacts).layer(DefaultBodyLimit::disable()),
         )
         .route("/api/mlflow/runs/{id}/artifacts", read(runs::artifacts))

@@ -2,12 +2,14 @@
 
 mod described;
 
+use axum::http::Method;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::{about, docs, experiments, predict, registered, runs, serving};
+use crate::http::access::role::{self, Role};
 
 /// What went wrong.
 #[derive(ToSchema)]
@@ -25,7 +27,8 @@ struct Error {
     info(
         title = "modelsd",
         description = "Serves the models of an MLflow registry, and manages them.\n\nErrors are `{\"error_code\": …, \
-            \"message\": …}`. Where an admin token is set, changes want `Authorization: Bearer <token>`."
+            \"message\": …}`. Where the server has tokens, what needs a role wants `Authorization: Bearer <token>` \
+            with one of that role, or of the role `admin`; only probes and pages never do."
     ),
     paths(
         predict::default, predict::named, described::invocations, described::invocations_of,
@@ -67,21 +70,24 @@ impl Modify for Common {
     fn modify(&self, document: &mut Document) {
         let token = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("The admin token, where one is set (--admin-token-file)"))
+            .description(Some("A token of --token-file, or that of --admin-token-file"))
             .build();
         if let Some(components) = &mut document.components {
             components.add_security_scheme("token", SecurityScheme::Http(token));
         }
         for (path, item) in &mut document.paths.paths {
             let operations = [
-                ("get", &mut item.get),
-                ("post", &mut item.post),
-                ("put", &mut item.put),
-                ("delete", &mut item.delete),
+                (Method::GET, &mut item.get),
+                (Method::POST, &mut item.post),
+                (Method::PUT, &mut item.put),
+                (Method::DELETE, &mut item.delete),
             ];
             for (method, operation) in operations {
                 if let Some(operation) = operation {
-                    operation.operation_id = Some(id(method, path));
+                    operation.operation_id = Some(id(&method, path));
+                    if let Some(role) = role::needed(&method, path) {
+                        guard(operation, role);
+                    }
                     complete(operation);
                 }
             }
@@ -90,10 +96,21 @@ impl Modify for Common {
 }
 
 /// The name of an operation in programs: `get_api_models_name`.
-fn id(method: &str, path: &str) -> String {
+fn id(method: &Method, path: &str) -> String {
+    let method = method.as_str().to_ascii_lowercase();
     let words = path.split(|c: char| !c.is_ascii_alphanumeric());
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     format!("{method}_{}", words.join("_"))
+}
+
+/// Says who may ask for an operation.
+fn guard(operation: &mut Operation, role: Role) {
+    operation.security = Some(vec![SecurityRequirement::new("token", [role.label()])]);
+    let says = format!("Where the server has tokens, this needs one of the role `{role}`.");
+    operation.description = Some(match operation.description.take() {
+        Some(text) if !text.is_empty() => format!("{text}\n\n{says}"),
+        _ => says,
+    });
 }
 
 /// Says how an operation fails, where it does not say it itself.

@@ -3,14 +3,15 @@
 //! The way of a request is that of `/invocations`: the same slots and routes, limits, batches and records of predictions.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
+use tokio::time::timeout_at;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -21,14 +22,12 @@ use crate::deploy::deployment::RequestStage;
 use crate::http::asked::Asked;
 use crate::http::body::{self, BodyError};
 use crate::http::events::{Failed, note_failure};
-use crate::http::invocations::{LARGE_BODY, aside, explain, note_status};
+use crate::http::invocations::{LARGE_BODY, aside, begin, explain, note_status};
 use crate::http::request_id::{REQUEST_ID, request_id};
-use crate::http::{App, answer, encoding, patience};
+use crate::http::{App, answer, encoding};
 use crate::model::classes::Classes;
 use crate::protocol;
-use crate::routing::route::KEY_HEADER;
 use crate::serve::call::Call;
-use crate::serve::endpoint::{Head, reject};
 use crate::serve::error::Error;
 
 /// Predicts one flat record with the only model, or the default one.
@@ -107,27 +106,22 @@ async fn answer_to(app: &App, slot: Option<&str>, path: &'static str, request: R
     let headers = &head.headers;
     let asked = Asked::of(headers);
     let id = request_id(asked.id);
-    let begun = patience::patience(asked.patience)
-        .inspect_err(reject)
-        .and_then(|patience| {
-            app.endpoint.begin(Head {
-                name: slot,
-                now: began,
-                patience,
-                headers,
-                asks_for_variant: asked.variant,
-                trace: asked.trace,
-                path,
-            })
-        });
+    let begun = begin(app, slot, path, began, headers, &asked, &id);
     let mut response = match begun {
         Ok(mut call) => {
-            note(&mut call, headers, &id);
             let mut response = match predict(app, &mut call, headers, &asked, &mut body).await {
                 Ok(response) => response,
                 Err(Failure::Answered(error)) => {
                     explain(&error, &call, &id, &asked);
                     error::of_call(&error)
+                }
+                Err(Failure::UnreadCoding(error)) => {
+                    explain(&error, &call, &id, &asked);
+                    let mut response = error::of_call(&error);
+                    response
+                        .headers_mut()
+                        .insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding::READ));
+                    response
                 }
                 Err(Failure::Slow) => error::slow(),
             };
@@ -146,21 +140,11 @@ async fn answer_to(app: &App, slot: Option<&str>, path: &'static str, request: R
     response
 }
 
-/// Notes who asks, where predictions are recorded.
-fn note(call: &mut Call, headers: &HeaderMap, id: &HeaderValue) {
-    if let Some(draft) = call.draft() {
-        let key = || {
-            headers
-                .get(KEY_HEADER)
-                .map(|key| String::from_utf8_lossy(key.as_bytes()).into())
-        };
-        draft.note_request(|| Some(id.as_bytes().into()), key);
-    }
-}
-
 /// How a request ends without a prediction.
 enum Failure {
     Answered(Error),
+    /// The body has a content coding that is not read.
+    UnreadCoding(Error),
     Slow,
 }
 
@@ -190,10 +174,11 @@ async fn predict(
     if let Some(draft) = call.draft() {
         draft.note_received(bytes.len());
     }
-    call.refuse_early()?;
+    call.refuse_early(Duration::ZERO)?;
     let codings = match asked.coded {
         false => encoding::Codings::new(),
-        true => encoding::applied(headers).map_err(|error| call.fail(body::not_expanded(&error)))?,
+        true => encoding::applied(headers)
+            .map_err(|error| Failure::UnreadCoding(call.fail(body::not_expanded(&error))))?,
     };
     let form = protocol::form(headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes))
         .map_err(|error| call.fail(error))?;
@@ -228,5 +213,6 @@ async fn predict(
 async fn classes(app: &App, call: &Call) -> Option<Arc<Classes>> {
     let deployment = call.deployment();
     let own = || deployment.artifact().dir.mlmodel().classes.clone().map(Arc::new);
-    app.classes.of(deployment.wanted()).await.or_else(own)
+    let named = timeout_at(call.deadline().into(), app.classes.of(deployment.wanted()));
+    named.await.ok().flatten().or_else(own)
 }

@@ -9,7 +9,7 @@ use axum::http::{Response, StatusCode, Uri};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::ask::{At, Changer, Page, answer, bad, json};
+use super::ask::{At, Page, answer, bad, json};
 use crate::http::App;
 use crate::model::stage::Stage;
 use crate::tracking::wire::{ModelPage, ModelVersion, RegisteredModel, VersionPage};
@@ -70,14 +70,14 @@ pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Response<Body
 /// Registers a model; with a source a version of it, whose model is made where there is none. An embedded registry answers
 /// 501: `modelsd registry register` adds models to it.
 #[utoipa::path(
-    post, path = "/api/mlflow/models/register", tag = "registry", security(("token" = [])),
+    post, path = "/api/mlflow/models/register", tag = "registry",
     request_body = Registration,
     responses(
         (status = 201, body = inline(Registered), description = "The model, or the version"),
         (status = 409, description = "There is a model of that name")
     )
 )]
-pub(super) async fn register(_: Changer, State(app): State<Arc<App>>, request: Request) -> Response<Body> {
+pub(super) async fn register(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     let Registration {
         name,
         description,
@@ -150,7 +150,7 @@ pub(super) async fn versions(At(name): At<String>, State(app): State<Arc<App>>, 
 
 /// Moves a version to a stage. What follows that stage is swapped at once.
 #[utoipa::path(
-    post, path = "/api/mlflow/models/{name}/versions/{version}/stage", tag = "registry", security(("token" = [])),
+    post, path = "/api/mlflow/models/{name}/versions/{version}/stage", tag = "registry",
     params(
         ("name" = String, Path, pattern = "^[^/:]+$", max_length = 250),
         ("version" = u64, Path, minimum = 1, maximum = 2147483647)
@@ -159,7 +159,6 @@ pub(super) async fn versions(At(name): At<String>, State(app): State<Arc<App>>, 
     responses((status = 200, body = ModelVersion, description = "The version"), (status = 404, description = "There is no such version"))
 )]
 pub(super) async fn stage(
-    _: Changer,
     At((name, version)): At<(String, String)>,
     State(app): State<Arc<App>>,
     request: Request,

@@ -6,18 +6,16 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::http::{Response, StatusCode, Uri};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use tokio::time::timeout;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::ask::{At, Changer, Refused, answer, bad, content_type, json, query};
-use super::error;
-use crate::http::App;
+use super::ask::{self, At, Refused, answer, bad, content_type, json, query};
 use crate::http::admin::refusal;
+use crate::http::{App, body};
 use crate::tracking::File;
 use crate::tracking::wire::{ArtifactPage, Run};
 
@@ -101,13 +99,12 @@ pub(super) async fn show(At(id): At<String>, State(app): State<Arc<App>>) -> Res
 
 /// Notes parameters. One that has another value already is refused.
 #[utoipa::path(
-    post, path = "/api/mlflow/runs/{id}/log-params", tag = "runs", security(("token" = [])),
+    post, path = "/api/mlflow/runs/{id}/log-params", tag = "runs",
     params(("id" = String, Path, pattern = "^[A-Za-z0-9_][A-Za-z0-9_-]{0,255}$")),
     request_body = Params,
     responses((status = 200, body = Logged, description = "They are noted"), (status = 404, description = "There is no such run"))
 )]
 pub(super) async fn log_params(
-    _: Changer,
     At(id): At<String>,
     State(app): State<Arc<App>>,
     request: Request,
@@ -148,13 +145,12 @@ fn texts(params: BTreeMap<String, Scalar>) -> Result<BTreeMap<String, String>, R
 
 /// Notes values of metrics at a step.
 #[utoipa::path(
-    post, path = "/api/mlflow/runs/{id}/log-metrics", tag = "runs", security(("token" = [])),
+    post, path = "/api/mlflow/runs/{id}/log-metrics", tag = "runs",
     params(("id" = String, Path, pattern = "^[A-Za-z0-9_][A-Za-z0-9_-]{0,255}$")),
     request_body = Metrics,
     responses((status = 200, body = Logged, description = "They are noted"), (status = 404, description = "There is no such run"))
 )]
 pub(super) async fn log_metrics(
-    _: Changer,
     At(id): At<String>,
     State(app): State<Arc<App>>,
     request: Request,
@@ -180,28 +176,36 @@ pub(super) async fn log_metrics(
 /// Keeps files with a run: `curl -F path=model -F file=@weights.bin`. They are bounded by --max-body-bytes together. A
 /// tracking server that does not serve its artifacts itself cannot take them: 501.
 #[utoipa::path(
-    post, path = "/api/mlflow/runs/{id}/log-artifacts", tag = "runs", security(("token" = [])),
+    post, path = "/api/mlflow/runs/{id}/log-artifacts", tag = "runs",
     params(("id" = String, Path, pattern = "^[A-Za-z0-9_][A-Za-z0-9_-]{0,255}$")),
     request_body(content = Upload, content_type = "multipart/form-data"),
     responses((status = 200, body = Kept, description = "They are kept"), (status = 404, description = "There is no such run"))
 )]
 pub(super) async fn log_artifacts(
-    _: Changer,
     At(id): At<String>,
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Response<Body> {
-    let files = match timeout(app.config.client_timeout, files(&app, request)).await {
-        Ok(Ok(files)) => files,
-        Ok(Err(refused)) => return *refused,
-        Err(_) => return error::slow(),
+    let upload = match app.tracking.upload() {
+        Ok(upload) => upload,
+        Err(problem) => {
+            // An answer to a client that is still sending may never be heard.
+            body::linger(&mut request.into_body()).await;
+            return ask::failed(&problem);
+        }
     };
-    let kept = app.tracking.log_artifacts(&id, files).await;
+    let files = match files(&app, request).await {
+        Ok(files) => files,
+        Err(refused) => return *refused,
+    };
+    let kept = upload.keep(&id, files).await;
     answer(StatusCode::OK, kept.map(|files| Kept { run_id: id, files }))
 }
 
 async fn files(app: &App, request: Request) -> Result<Vec<File>, Refused> {
-    if !content_type(request.headers()).eq_ignore_ascii_case("multipart/form-data") {
+    let (head, body) = request.into_parts();
+    let body = ask::bytes(app, Request::new(body), app.config.max_body_bytes).await?;
+    if !content_type(&head.headers).eq_ignore_ascii_case("multipart/form-data") {
         return Err(Box::new(refusal(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "BAD_REQUEST",
@@ -209,11 +213,11 @@ async fn files(app: &App, request: Request) -> Result<Vec<File>, Refused> {
         )));
     }
     let unread = |problem: &dyn std::fmt::Display| bad(&format!("The form cannot be read: {problem}."));
-    let form = Multipart::from_request(request, &()).await;
+    // Whole: of a body in pieces the parser has no bound for heads, and looks through all that it holds with each piece.
+    let form = Multipart::from_request(Request::from_parts(head, Body::from(body)), &()).await;
     let mut form = form.map_err(|problem| unread(&problem.body_text()))?;
-    let mut room = app.config.max_body_bytes;
     let (mut folder, mut files) = (String::new(), Vec::new());
-    while let Some(mut field) = form
+    while let Some(field) = form
         .next_field()
         .await
         .map_err(|problem| unread(&problem.body_text()))?
@@ -222,16 +226,10 @@ async fn files(app: &App, request: Request) -> Result<Vec<File>, Refused> {
             field.name().unwrap_or_default().to_owned(),
             field.file_name().map(str::to_owned),
         );
-        let mut bytes = BytesMut::new();
-        while let Some(piece) = field
-            .chunk()
+        let bytes = field
+            .bytes()
             .await
-            .map_err(|problem| unread(&problem.body_text()))?
-        {
-            room = room.checked_sub(piece.len()).ok_or_else(|| too_large(app))?;
-            bytes.extend_from_slice(&piece);
-        }
-        let bytes = bytes.freeze();
+            .map_err(|problem| unread(&problem.body_text()))?;
         match (name.as_str(), file) {
             ("path", None) => folder = text(&bytes)?,
             ("file", Some(file)) if files.len() < MAX_FILES => {
@@ -260,17 +258,6 @@ async fn files(app: &App, request: Request) -> Result<Vec<File>, Refused> {
 fn text(bytes: &Bytes) -> Result<String, Refused> {
     let text = std::str::from_utf8(bytes).map_err(|_| bad("The field `path` is not UTF-8."))?;
     Ok(text.to_owned())
-}
-
-fn too_large(app: &App) -> Refused {
-    Box::new(refusal(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "BAD_REQUEST",
-        &format!(
-            "The files are longer than the limit of {} bytes (--max-body-bytes).",
-            app.config.max_body_bytes
-        ),
-    ))
 }
 
 /// Files and folders of a run.

@@ -13,7 +13,7 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::ask::{self, At, Changer, Refused, bad};
+use super::ask::{self, At, Refused, Said, bad};
 use crate::deploy::slot::Slot;
 use crate::http::App;
 use crate::http::admin::{failed, json_answer, refusal};
@@ -147,7 +147,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Response<Body> {
 /// Serves a registered model from now on, also after a restart. A slot that was deployed serves something else then, and goes
 /// on with what it has until that is there.
 #[utoipa::path(
-    post, path = "/api/mlflow/serving/models/deploy", tag = "serving", security(("token" = [])),
+    post, path = "/api/mlflow/serving/models/deploy", tag = "serving",
     request_body = Deployment,
     responses(
         (status = 201, body = Object, description = "It serves"),
@@ -156,7 +156,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Response<Body> {
         (status = 409, description = "The version cannot be served, the name is taken, or there are too many")
     )
 )]
-pub(super) async fn deploy(_: Changer, State(app): State<Arc<App>>, request: Request) -> Response<Body> {
+pub(super) async fn deploy(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     let sent: Deployment = match ask::json(&app, request).await {
         Ok(sent) => sent,
         Err(refused) => return *refused,
@@ -238,7 +238,7 @@ fn state(slot: &Slot) -> Progress {
 
 /// Takes a deployed model out of service. Requests under way end as they began.
 #[utoipa::path(
-    delete, path = "/api/mlflow/serving/models/{name}", tag = "serving", security(("token" = [])),
+    delete, path = "/api/mlflow/serving/models/{name}", tag = "serving",
     params(("name" = String, Path)),
     responses(
         (status = 200, body = Object, description = "It is gone"),
@@ -246,11 +246,7 @@ fn state(slot: &Slot) -> Progress {
         (status = 409, description = "It was not deployed here: it came with the start of the server")
     )
 )]
-pub(super) async fn undeploy(
-    _: Changer,
-    At(name): At<String>,
-    State(app): State<Arc<App>>,
-) -> Response<Body> {
+pub(super) async fn undeploy(At(name): At<String>, State(app): State<Arc<App>>, _: Said) -> Response<Body> {
     match app.control.undeploy(&name).await {
         Ok(()) => json_answer(StatusCode::OK, &json!({ "name": name, "deployed": false })),
         Err(error) => failed(&error),

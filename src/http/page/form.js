@@ -137,7 +137,7 @@ export class Form {
     if (this.#area) {
       const text = this.#area.value.trim();
       checked(text, "The body");
-      return params.length ? text.replace(/}\s*$/, `, "params": {${params.join(", ")}}}`) : text;
+      return params.length ? withParams(text, params.join(", ")) : text;
     }
     // An optional column without a value is not sent; the server knows that it may be missing.
     const cells = this.#fields.map((field) => [field.name, read(field)]).filter(([, text]) => text !== null);
@@ -165,6 +165,16 @@ function checked(text, name) {
     throw new Error(`${name} is no JSON: ${error.message}`);
   }
   return text;
+}
+
+/** A body with parameters; the rest of its text stays as it was typed. */
+function withParams(text, params) {
+  const body = JSON.parse(text || "null");
+  if (body === null || typeof body !== "object" || Array.isArray(body)) throw new Error("The body is no object: only one can have parameters.");
+  if (Object.hasOwn(body, "params")) throw new Error("The body has “params” of its own: change them there.");
+  const comma = Object.keys(body).length ? ", " : "";
+  // A function, since a text may have what means something in a replacement.
+  return text.replace(/\s*}$/, () => `${comma}"params": {${params}}}`);
 }
 
 /** Something of the right shape for a signature without an example. */

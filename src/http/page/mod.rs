@@ -35,53 +35,21 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
+const fn part(path: &'static str, media: &'static str, text: &'static str) -> Part {
+    Part { path, media, text }
+}
+
 /// Every part, by its path.
 const PARTS: &[Part] = &[
-    Part {
-        path: "/",
-        media: HTML,
-        text: include_str!("index.html"),
-    },
-    Part {
-        path: "/assets/style.css",
-        media: CSS,
-        text: include_str!("style.css"),
-    },
-    Part {
-        path: "/assets/icon.svg",
-        media: SVG,
-        text: include_str!("icon.svg"),
-    },
-    Part {
-        path: "/assets/script.js",
-        media: SCRIPT,
-        text: include_str!("script.js"),
-    },
-    Part {
-        path: "/assets/api.js",
-        media: SCRIPT,
-        text: include_str!("api.js"),
-    },
-    Part {
-        path: "/assets/dom.js",
-        media: SCRIPT,
-        text: include_str!("dom.js"),
-    },
-    Part {
-        path: "/assets/form.js",
-        media: SCRIPT,
-        text: include_str!("form.js"),
-    },
-    Part {
-        path: "/assets/metrics.js",
-        media: SCRIPT,
-        text: include_str!("metrics.js"),
-    },
-    Part {
-        path: "/assets/plot.js",
-        media: SCRIPT,
-        text: include_str!("plot.js"),
-    },
+    part("/", HTML, include_str!("index.html")),
+    part("/assets/style.css", CSS, include_str!("style.css")),
+    part("/assets/icon.svg", SVG, include_str!("icon.svg")),
+    part("/assets/script.js", SCRIPT, include_str!("script.js")),
+    part("/assets/api.js", SCRIPT, include_str!("api.js")),
+    part("/assets/dom.js", SCRIPT, include_str!("dom.js")),
+    part("/assets/form.js", SCRIPT, include_str!("form.js")),
+    part("/assets/metrics.js", SCRIPT, include_str!("metrics.js")),
+    part("/assets/plot.js", SCRIPT, include_str!("plot.js")),
 ];
 
 /// One tag of all parts: scripts of one version go with the page of that version.

@@ -175,3 +175,26 @@ fn what_is_only_counted_is_not_written() {
     sink.close().unwrap();
     assert_eq!(text(dir.path(), ".jsonl").lines().count(), 1);
 }
+
+#[test]
+fn lines_of_a_file_that_has_gone_are_lost_with_the_write_that_fails() {
+    let broken = |folder_goes: bool| {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("records");
+        let mut sink = Jsonl::open(config(&folder), SystemTime::now()).unwrap();
+        sink.write(&[entry(1), entry(2)]).unwrap();
+        let open = sink.open.as_mut().unwrap();
+        if folder_goes {
+            fs::remove_dir_all(&folder).unwrap();
+        }
+        // A disk that is full.
+        open.partial.file = match folder_goes {
+            true => fs::OpenOptions::new().write(true).open("/dev/full").unwrap(),
+            false => File::open(open.partial.path()).unwrap(),
+        };
+        sink.write(&[entry(3)]).unwrap_err().lost
+    };
+    assert_eq!(broken(true), 3);
+    // What was written before is in a file that the next start finishes.
+    assert_eq!(broken(false), 1);
+}

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::record::{Entry, Record};
 use super::remote::{Destination, Label, Limits, Queued, Remote, Undelivered};
 use super::spec::mlflow::{MlflowSpec, Mode};
-use super::{Sink, SinkError};
+use super::{Sink, SinkError, Standing};
 use crate::client::{Client, ClientError, Config};
 use crate::model::prediction_id::PredictionId;
 
@@ -93,6 +93,10 @@ impl Sink for Mlflow {
         true
     }
 
+    fn standing(&self) -> Standing {
+        self.remote.standing()
+    }
+
     fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError> {
         for entry in entries {
             if let Entry::Prediction(record) = entry
@@ -107,6 +111,10 @@ impl Sink for Mlflow {
 
     fn tick(&mut self, _: SystemTime) -> Result<(), SinkError> {
         Ok(())
+    }
+
+    fn end(&mut self) {
+        self.remote.end();
     }
 
     fn close(&mut self) -> Result<(), SinkError> {
@@ -162,6 +170,7 @@ impl Destination for Experiment {
             Ok(()) => Ok(0),
             Err(error) => {
                 let may_pass = error.is_transient();
+                let broke = error.status() == Some(500);
                 if !may_pass {
                     // It may have been deleted.
                     self.id = None;
@@ -169,9 +178,18 @@ impl Destination for Experiment {
                 Err(Undelivered {
                     error: error.into(),
                     may_pass,
+                    broke,
                     wait: None,
                 })
             }
         }
     }
+
+    /// Asks for what its database knows too.
+    async fn is_there(&self) -> bool {
+        self.client.experiment(&self.name).await.is_ok()
+    }
 }
+
+#[cfg(test)]
+mod tests;

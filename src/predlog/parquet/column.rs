@@ -46,6 +46,8 @@ enum Values {
     F64(Vec<f64>),
     /// All texts in a row, and where each ends.
     Text(Vec<u8>, Vec<usize>),
+    /// The same of texts in which nothing comes again, so that to compress them takes time and saves little.
+    Random(Vec<u8>, Vec<usize>),
     /// Few texts that come again: each once, and which of them comes where.
     Words(Vec<ByteArray>, Vec<u32>),
     Ids(Vec<u8>),
@@ -94,6 +96,14 @@ impl Column {
             repetitions: Vec::new(),
             there,
             scratch: Vec::new(),
+        }
+    }
+
+    /// A column of texts in which nothing comes again.
+    pub(super) fn of_random(name: &str, nesting: Nesting) -> Column {
+        Column {
+            values: Values::Random(Vec::new(), Vec::new()),
+            ..Column::new(name, Kind::Text, nesting)
         }
     }
 
@@ -151,7 +161,9 @@ impl Column {
             Values::I32(_) | Values::I64(_) => {
                 builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED)
             }
-            Values::Bool(_) | Values::F32(_) | Values::F64(_) | Values::Ids(_) => builder,
+            Values::Bool(_) | Values::F32(_) | Values::F64(_) | Values::Ids(_) | Values::Random(..) => {
+                builder
+            }
         }
     }
 
@@ -234,7 +246,7 @@ impl Column {
             self.definitions.extend(repeat_n(self.there, count));
         }
         match &mut self.values {
-            Values::Text(all, ends) => {
+            Values::Text(all, ends) | Values::Random(all, ends) => {
                 for _ in 0..count {
                     all.extend_from_slice(text);
                     ends.push(all.len());
@@ -367,7 +379,7 @@ impl Column {
             Values::I64(values) => values.clear(),
             Values::F32(values) => values.clear(),
             Values::F64(values) => values.clear(),
-            Values::Text(all, ends) => {
+            Values::Text(all, ends) | Values::Random(all, ends) => {
                 all.clear();
                 ends.clear();
             }
@@ -399,7 +411,7 @@ impl Column {
             Values::F64(values) => out
                 .typed::<DoubleType>()
                 .write_batch(values, definitions, repetitions),
-            Values::Text(all, ends) => {
+            Values::Text(all, ends) | Values::Random(all, ends) => {
                 let all = Bytes::from(std::mem::take(all));
                 let mut start = 0;
                 let slice = |&end: &usize| {

@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime};
 
 use super::files::{self, Config, Kind, Partial};
 use super::record::Entry;
-use super::{Sink, SinkError};
+use super::{Sink, SinkError, Standing};
 use part::Lost;
 use rows::Open;
 use run::Run;
@@ -124,8 +124,7 @@ impl Parquet {
             return;
         };
         if let Err(lost) = open.flush() {
-            losses.add(Err(lost));
-            self.parts.remove(at).salvage();
+            losses.add(Err(self.parts.remove(at).salvage(lost)));
         }
     }
 
@@ -152,6 +151,13 @@ impl Parquet {
 impl Sink for Parquet {
     fn name(&self) -> &str {
         "parquet"
+    }
+
+    fn standing(&self) -> Standing {
+        Standing {
+            waiting: self.parts.iter().map(Open::waiting).sum(),
+            lost: 0,
+        }
     }
 
     fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError> {

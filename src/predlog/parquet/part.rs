@@ -115,6 +115,11 @@ impl Part {
             .is_none_or(|opened| opened.partial.is_there())
     }
 
+    /// Entries that are in memory only.
+    pub(super) fn waiting(&self) -> u64 {
+        self.entries
+    }
+
     /// Entries that go with the part, if its file is gone.
     pub(super) fn all_entries(&self) -> u64 {
         self.entries + self.opened.as_ref().map_or(0, |opened| opened.entries)
@@ -167,11 +172,13 @@ impl Part {
         })
     }
 
-    /// Gives the file its name with what is whole of it, after a failure.
-    pub(super) fn salvage(self) {
-        let Some(opened) = self.opened else { return };
+    /// Gives the file its name with what is whole of it, after a failure; says how many entries of it are lost.
+    pub(super) fn salvage(self) -> u64 {
+        let Some(opened) = self.opened else { return 0 };
         // It writes what it still has, which is cut off then.
         drop(opened.writer);
+        // The folder may have been removed since somebody last looked.
+        let is_there = opened.partial.is_there();
         let file = &opened.partial.file;
         let cut = repair::whole(file).and_then(|whole| file.set_len(whole).map(|()| whole));
         let finished = match cut {
@@ -182,8 +189,12 @@ impl Part {
             Ok(_) => opened.partial.finish(),
             Err(error) => Err(error),
         };
-        if let Err(error) = finished {
-            tracing::debug!(%error, "a part is left to the next start");
+        match finished {
+            Ok(()) => 0,
+            Err(error) => {
+                tracing::debug!(%error, is_there, "a part is left to the next start, if it is there");
+                if is_there { 0 } else { opened.entries }
+            }
         }
     }
 }
@@ -232,3 +243,6 @@ fn footer(writer: &SerializedFileWriter<File>, notes: &[KeyValue]) -> Result<Vec
     ParquetMetaDataWriter::new(&mut footer, &metadata).finish()?;
     Ok(footer)
 }
+
+#[cfg(test)]
+mod tests;

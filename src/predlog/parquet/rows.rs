@@ -56,7 +56,7 @@ fn prediction_columns() -> Vec<Column> {
         Column::new("shadow", Kind::Bool, Required),
         Column::of_words("digest", Required),
         Column::new("rows", Kind::I32, Required),
-        Column::new("request_id", Kind::Text, Optional),
+        Column::of_random("request_id", Optional),
         Column::of_words("assignment", Optional),
         Column::new("routing_key", Kind::Text, Optional),
         Column::of_words("error_kind", Optional),
@@ -188,16 +188,21 @@ impl Open {
     pub(super) fn close(mut self) -> Result<(), Lost> {
         match self.flush() {
             Ok(()) => self.part.finish(),
-            Err(lost) => {
-                self.salvage();
-                Err(lost)
-            }
+            Err(lost) => Err(self.salvage(lost)),
         }
     }
 
-    /// Keeps what is whole of the file.
-    pub(super) fn salvage(self) {
-        self.part.salvage();
+    /// Keeps what is whole of the file after this; says what is lost in all.
+    pub(super) fn salvage(self, lost: Lost) -> Lost {
+        Lost {
+            entries: lost.entries + self.part.salvage(),
+            ..lost
+        }
+    }
+
+    /// Entries that are in memory only.
+    pub(super) fn waiting(&self) -> u64 {
+        self.part.waiting()
     }
 
     /// What is lost because the file has gone, if it has.

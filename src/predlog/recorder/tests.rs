@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::super::record::Feedback;
 use super::*;
 use crate::model::value::Value;
+use crate::predlog::Standing;
 
 /// Keeps what it is given, unless told to fail.
 #[derive(Clone, Default)]
@@ -14,6 +15,8 @@ struct Kept {
     entries: Arc<Mutex<Vec<Entry>>>,
     closed: Arc<AtomicBool>,
     fails: Arc<AtomicBool>,
+    panics: Arc<AtomicBool>,
+    standing: Standing,
     holds: Arc<Mutex<()>>,
 }
 
@@ -22,7 +25,12 @@ impl Sink for Kept {
         "kept"
     }
 
+    fn standing(&self) -> Standing {
+        self.standing
+    }
+
     fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError> {
+        assert!(!self.panics.load(Ordering::Relaxed), "told so");
         let _held = self.holds.lock().unwrap();
         if self.fails.load(Ordering::Relaxed) {
             return Err(SinkError::new("keep", "told so").losing(entries.len() as u64));
@@ -36,6 +44,7 @@ impl Sink for Kept {
     }
 
     fn close(&mut self) -> Result<(), SinkError> {
+        self.standing.waiting = 0;
         self.closed.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -71,7 +80,7 @@ fn what_is_offered_before_the_end_is_written_in_order() {
     for one in &expected {
         recorder.offer(one.clone());
     }
-    assert!(recorder.close(LONG));
+    assert!(recorder.close(LONG).in_time);
     for sink in &sinks {
         assert!(*sink.entries.lock().unwrap() == expected);
         assert!(sink.closed.load(Ordering::Relaxed));
@@ -97,7 +106,7 @@ fn a_full_queue_drops_and_counts() {
     let dropped = recorder.dropped();
     assert!(dropped >= 990, "{dropped}");
     drop(held);
-    assert!(recorder.close(LONG));
+    assert!(recorder.close(LONG).in_time);
     let written = sink.entries.lock().unwrap().len() as u64;
     assert_eq!(written + recorder.dropped(), BULK as u64 + 1000);
 }
@@ -117,7 +126,7 @@ fn memory_has_a_bound_too() {
     }
     assert_eq!(recorder.dropped(), 7);
     drop(held);
-    assert!(recorder.close(LONG));
+    assert!(recorder.close(LONG).in_time);
     assert_eq!(sink.entries.lock().unwrap().len(), 3);
     assert_eq!(recorder.0.shared.bytes.load(Ordering::Relaxed), 0);
 }
@@ -130,7 +139,7 @@ fn a_sink_that_fails_does_not_hold_up_the_other() {
     for number in 0..100 {
         recorder.offer(entry(number, "x"));
     }
-    assert!(recorder.close(LONG));
+    assert!(recorder.close(LONG).in_time);
     assert_eq!(recorder.dropped(), 100);
     assert_eq!(sinks[1].entries.lock().unwrap().len(), 100);
 }
@@ -152,7 +161,7 @@ fn a_sink_is_asked_again_after_a_while() {
         offered += 1;
         std::thread::sleep(Duration::from_millis(1));
     }
-    assert!(recorder.close(LONG));
+    assert!(recorder.close(LONG).in_time);
     let written = sink.entries.lock().unwrap().len() as u64;
     assert_eq!(written + recorder.dropped(), offered);
 }
@@ -176,14 +185,107 @@ fn the_writer_ends_with_the_last_recorder() {
 }
 
 #[test]
-fn a_writer_that_hangs_is_not_waited_for() {
+fn a_writer_that_hangs_is_not_waited_for_and_what_it_has_is_lost() {
     let sink = Kept::default();
     let held = sink.holds.lock().unwrap();
     let recorder = Recorder::start(boxed(std::slice::from_ref(&sink)), Config::default()).unwrap();
-    recorder.offer(entry(1, "x"));
-    assert!(!recorder.close(Duration::from_millis(50)));
+    for number in 0..3 {
+        recorder.offer(entry(number, "x"));
+    }
+    let lost = Ending {
+        in_time: false,
+        dropped: 3,
+        at_the_end: 3,
+    };
+    assert_eq!(recorder.close(Duration::from_millis(50)), lost);
     drop(held);
-    assert!(recorder.close(LONG));
+    let ending = recorder.close(LONG);
+    assert!(ending.in_time && ending.dropped == 0, "{ending:?}");
+    assert_eq!(sink.entries.lock().unwrap().len(), 3);
+}
+
+#[test]
+fn the_end_tells_what_sinks_counted_themselves() {
+    let sink = Kept {
+        standing: Standing { waiting: 5, lost: 7 },
+        ..Kept::default()
+    };
+    let recorder = Recorder::start(boxed(&[sink]), Config::default()).unwrap();
+    recorder.offer(entry(1, "x"));
+    let ending = recorder.close(LONG);
+    // What it had in memory it has written.
+    assert_eq!((ending.in_time, ending.dropped), (true, 7));
+    assert_eq!(recorder.dropped(), 0);
+}
+
+#[test]
+fn a_writer_that_panics_leaves_nothing_uncounted() {
+    let sinks = [
+        Kept {
+            standing: Standing { waiting: 5, lost: 0 },
+            ..Kept::default()
+        },
+        Kept::default(),
+    ];
+    let recorder = Recorder::start(boxed(&sinks), Config::default()).unwrap();
+    recorder.offer(entry(0, "written"));
+    while sinks[1].entries.lock().unwrap().is_empty() {
+        std::thread::yield_now();
+    }
+    // The bulk of the first is over, so that the next is one of its own.
+    while recorder.0.shared.bytes.load(Ordering::Relaxed) > 0 {
+        std::thread::yield_now();
+    }
+    sinks[1].panics.store(true, Ordering::Relaxed);
+    for number in 0..BULK as u128 * 2 {
+        recorder.offer(entry(number, "lost"));
+    }
+    let ending = recorder.close(LONG);
+    assert_eq!(
+        (ending.in_time, ending.dropped),
+        (true, BULK as u64 * 2 + 5),
+        "{ending:?}"
+    );
+    recorder.offer(entry(1, "late"));
+    assert_eq!(recorder.dropped(), ending.dropped + 1);
+}
+
+#[test]
+fn what_comes_into_the_queue_after_the_end_is_counted() {
+    let recorder = Recorder::start(Vec::new(), Config::default()).unwrap();
+    assert_eq!(recorder.close(LONG).dropped, 0);
+    // As a request saw it that began before.
+    recorder.0.shared.closing.store(false, Ordering::Relaxed);
+    recorder.offer(entry(1, "x"));
+    assert_eq!((recorder.dropped(), recorder.0.shared.queue.len()), (1, 0));
+    assert_eq!(recorder.0.shared.bytes.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn what_is_offered_while_the_writer_ends_is_written_or_counted() {
+    for _ in 0..20 {
+        let sink = Kept::default();
+        let recorder = Recorder::start(boxed(std::slice::from_ref(&sink)), Config::default()).unwrap();
+        let offered = AtomicU64::new(0);
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) {
+                        recorder.offer(entry(1, "x"));
+                        offered.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+            while offered.load(Ordering::Relaxed) < 100 {
+                std::thread::yield_now();
+            }
+            assert!(recorder.close(LONG).in_time);
+            stop.store(true, Ordering::Relaxed);
+        });
+        let written = sink.entries.lock().unwrap().len() as u64;
+        assert_eq!(written + recorder.dropped(), offered.into_inner());
+    }
 }
 
 proptest! {

@@ -1,6 +1,7 @@
 //! The thread that sends what waits for a server.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use metrics::Counter;
@@ -14,6 +15,8 @@ use crate::telemetry::names;
 const NICENESS: i32 = 10;
 /// A batch is sent again until that long after it was sent first, and then dropped.
 const GIVE_UP: Duration = Duration::from_secs(300);
+/// As often the server may break on a batch while it answers other questions: it will not pass then.
+const TRIES: u32 = 3;
 /// The wait after a failure; it doubles up to the second one.
 const BACK_OFF: Duration = Duration::from_millis(250);
 const MAX_BACK_OFF: Duration = Duration::from_secs(10);
@@ -71,7 +74,7 @@ impl<D: Destination> Sender<D> {
                 while self.fill(&mut batch).await {
                     self.deliver(&batch).await;
                     let bytes = batch.iter().map(|queued| queued.bytes).sum();
-                    self.load.leave(count(&batch), bytes);
+                    self.load.leave(batch.len() as u64, count(&batch), bytes);
                     batch.clear();
                 }
             }),
@@ -99,20 +102,31 @@ impl<D: Destination> Sender<D> {
     async fn deliver(&mut self, batch: &[Queued<D::Item>]) {
         let began = Instant::now();
         let all = count(batch) as u64;
-        let mut again = false;
+        let items = batch.len() as u64;
+        let (mut again, mut broke) = (false, 0);
         loop {
             let problem = match self.destination.send(batch, again).await {
                 Ok(refused) => {
                     let refused = refused.min(all);
                     self.taken.increment(all - refused);
-                    self.failed.increment(refused);
+                    // Nobody says whose they are.
+                    self.lose(refused.min(items), refused);
                     self.works();
                     return;
                 }
                 Err(problem) => problem,
             };
-            again = problem.may_pass && !self.queue.is_closed() && began.elapsed() < GIVE_UP;
-            let wait = self.fails(&problem, if again { 0 } else { all });
+            broke += u32::from(problem.broke);
+            again = problem.may_pass
+                && !self.queue.is_closed()
+                && began.elapsed() < GIVE_UP
+                // Others must not wait for one that the server cannot take.
+                && !(broke >= TRIES && self.destination.is_there().await);
+            let lost = if again { 0 } else { all };
+            let wait = self.fails(&problem, lost);
+            if !again {
+                self.lose(items, all);
+            }
             if !self.queue.is_closed() {
                 let _ = timeout(wait, self.load.closing.notified()).await;
             }
@@ -122,9 +136,14 @@ impl<D: Destination> Sender<D> {
         }
     }
 
-    /// Counts and tells of a failure, the first of several in the log; says how long to wait.
+    /// Counts lost items, and what they count as.
+    fn lose(&self, items: u64, all: u64) {
+        self.failed.increment(all);
+        self.load.lost.fetch_add(items, Ordering::Relaxed);
+    }
+
+    /// Tells of a failure, the first of several in the log; says how long to wait.
     fn fails(&mut self, problem: &Undelivered, lost: u64) -> Duration {
-        self.failed.increment(lost);
         let (wait, before) = self.failing.unwrap_or((BACK_OFF, 0));
         if self.failing.is_none() {
             let Label {

@@ -1,6 +1,8 @@
 //! The line before a shadow.
 
+use super::super::error::Error;
 use super::*;
+use crate::batching::pool::RunError;
 use crate::model::batch::Body;
 use crate::model::tensor::{Elements, Tensor};
 
@@ -10,36 +12,47 @@ fn job(rows: usize) -> Job {
         inputs: batch.clone(),
         answer: batch,
         answered_in: Duration::ZERO,
-        request_id: None,
-        routing_key: None,
+        about: About::default(),
     }
 }
 
 /// A lane that nobody runs.
-fn lane() -> (Lane, mpsc::Receiver<Job>) {
-    let (jobs, line) = mpsc::channel(WAITING);
+fn lane() -> (Lane, Waiting<About>) {
+    let (line, waiting) = copies::line();
     let lane = Lane {
-        jobs,
-        state: Mutex::default(),
+        line,
+        tally: Mutex::default(),
         meters: Meters::new("r", "s"),
     };
-    (lane, line)
+    (lane, waiting)
 }
 
 #[test]
 fn copies_beyond_what_may_wait_are_dropped_and_counted() {
-    let (lane, line) = lane();
-    (0..WAITING + 7).for_each(|_| lane.offer(job(1)));
-    assert_eq!((line.len(), lane.state().tally.dropped), (WAITING, 7));
-    assert_eq!(lane.state().rows_waiting, WAITING);
+    let (lane, _waiting) = lane();
+    let taken = |count: usize| (0..count).for_each(|_| lane.offer(job(1)));
+    taken(1_000);
+    let waiting = lane.line.waiting();
+    assert_eq!(lane.tally().dropped, 1_000 - waiting);
+    assert!((1..1_000).contains(&waiting), "{waiting}");
 }
 
 #[test]
-fn rows_that_wait_are_bounded_but_one_long_copy_is_run() {
-    let (lane, line) = self::lane();
-    lane.offer(job(MAX_ROWS + 1));
-    lane.offer(job(1));
-    assert_eq!((line.len(), lane.state().tally.dropped), (1, 1));
+fn failures_are_called_as_those_of_requests_are() {
+    for error in [
+        RunError::Deadline,
+        RunError::Overloaded {
+            reason: "x",
+            after: Duration::ZERO,
+        },
+        RunError::Stopped,
+    ] {
+        assert_eq!(
+            copies::kind(&error),
+            Error::of_run(&error).kind().label(),
+            "{error}"
+        );
+    }
 }
 
 #[test]
@@ -49,7 +62,7 @@ fn failures_and_answers_of_another_form_are_told_apart() {
     lane.note(&job(2), &Err("model_failed"), millisecond);
     lane.note(&job(2), &Ok(job(3).answer), millisecond);
     lane.note(&job(2), &Ok(job(2).answer), millisecond);
-    let tally = &lane.state().tally;
+    let tally = lane.tally();
     assert_eq!((tally.requests, tally.rows), (3, 6));
     assert_eq!(tally.errors.get("model_failed"), Some(&1));
     assert_eq!(

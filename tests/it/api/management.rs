@@ -172,6 +172,18 @@ fn experiments_runs_and_artifacts_are_those_of_the_tracking_server() {
     ] {
         refused(&upload(&server, run, parts), status, code, word);
     }
+    // What is no file counts as well: words before the form, and a head that does not end.
+    let filler = "x".repeat(200_000);
+    let headers = [("content-type", "multipart/form-data; boundary=B")];
+    for body in [filler.clone(), format!("--B\r\nContent-Disposition: {filler}")] {
+        let answer = server.call(
+            "POST",
+            &format!("{path}/log-artifacts"),
+            &headers,
+            body.as_bytes(),
+        );
+        refused(&answer, 413, "BAD_REQUEST", "--max-body-bytes");
+    }
     refused(
         &upload(&server, "none", &[("file", Some("x"), "")]),
         404,
@@ -363,7 +375,7 @@ fn artifacts_that_the_server_does_not_serve_are_refused_with_the_setting() {
 }
 
 /// Requests that are made from the document, good and bad, against all routes: every answer is as the document says, none
-/// is a failure of the server's, bad requests are refused, and changes want the token. Left out is the check that what
+/// is a failure of the server's, bad requests are refused, and all that needs a token wants it. Left out is the check that what
 /// fits the document is accepted: which record a model takes, and which names MLflow does, no schema says. Left out are
 /// `/invocations`, which without a content type is 500 as in MLflow, and artifacts, where MLflow's server answers 500 to a
 /// folder that is a file.
@@ -371,17 +383,16 @@ fn artifacts_that_the_server_does_not_serve_are_refused_with_the_setting() {
 fn requests_made_from_the_document_are_answered_as_it_says() {
     let store = Store::new();
     let mlflow = MlflowServer::start(&store, &Options::default());
-    let mut command = modelsd();
-    command
-        .env("MODELSD_CACHE_DIR", store.path("cache"))
-        .env("MODELSD_ADMIN_TOKEN", "secret");
-    let server = Server::start_with(command, "flower=models/iris/1", &["--registry", &mlflow.url]);
+    let (token, line) = crate::security::token("admin", "tester", &[]);
+    let tokens = store.path("tokens");
+    fs::write(&tokens, line).unwrap();
+    let server = serve(&store, &mlflow, &["--token-file", tokens.to_str().unwrap()]);
     let document = format!("http://{}/openapi.json", server.address);
     let run = clean(&python())
         .args(["-m", "schemathesis.cli", "run", &document])
         .args([
             "--header",
-            "Authorization: Bearer secret",
+            &format!("Authorization: Bearer {token}"),
             "--max-time",
             "60",
             "--request-timeout",

@@ -1,9 +1,11 @@
 //! Predictions in a real MLflow: written by a server of ours, read back by MLflow's own client.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::proxy::{Mood, Proxy};
 use super::server::{MlflowServer, Options, Python, Store};
 use crate::support::{Answer, Server, modelsd};
 
@@ -12,7 +14,11 @@ const TWO: &str = r#"{"inputs": [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]}"#;
 
 /// A server of `iris` that records to sinks of this MLflow server.
 fn recording(mlflow: &str, sinks: &[&str]) -> Server {
-    let mut command = modelsd();
+    recording_by(modelsd(), mlflow, sinks)
+}
+
+/// The same by this command.
+fn recording_by(mut command: Command, mlflow: &str, sinks: &[&str]) -> Server {
     command.env("MLFLOW_TRACKING_URI", mlflow);
     let mut flags = vec!["-m", "models:/iris/1", "--registry", "./models"];
     for sink in sinks {
@@ -225,10 +231,53 @@ fn files_do_not_wait_for_an_mlflow_that_is_away() {
     assert!(status.success(), "{log}");
     let told = |message: &str| log.lines().filter(|line| line.contains(message)).count();
     assert_eq!(told("predictions get to MLflow again"), 2, "{log}");
+    let ends = log
+        .lines()
+        .filter(|line| line.contains("the record lacks predictions"));
+    let ends: Vec<Value> = ends.map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(ends.len(), 1, "{log}");
+    // Three runs were lost before, and a run and a trace at the end.
+    let lost = |name: &str| ends[0][name].as_u64().unwrap();
+    assert!(lost("dropped") >= 5 && lost("at_the_end") >= 2, "{log}");
     // Away; deleted; away at the end.
     assert!(told("predictions do not get to MLflow") <= 5, "{log}");
     // In the words of the server, or in ours, which has asked it for the experiment once more.
     assert!(log.contains("deleted"), "{log}");
+}
+
+#[test]
+fn several_sinks_of_a_server_that_hangs_are_waited_for_together() {
+    let store = Store::new();
+    let mlflow = MlflowServer::start(&store, &Options::default());
+    let proxy = Proxy::start(&mlflow.url);
+    let files = store.path("files");
+    let jsonl = format!("jsonl:{}", files.display());
+    let mut sinks = vec![jsonl.as_str()];
+    sinks.extend(["mlflow:a?mode=runs&sample=1", "mlflow:b?mode=runs&sample=1"]);
+    sinks.extend(["mlflow:c?mode=runs&sample=1", "mlflow:d?mode=runs&sample=1"]);
+    let mut command = modelsd();
+    // A collector that hangs is one more.
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &proxy.url);
+    let server = recording_by(command, &proxy.url, &sinks);
+    proxy.becomes(Mood::Silent);
+    id(&server.invoke(IRIS));
+    until("a line", || {
+        counted(&server, "modelsd_records_total", "sink=\"jsonl\"") == 1.0
+    });
+    server.terminate();
+    let (status, log) = server.wait();
+    assert!(status.success(), "{log}");
+    // Five seconds for each of them would be more than there are in all, and the disk would be blamed.
+    assert!(!log.contains("could not be recorded within"), "{log}");
+    let end = log
+        .lines()
+        .find(|line| line.contains("the record lacks predictions"));
+    let end: Value = serde_json::from_str(end.unwrap()).unwrap();
+    assert_eq!(
+        (&end["dropped"], &end["at_the_end"]),
+        (&json!(5), &json!(5)),
+        "{log}"
+    );
 }
 
 #[test]

@@ -289,6 +289,12 @@ fn requests_do_not_wait_for_a_collector_that_is_away() {
     assert!(status.success());
     assert_eq!(told("traces do not get to the collector"), 1, "{log}");
     assert_eq!(told("traces get to the collector again"), 1, "{log}");
+    // The end counts requests, not their spans.
+    let end = log
+        .lines()
+        .find(|line| line.contains("the record lacks predictions"));
+    let end: Value = serde_json::from_str(end.unwrap()).unwrap();
+    assert_eq!(end["dropped"], 41 - collector.roots().len(), "{log}");
 }
 
 #[test]

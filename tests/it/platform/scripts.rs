@@ -1,8 +1,122 @@
 //! Start, look, start again, stop, and start with what was there before.
 
 use std::fs;
+use std::process::Command;
 
 use super::{Platform, ask, lives, run};
+use crate::live::server::{MlflowServer, Options, Store};
+use crate::security::certificates::{Authority, Place};
+use crate::support::repository;
+
+/// Another MLflow, behind a user and a password; and modelsd with TLS and tokens, which the scripts have to know of.
+#[test]
+fn a_server_elsewhere_is_followed_and_one_with_tls_and_tokens_is_asked() {
+    let store = Store::new();
+    let mlflow = MlflowServer::start(&store, &Options::default());
+    let platform = Platform::new();
+    let certificates = tempfile::tempdir().unwrap();
+    let (place, authority) = (Place::new(certificates.path()), Authority::new("ours"));
+    place.put(&authority.sign());
+    let trusted = certificates.path().join("ca.pem");
+    fs::write(&trusted, &authority.pem).unwrap();
+    let (token, line) = crate::security::token("read", "scripts", &[]);
+    let tokens = certificates.path().join("tokens");
+    fs::write(&tokens, line).unwrap();
+    let known = |mut command: Command| {
+        command.env("MODELSD_TLS_CERT", &place.certificate);
+        command.env("MODELSD_TLS_KEY", &place.key);
+        command.env("MODELSD_TLS_CA", &trusted);
+        command.env("MODELSD_TOKEN_FILE", &tokens);
+        command.env(
+            "MLFLOW_TRACKING_URI",
+            mlflow.url.replace("://", "://me:hid%2Fden@"),
+        );
+        command
+    };
+    let started = run(&mut known(platform.start(&[])));
+    assert_eq!(started.status, Some(0), "{started:?}");
+    assert!(
+        started
+            .out
+            .contains(&format!("modelsd  https://127.0.0.1:{}\n", platform.modelsd)),
+        "{started:?}"
+    );
+    assert!(
+        started.err.contains("set MODELSD_TOKEN to one of the role read"),
+        "{started:?}"
+    );
+    assert!(!format!("{started:?}").contains("hid"), "{started:?}");
+    let unasked = run(&mut known(platform.script("health-check.sh")));
+    assert_eq!(unasked.status, Some(0), "{unasked:?}");
+    assert!(unasked.err.contains("set MODELSD_TOKEN"), "{unasked:?}");
+
+    // A folder has no version.
+    assert_eq!(run(&mut platform.script("stop.sh")).status, Some(0));
+    let model = repository("models/iris/1");
+    let route = format!(
+        "[routes.flower]\nvariants.only = {{ model = '{}' }}\n",
+        model.display()
+    );
+    fs::write(platform.path("modelsd.toml"), route).unwrap();
+    let started = run(known(platform.start(&[])).env("MODELSD_TOKEN", &token));
+    assert!(
+        started.status == Some(0) && !started.err.contains("MODELSD_TOKEN"),
+        "{started:?}"
+    );
+    let asked = run(known(platform.script("health-check.sh")).env("MODELSD_TOKEN", &token));
+    assert_eq!(asked.status, Some(0), "{asked:?}");
+    assert!(asked.out.contains("model flower.only: version none"), "{asked:?}");
+}
+
+/// What a running program loads its parts from must not go before there is something in its place.
+#[test]
+fn an_environment_stays_until_another_is_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    // A package with a program, for which nobody has to be asked.
+    let wheel = path("hello-1.0-py3-none-any.whl");
+    let making = r#"
+import sys, zipfile
+info = "hello-1.0.dist-info/"
+with zipfile.ZipFile(sys.argv[1], "w") as wheel:
+    wheel.writestr("hello.py", "import sys\ndef main():\n    print(sys.prefix)\n")
+    wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\nName: hello\nVersion: 1.0\n")
+    wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    wheel.writestr(info + "entry_points.txt", "[console_scripts]\nhello = hello:main\n")
+    wheel.writestr(info + "RECORD", "".join(name + ",,\n" for name in [*wheel.namelist(), info + "RECORD"]))
+"#;
+    let made = run(Command::new("python3").args(["-c", making]).arg(&wheel));
+    assert_eq!(made.status, Some(0), "{made:?}");
+    let make = |requirements: &str| {
+        fs::write(path("wanted.txt"), requirements).unwrap();
+        let mut command = Command::new(repository("scripts/python-env.sh"));
+        command
+            .args([path("venv"), path("wanted.txt")])
+            .env("PIP_NO_INDEX", "1");
+        run(&mut command)
+    };
+    let hello = || run(&mut Command::new(path("venv/bin/hello"))).out;
+    let own = format!("{}\n", path("venv").display());
+    let good = format!("{}\n", wheel.display());
+    assert_eq!(make(&good).status, Some(0));
+    assert_eq!(hello(), own);
+    let failed = make("there-is-no-such-package==1\n");
+    assert_eq!(failed.status, Some(69), "{failed:?}");
+    assert_eq!(hello(), own);
+    assert_eq!(make(&format!("# another\n{good}")).status, Some(0));
+    assert_eq!(hello(), own);
+    let again = make(&format!("# another\n{good}"));
+    assert!(again.status == Some(0) && again.err.is_empty(), "{again:?}");
+    let mut left: Vec<_> = fs::read_dir(path("."))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    left.sort();
+    assert_eq!(
+        left,
+        ["hello-1.0-py3-none-any.whl", "venv", "venv.lock", "wanted.txt"]
+    );
+}
 
 #[test]
 fn a_platform_is_started_once_and_stopped_with_its_data_kept() {

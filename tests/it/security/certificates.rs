@@ -9,19 +9,19 @@ use rcgen::{
 };
 
 /// An authority of one's own.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pub(super) pem: String,
+    pub(crate) pem: String,
 }
 
 /// A certificate and its key, as PEM.
-pub(super) struct Signed {
-    pub(super) certificate: String,
-    pub(super) key: String,
+pub(crate) struct Signed {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
 }
 
 impl Authority {
-    pub(super) fn new(name: &str) -> Authority {
+    pub(crate) fn new(name: &str) -> Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -35,7 +35,7 @@ impl Authority {
     }
 
     /// For a server on this machine, or for a client.
-    pub(super) fn sign(&self) -> Signed {
+    pub(crate) fn sign(&self) -> Signed {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name.push(DnType::CommonName, "localhost");
@@ -53,25 +53,25 @@ impl Authority {
 }
 
 /// Where a server looks for its certificate and key.
-pub(super) struct Place {
-    pub(super) certificate: PathBuf,
-    pub(super) key: PathBuf,
+pub(crate) struct Place {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 impl Place {
-    pub(super) fn new(folder: &Path) -> Place {
+    pub(crate) fn new(folder: &Path) -> Place {
         Place {
             certificate: folder.join("server.pem"),
             key: folder.join("server.key"),
         }
     }
 
-    pub(super) fn put(&self, signed: &Signed) {
+    pub(crate) fn put(&self, signed: &Signed) {
         fs::write(&self.key, &signed.key).unwrap();
         fs::write(&self.certificate, &signed.certificate).unwrap();
     }
 
-    pub(super) fn flags(&self) -> [&str; 4] {
+    pub(crate) fn flags(&self) -> [&str; 4] {
         let [certificate, key] = [&self.certificate, &self.key].map(|path| path.to_str().unwrap());
         ["--tls-cert", certificate, "--tls-key", key]
     }

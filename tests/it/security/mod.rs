@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::support::{Answer, Server, modelsd};
 
-mod certificates;
+pub(crate) mod certificates;
 mod collectors;
 mod pages;
 mod roles;

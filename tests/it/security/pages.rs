@@ -84,6 +84,54 @@ fn an_allowed_page_may_ask_and_another_may_not() {
     );
 }
 
+/// As a browser asks a page's own server, whose name leads to this machine by now.
+#[test]
+fn a_page_whose_name_leads_here_is_told_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "secret").unwrap();
+    let open = Server::start("models:/iris/1", &[]);
+    let guarded = Server::start("models:/iris/1", &["--admin-token-file", file.to_str().unwrap()]);
+    let everywhere = Server::start("models:/iris/1", &["--host", "0.0.0.0"]).at_loopback();
+    let ask = |server: &Server, method: &str, path: &str, host: &str, more: &str| {
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{more}");
+        let head = format!(
+            "{head}content-type: application/json\r\ncontent-length: {}\r\n\r\n{ROW}",
+            ROW.len()
+        );
+        server.raw(head.as_bytes())
+    };
+    let evil = "evil.example:5001";
+    let origin = "origin: http://evil.example:5001\r\n";
+    for (method, path, more) in [
+        ("GET", "/api/models", ""),
+        ("GET", "/metrics", ""),
+        ("POST", "/api/reload", origin),
+        ("POST", "/invocations", origin),
+        ("POST", "/models/iris/invocations", origin),
+        ("POST", "/predict", ""),
+    ] {
+        let refused = ask(&open, method, path, evil, more);
+        assert_eq!(refused.status, 403, "{path}: {}", refused.text());
+        assert!(refused.text().contains("--token-file"), "{}", refused.text());
+        let answer = ask(&open, method, path, "localhost:5001", "");
+        assert_ne!(answer.status, 403, "{path}: {}", answer.text());
+        if path != "/api/reload" {
+            for server in [&guarded, &everywhere] {
+                let answer = ask(server, method, path, evil, more);
+                assert_ne!(answer.status, 403, "{path}: {}", answer.text());
+            }
+        }
+    }
+    assert_eq!(ask(&open, "GET", "/health/live", evil, "").status, 200);
+    assert_eq!(ask(&open, "POST", "/invocations", evil, "").status, 200);
+    let metrics = open.metrics();
+    assert!(
+        metrics.contains("modelsd_access_refused_total{reason=\"other_name\"} 6"),
+        "{metrics}"
+    );
+}
+
 #[test]
 fn any_page_may_read_but_change_nothing_where_no_token_is_needed() {
     let server = Server::start("models:/iris/1", &["--cors-origin", "*"]);

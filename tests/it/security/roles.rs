@@ -1,13 +1,13 @@
 //! Each route with every token, without one and with a wrong one.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use super::{ROW, ask, serve, token};
 use crate::house::House;
-use crate::support::{Answer, Server, modelsd, repository};
+use crate::support::{Answer, Server, modelsd};
 
 /// Every route of the server, and what it needs. A route that is not here fails the test below.
 const ROUTES: &[(&str, &str, &str)] = &[
@@ -69,37 +69,31 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/api/mlflow/{*rest}", "read"),
 ];
 
-/// The paths that the source gives to the router.
-fn routed() -> BTreeSet<String> {
-    let mut folders = vec![repository("src/http")];
-    let mut found = BTreeSet::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let text = fs::read_to_string(&path).unwrap();
-            for rest in text.split(".route(").skip(1) {
-                if let Some(literal) = rest.trim_start().strip_prefix('"') {
-                    found.insert(literal.split('"').next().unwrap().to_owned());
-                }
-            }
-        }
-    }
-    found
-}
-
+/// The methods and paths of the document, which a test of its own keeps to those that the router knows.
 #[test]
 fn every_route_has_a_role() {
-    let known: BTreeSet<String> = ROUTES.iter().map(|(_, path, _)| (*path).to_owned()).collect();
-    assert!(known.len() > 15);
-    let mut routed = routed();
-    // Those of the page are given by its table.
-    routed.extend(["/".to_owned(), "/assets/script.js".to_owned()]);
+    let server = Server::start("models:/iris/1", &[]);
+    let document = server.call("GET", "/openapi.json", &[], b"").json();
+    let mut found = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let role = operation["security"][0]["token"][0].as_str();
+            found.insert(
+                (method.to_uppercase(), path.clone()),
+                role.unwrap_or("nothing").to_owned(),
+            );
+        }
+    }
+    assert!(found.len() > 40);
+    // The document is for programs, which want neither the page nor what answers for paths that are none.
+    let shown = |path: &str| path != "/" && !path.starts_with("/assets/") && !path.contains("{*");
+    let known: BTreeMap<(String, String), String> = ROUTES
+        .iter()
+        .filter(|(_, path, _)| shown(path))
+        .map(|(method, path, role)| (((*method).into(), (*path).into()), (*role).into()))
+        .collect();
     assert_eq!(
-        routed, known,
+        found, known,
         "each route needs a line in ROUTES, and its role in src/http/access/role.rs"
     );
 }
@@ -142,7 +136,17 @@ fn each_route_wants_its_role() {
         })
         .collect();
     let lines: Vec<&str> = made.iter().map(|(_, _, line)| line.as_str()).collect();
-    let server = serve(folder.path(), &lines, &[]);
+    // Without a secret, webhooks are refused whoever sends them.
+    let hook = serve(folder.path(), &lines, &[]).call("POST", "/api/registry/webhook", &[], b"{}");
+    assert_eq!(hook.status, 403);
+    assert!(hook.text().contains("--webhook-secret-file"), "{}", hook.text());
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "s3cret").unwrap();
+    let server = serve(
+        folder.path(),
+        &lines,
+        &["--webhook-secret-file", secret.to_str().unwrap()],
+    );
     for (method, route, needed) in ROUTES {
         let what = format!("{method} {route}");
         for wrong in [None, Some("mdt_wrong")] {
@@ -189,6 +193,44 @@ fn each_route_wants_its_role() {
     for reason in ["no_token", "unknown_token", "role"] {
         let line = format!("modelsd_access_refused_total{{reason=\"{reason}\"}}");
         assert!(metrics.contains(&line), "{line} in {metrics}");
+    }
+}
+
+/// What is waited for holds a connection. Files for a run are left out: without a tracking server nobody reads them.
+#[test]
+fn every_body_has_its_time_and_its_bound() {
+    use std::io::Write;
+    let server = Server::start("models:/iris/1", &["--client-timeout", "0.3"]);
+    let head = |method: &str, route: &str, length: usize| {
+        format!(
+            "{method} {} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n",
+            path(route),
+            server.address
+        )
+    };
+    let sending = ROUTES
+        .iter()
+        .filter(|(method, route, _)| *method != "GET" && !route.ends_with("log-artifacts"));
+    let waiting: Vec<_> = sending
+        .clone()
+        .map(|(method, route, _)| {
+            let mut stream = server.connect();
+            stream.write_all(head(method, route, 10).as_bytes()).unwrap();
+            stream.write_all(b"{").unwrap();
+            (method, route, stream)
+        })
+        .collect();
+    assert!(waiting.len() > 15);
+    for (method, route, mut stream) in waiting {
+        let answer = crate::support::read_answer(&mut stream).unwrap();
+        assert_eq!(answer.status, 408, "{method} {route}: {}", answer.text());
+    }
+    let long = vec![b' '; 3 << 20];
+    for (method, route, _) in sending.filter(|(_, _, needed)| *needed != "predict") {
+        let answer = server.raw(&[head(method, route, long.len()).as_bytes(), &long].concat());
+        assert_eq!(answer.status, 413, "{method} {route}: {}", answer.text());
+        assert_eq!(answer.json()["error_code"], "BAD_REQUEST", "{method} {route}");
     }
 }
 

@@ -211,6 +211,18 @@ fn clients_need_a_certificate_of_their_authority() {
             .status
             .success()
     };
+    let (_, port) = server.address.rsplit_once(':').unwrap();
+    let healthy = |more: &[&str]| {
+        let mut command = modelsd();
+        // As in a container, where nothing is typed.
+        command
+            .env("MODELSD_PORT", port)
+            .env("MODELSD_TLS_CERT", &place.certificate);
+        command.env("MODELSD_TLS_CA", &trusted).arg("health").args(more);
+        command.output().unwrap().status.success()
+    };
+    assert!(!healthy(&[]));
+    assert!(healthy(&["--tls-identity", identity.to_str().unwrap()]));
     assert!(!pin(&[]));
     assert!(pin(&["--tls-identity", identity.to_str().unwrap()]));
 }

@@ -100,6 +100,8 @@ fn the_commands_send_a_token() {
     let url = format!("http://{}", server.address);
     let pin = |token: &str| {
         let mut command = modelsd();
+        // No proxy gets to see a token for this machine.
+        command.env("http_proxy", "http://127.0.0.1:9");
         command.args(["pin", "iris", "1", "--server", &url]);
         command.env("MODELSD_ADMIN_TOKEN", token).output().unwrap()
     };

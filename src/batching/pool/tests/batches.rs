@@ -322,16 +322,19 @@ fn a_full_line_refuses_those_like_it_before_they_are_read() {
     };
     in_line(0);
     let refused = |within| pool.refuses(Instant::now() + within).is_some();
+    let wait = |rows: usize| 100_000 * MICRO * rows as u32;
+    let with_margin = |wait: Duration| wait + wait / MARGIN;
     let mut waiting = Vec::new();
     for number in 1..=ALIKE {
-        assert!(!refused(MICRO), "with {number} in line one more may be another");
+        // One more may be another than those few, so that only they count.
+        let before = with_margin(wait(2 * (number - 1)));
+        assert_eq!(refused(before / 2), number > 1, "with {} in line", number - 1);
+        assert!(!refused(before + wait(20)));
         waiting.push(call(&runtime, &pool, rows(&[1.0, 2.0])));
         in_line(number);
     }
     // One row is being run, and 16 wait, of a tenth of a second each; one more like them has two. How much of the first
     // is done by now depends on the machine; and between a deadline and the look at it, it may stand still.
-    let wait = |rows: usize| 100_000 * MICRO * rows as u32;
-    let with_margin = |wait: Duration| wait + wait / MARGIN;
     assert!(refused(with_margin(wait(2 * ALIKE + 2)) - MICRO));
     assert!(!refused(with_margin(wait(2 * ALIKE + 3)) + wait(20)));
     go.send(()).unwrap();

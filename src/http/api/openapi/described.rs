@@ -118,7 +118,7 @@ pub(super) fn model() {}
 
 /// Pins a slot to a version, through restarts.
 #[utoipa::path(
-    put, path = "/api/models/{name}/pin", tag = "models", security(("token" = [])), params(("name" = String, Path)),
+    put, path = "/api/models/{name}/pin", tag = "models", params(("name" = String, Path)),
     request_body = Pin,
     responses((status = 200, body = Object, description = "It is pinned"), (status = 404, description = "There is no such slot or version"))
 )]
@@ -126,14 +126,14 @@ pub(super) fn pin() {}
 
 /// Lets a slot follow its URI again.
 #[utoipa::path(
-    delete, path = "/api/models/{name}/pin", tag = "models", security(("token" = [])), params(("name" = String, Path)),
+    delete, path = "/api/models/{name}/pin", tag = "models", params(("name" = String, Path)),
     responses((status = 200, body = Object, description = "It follows"), (status = 404, description = "There is no such slot"))
 )]
 pub(super) fn unpin() {}
 
 /// Asks the registry now, and tries rejected versions again.
 #[utoipa::path(
-    post, path = "/api/reload", tag = "models", security(("token" = [])),
+    post, path = "/api/reload", tag = "models",
     params(("model" = Option<String>, Query, description = "Of one slot only")),
     responses((status = 202, body = Object, description = "It is asked"), (status = 404, description = "There is no such slot"))
 )]
@@ -152,7 +152,7 @@ pub(super) fn route() {}
 
 /// Gives variants other weights; those that are not named keep theirs.
 #[utoipa::path(
-    put, path = "/api/routes/{route}/weights", tag = "routes", security(("token" = [])), params(("route" = String, Path)),
+    put, path = "/api/routes/{route}/weights", tag = "routes", params(("route" = String, Path)),
     request_body = BTreeMap<String, u32>,
     responses((status = 200, body = Object, description = "The route"), (status = 404, description = "There is none"))
 )]
@@ -189,7 +189,7 @@ pub(super) struct Promotion {
 
 /// Serves the version that waits at the gate of a route or a model.
 #[utoipa::path(
-    post, path = "/api/routes/{route}/promote", tag = "routes", security(("token" = [])), params(("route" = String, Path)),
+    post, path = "/api/routes/{route}/promote", tag = "routes", params(("route" = String, Path)),
     request_body = Option<Promotion>,
     responses(
         (status = 200, body = Object, description = "What serves now"),
@@ -216,7 +216,7 @@ pub(super) fn feedback() {}
 
 /// Reads the file of --config again.
 #[utoipa::path(
-    post, path = "/api/config/reload", tag = "routes", security(("token" = [])),
+    post, path = "/api/config/reload", tag = "routes",
     responses((status = 200, body = Object, description = "It is read"))
 )]
 pub(super) fn reload_config() {}

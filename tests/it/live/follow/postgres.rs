@@ -173,3 +173,32 @@ fn versions_registered_in_postgresql_are_followed_also_when_it_goes_away_and_com
     wait_for("its end", || problem(&server, "iris").is_null());
     site.swap(&server, 2);
 }
+
+#[test]
+fn predictions_with_nul_get_into_postgresql() {
+    let postgres = Postgres::new();
+    let url = postgres.url();
+    let options = Options {
+        backend: Some(&url),
+        ..Options::default()
+    };
+    let site = Site::start(Store::new(), &options, &[]);
+    let sinks = ["mlflow:runs?mode=runs&sample=1", "mlflow:traces?sample=1"];
+    let flags = ["-m", "models:/iris/1", "--registry", "./models"];
+    let flags = [&flags[..], &["--record", sinks[0], "--record", sinks[1]]].concat();
+    let server = site.serve(&flags);
+    live_after(&server, 1);
+    // The message names the column as it is, and PostgreSQL has no text with NUL.
+    let body = r#"{"dataframe_split": {"columns": ["a\u0000b"], "data": [["x\u0000"]]}}"#;
+    let refused = server.invoke(body);
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    let taken = |sink: &str| {
+        let metrics = server.metrics();
+        let start = format!("modelsd_records_total{{sink=\"{sink}\"}} ");
+        let count = metrics.lines().find_map(|line| line.strip_prefix(&start));
+        count.map_or(0, |count| count.parse::<u64>().unwrap())
+    };
+    for sink in ["mlflow-runs", "mlflow-traces"] {
+        wait_for("both predictions", || taken(sink) >= 2);
+    }
+}
