@@ -62,15 +62,10 @@ impl Intake {
         limit: usize,
         patience: Duration,
     ) -> Result<Bytes, BodyError> {
-        let until = Instant::now() + patience;
         let turn = timeout_at(call.deadline().into(), self.turns.acquire()).await;
         call.refuse_late().map_err(BodyError::Refused)?;
         call.refuse_early(Duration::ZERO).map_err(BodyError::Refused)?;
-        let mut reading = std::pin::pin!(body::read(
-            body,
-            limit,
-            until.saturating_duration_since(Instant::now())
-        ));
+        let mut reading = std::pin::pin!(body::read(body, limit, patience));
         if let Ok(read) = timeout(TURN, reading.as_mut()).await {
             return read;
         }
