@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use metrics::{Gauge, Label};
 
 use crate::experiment::drift::Drift;
+use crate::model::batch::Batch;
 use crate::predlog::Record;
 use crate::telemetry::names;
 
@@ -32,12 +33,16 @@ impl Drifts {
     /// Counts what was predicted; the tag is that of the prediction's id.
     pub(super) fn note(&mut self, tag: u32, record: &Record) {
         let Some(output) = &record.outputs else { return };
-        if !self.followed.contains_key(&tag) && self.followed.len() >= MAX_VERSIONS {
+        let turn = self.turn;
+        if let Some(followed) = self.followed.get_mut(&tag) {
+            followed.add(output, turn);
+            return;
+        }
+        if self.followed.len() >= MAX_VERSIONS {
             self.forget_one();
         }
         let followed = self.followed.entry(tag).or_insert_with(|| Followed::new(record));
-        followed.drift.add(output);
-        followed.used = self.turn;
+        followed.add(output, turn);
     }
 
     /// Shows the figures of those that were used since the last turn.
@@ -77,6 +82,11 @@ impl Followed {
             labels,
             used: 0,
         }
+    }
+
+    fn add(&mut self, output: &Batch, turn: u64) {
+        self.drift.add(output);
+        self.used = turn;
     }
 
     fn show(&self) {
