@@ -1,4 +1,5 @@
-//! The documentation as tests: the reference names every metric, and the pages' links lead somewhere.
+//! The documentation as tests: the reference names every metric, route, header and variable, and the pages' links lead
+//! somewhere.
 //!
 //! Flags are compared with the table by the tests of `config`.
 
@@ -48,6 +49,96 @@ fn metrics(telemetry: &str, text: &str) -> Vec<String> {
         &defined,
         &metric_names(text).into_iter().map(base).collect(),
     )
+}
+
+/// The paths of `.route("PATH"` in code. One that ends in a wildcard answers what is not there.
+fn routed(code: &str) -> BTreeSet<String> {
+    let rest = code.split(".route(").skip(1);
+    let literal = |rest: &str| Some(rest.trim_start().strip_prefix('"')?.split_once('"')?.0.to_owned());
+    rest.filter_map(literal)
+        .filter(|path| path.starts_with('/') && !path.contains("{*"))
+        .collect()
+}
+
+/// The paths in the tables of routes: `GET /PATH` or `/PATH`; below `/api/mlflow` in the second.
+fn told_routes(text: &str) -> BTreeSet<String> {
+    let mut told = BTreeSet::new();
+    let mut below = None;
+    for line in text.lines() {
+        let heading = match line {
+            "| route | answer |" => Some(""),
+            "| route below `/api/mlflow` | does |" => Some("/api/mlflow/"),
+            _ => None,
+        };
+        if heading.is_some() || !line.starts_with('|') {
+            below = heading;
+            continue;
+        }
+        let (Some(below), Some(cell)) = (below, line.split('|').nth(1)) else {
+            continue;
+        };
+        for span in cell.split('`').skip(1).step_by(2) {
+            let (method, path) = span.split_once(' ').unwrap_or(("", span));
+            // A method alone shares the path of the next.
+            let is_method = |word: &str| ["GET", "PUT", "POST", "DELETE"].contains(&word);
+            if !is_method(path)
+                && (is_method(method) || method.is_empty())
+                && !path.contains('…')
+                && path != "/"
+            {
+                told.insert(format!("{below}{path}"));
+            }
+        }
+    }
+    told
+}
+
+/// String literals of the code that are names of headers of our own or of MLflow's.
+fn headers(code: &str) -> BTreeSet<String> {
+    let is_name = |text: &&str| {
+        let inside = text.strip_prefix("x-").unwrap_or_default();
+        !inside.is_empty() && inside.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+    };
+    literals(code).filter(is_name).map(str::to_owned).collect()
+}
+
+/// String literals of the code that are names of variables.
+fn variables(code: &str) -> BTreeSet<String> {
+    let families = [
+        "MODELSD_",
+        "MLFLOW_",
+        "ORT_",
+        "RUST_",
+        "AWS_",
+        "AZURE_",
+        "GOOGLE_",
+        "IDENTITY_",
+        "STORAGE_",
+    ];
+    let is_name = |text: &&str| {
+        let after = families.iter().find_map(|family| text.strip_prefix(family));
+        after.is_some_and(|rest| !rest.is_empty())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    };
+    literals(code).filter(is_name).map(str::to_owned).collect()
+}
+
+/// What is between quotes and has none itself.
+fn literals(code: &str) -> impl Iterator<Item = &str> {
+    code.lines().flat_map(|line| line.split('"'))
+}
+
+/// The names that the text does not have as whole words.
+fn untold(what: &str, names: &BTreeSet<String>, text: &str) -> Vec<String> {
+    let words: BTreeSet<&str> = text
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'))
+        .collect();
+    let missing = names.iter().filter(|name| !words.contains(name.as_str()));
+    missing
+        .map(|name| format!("{REFERENCE}: does not tell of the {what} `{name}`"))
+        .collect()
 }
 
 /// The lines of a page outside code.
@@ -186,6 +277,34 @@ fn no_page_names_a_metric_that_is_not_there() {
 }
 
 #[test]
+fn the_reference_names_every_route_and_no_other() {
+    let http = shipped(|source| source.module().first() == Some(&"http"));
+    let defined = routed(&http);
+    assert!(defined.len() > 40, "{defined:?}");
+    none(&compare("route", &defined, &told_routes(&reference())));
+}
+
+#[test]
+fn the_reference_names_every_header() {
+    let code = shipped(|source| {
+        let module = source.module();
+        ["http", "routing"].contains(module.first().unwrap_or(&"")) && !module.contains(&"encoding")
+    });
+    let defined = headers(&code);
+    assert!(defined.len() > 10, "{defined:?}");
+    none(&untold("header", &defined, &reference()));
+}
+
+#[test]
+fn the_reference_names_every_variable() {
+    let code =
+        shipped(|source| source.module().first() == Some(&"config") || source.path == "src/artifact/mod.rs");
+    let defined = variables(&code);
+    assert!(defined.len() > 120, "{defined:?}");
+    none(&untold("variable", &defined, &reference()));
+}
+
+#[test]
 fn every_link_leads_somewhere() {
     let pages = pages();
     none(&dead_links(&pages, |path| root().join(path).is_file()));
@@ -216,6 +335,35 @@ fn the_metric_rule_compares_both_ways() {
     assert_eq!(
         metrics(code, "modelsd_stage_seconds_bucket, modelsd_stage_seconds"),
         Vec::<String>::new()
+    );
+}
+
+#[test]
+fn the_route_rule_reads_both_tables_and_code() {
+    let code =
+        ".route(\"/ping\", get(f))\n.route(\n    \"/api/mlflow/runs/{id}\",\n g) .route(\"/api/{*rest}\", h)";
+    let table = "| route | answer |\n| --- | --- |\n| `GET /`, `GET /assets/…` | `GET /no` |\n| `PUT`, `DELETE /ping` | x |\n\n\
+                 | other | `GET /other` |\n\n| route below `/api/mlflow` | does |\n| `GET runs/{id}` | x |\n";
+    assert_eq!(
+        compare("route", &routed(code), &told_routes(table)),
+        Vec::<String>::new()
+    );
+    assert_eq!(compare("route", &routed(code), &told_routes("")).len(), 2);
+    assert_eq!(compare("route", &routed(""), &told_routes(table)).len(), 2);
+}
+
+#[test]
+fn names_are_told_as_whole_words() {
+    let code = "(\"x-model-name\", \"MODELSD_PORT\"), env = \"ORT_DYLIB_PATH\", \"x-Other\", \"MODELSD_\"";
+    assert_eq!(headers(code).len(), 1);
+    assert_eq!(variables(code).len(), 2);
+    assert_eq!(
+        untold("variable", &variables(code), "`MODELSD_PORTS` ORT_DYLIB_PATH").len(),
+        1
+    );
+    assert_eq!(
+        untold("header", &headers(code), "`x-model-name`: a name").len(),
+        0
     );
 }
 
