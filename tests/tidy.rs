@@ -1,5 +1,5 @@
 //! House rules over the source tree, as ordinary tests: layers, siblings, module docs, file length, silenced lints,
-//! unfinished code, the environment, top-level entries, and the metrics of the README.
+//! unfinished code, the environment and top-level entries; of the documentation, see `pages`.
 //!
 //! A rule is a function from text to a list of violations. Each has two tests: the tree keeps it, and a bad sample
 //! breaks it.
@@ -12,6 +12,8 @@ use source::{Source, absolute_paths, root, sources};
 
 #[path = "tidy/layers.rs"]
 mod layer_table;
+#[path = "tidy/pages.rs"]
+mod pages;
 #[path = "tidy/source.rs"]
 mod source;
 
@@ -191,37 +193,6 @@ fn top_level(entries: &[String], gitignore: &str) -> Vec<String> {
         .collect()
 }
 
-/// Metric names in a text: words that begin with `modelsd_`.
-fn metric_names(text: &str) -> BTreeSet<String> {
-    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-    words
-        .filter(|word| word.len() > 8 && word.starts_with("modelsd_"))
-        .map(str::to_owned)
-        .collect()
-}
-
-/// The README names every metric of `src/telemetry`, and no other; `_bucket`, `_sum` and `_count` belong to histograms.
-fn metrics_in_readme(telemetry: &str, readme: &str) -> Vec<String> {
-    let (defined, told) = (metric_names(telemetry), metric_names(readme));
-    let base = |name: &str| {
-        let parts = ["_bucket", "_sum", "_count"];
-        parts
-            .iter()
-            .find_map(|part| name.strip_suffix(part))
-            .unwrap_or(name)
-            .to_owned()
-    };
-    let missing = defined
-        .difference(&told)
-        .map(|name| format!("README.md: does not tell of `{name}`"));
-    let unknown = told
-        .iter()
-        .filter(|name| !defined.contains(*name) && !defined.contains(&base(name)));
-    missing
-        .chain(unknown.map(|name| format!("README.md: there is no metric `{name}`")))
-        .collect()
-}
-
 // === the tree keeps them ===
 
 const OURS: &[&str] = &["src"];
@@ -278,19 +249,6 @@ fn the_top_level_holds_only_what_is_expected() {
         .collect();
     let gitignore = fs::read_to_string(root().join(".gitignore")).unwrap_or_default();
     let violations = top_level(&entries, &gitignore);
-    assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
-}
-
-#[test]
-fn the_readme_names_every_metric() {
-    let in_telemetry = |source: &&Source| source.module().first() == Some(&"telemetry");
-    let texts: Vec<String> = sources(OURS)
-        .iter()
-        .filter(in_telemetry)
-        .map(|source| source.text.clone())
-        .collect();
-    let readme = fs::read_to_string(root().join("README.md")).unwrap_or_default();
-    let violations = metrics_in_readme(&texts.concat(), &readme);
     assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
 }
 
@@ -468,17 +426,6 @@ fn the_top_level_rule_sees_a_stray_entry() {
     assert_eq!(top_level(&entries(&["src", "notes.md"]), "/target\n").len(), 1);
     assert_eq!(
         top_level(&entries(&["src", "target", "a.tmp"]), "/target\n*.tmp\n"),
-        Vec::<String>::new()
-    );
-}
-
-#[test]
-fn the_metric_rule_compares_both_ways() {
-    let code = "pub const A: &str = \"modelsd_stage_seconds\";";
-    assert_eq!(metrics_in_readme(code, "nothing").len(), 1);
-    assert_eq!(metrics_in_readme("", "`modelsd_gone_total`").len(), 1);
-    assert_eq!(
-        metrics_in_readme(code, "modelsd_stage_seconds_bucket, modelsd_stage_seconds"),
         Vec::<String>::new()
     );
 }

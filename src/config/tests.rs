@@ -311,17 +311,17 @@ fn what_only_servers_need_does_not_hinder_a_folder() {
     assert!(serve(&["-m", "models:/iris/1"], &env).is_ok());
 }
 
-/// The rows of the table under `### Flags of `modelsd COMMAND``.
+/// The rows of the table under `## Flags of `modelsd COMMAND``.
 fn flag_table(command: &str) -> Vec<&'static str> {
-    let readme = include_str!("../../README.md");
-    let heading = format!("### Flags of `modelsd {command}`\n");
-    let (_, section) = readme.split_once(&heading).unwrap();
+    let reference = include_str!("../../docs/reference.md");
+    let heading = format!("## Flags of `modelsd {command}`\n");
+    let (_, section) = reference.split_once(&heading).unwrap();
     let lines = section.lines().take_while(|line| !line.starts_with('#'));
     lines.filter(|line| line.starts_with("| `")).collect()
 }
 
 #[test]
-fn the_readme_has_every_flag_with_its_variable_and_no_other() {
+fn the_reference_has_every_flag_with_its_variable_and_no_other() {
     for name in ["serve", "bench"] {
         let table = flag_table(name);
         let command = Args::command();

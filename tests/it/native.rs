@@ -115,9 +115,9 @@ fn pandas_categories_are_served_when_asked_for() {
     assert!(asked > 0);
 }
 
-/// The table of what is covered, in the README: made here, so that it says what is tested.
+/// The table of what is covered, in `docs/models.md`: made here, so that it says what is tested.
 #[test]
-fn the_readme_says_what_is_proved() {
+fn the_table_of_models_says_what_is_proved() {
     let mut rows: BTreeMap<(String, String, String), (usize, usize)> = BTreeMap::new();
     for entry in entries("index.json")
         .into_iter()
@@ -144,10 +144,10 @@ fn the_readme_says_what_is_proved() {
         };
         writeln!(table, "| {flavor} | {class} | {models} | {requests} | {proved} |").unwrap();
     }
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/models.md");
+    let page = std::fs::read_to_string(page).unwrap();
     assert!(
-        readme.contains(&table),
-        "the table of README.md should be:\n{table}"
+        page.contains(&table),
+        "the table of docs/models.md should be:\n{table}"
     );
 }

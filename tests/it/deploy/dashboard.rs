@@ -161,11 +161,11 @@ fn what_is_provisioned_fits_the_configuration_of_prometheus() {
     );
     assert_eq!(source["type"], "prometheus");
     let boards = yaml("grafana/provisioning/dashboards/modelsd.yml");
-    let readme = std::fs::read_to_string(crate::support::repository("README.md")).unwrap();
+    let page = std::fs::read_to_string(crate::support::repository("docs/operations.md")).unwrap();
     let folder = text(&boards["providers"][0]["options"]["path"]);
     assert!(
-        readme.contains(&format!("{folder}/modelsd.json")),
-        "the README puts it elsewhere than {folder}"
+        page.contains(&format!("{folder}/modelsd.json")),
+        "docs/operations.md puts it elsewhere than {folder}"
     );
 }
 
