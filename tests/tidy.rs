@@ -180,9 +180,10 @@ fn top_level(entries: &[String], gitignore: &str) -> Vec<String> {
         gitignore
             .lines()
             .map(str::trim)
-            .any(|line| match line.strip_prefix('*') {
-                Some(suffix) => !suffix.is_empty() && entry.ends_with(suffix),
-                None => line.trim_matches('/') == entry,
+            .any(|line| match (line.strip_prefix('*'), line.strip_suffix('*')) {
+                (Some(suffix), _) => !suffix.is_empty() && entry.ends_with(suffix),
+                (None, Some(prefix)) => entry.starts_with(prefix.trim_start_matches('/')),
+                (None, None) => line.trim_matches('/') == entry,
             })
     };
     let unexpected = entries
@@ -425,7 +426,10 @@ fn the_top_level_rule_sees_a_stray_entry() {
     let entries = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     assert_eq!(top_level(&entries(&["src", "notes.md"]), "/target\n").len(), 1);
     assert_eq!(
-        top_level(&entries(&["src", "target", "a.tmp"]), "/target\n*.tmp\n"),
+        top_level(
+            &entries(&["src", "target", "a.tmp", ".venv-test.lock"]),
+            "/target\n*.tmp\n/.venv-*\n"
+        ),
         Vec::<String>::new()
     );
 }
