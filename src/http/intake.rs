@@ -84,7 +84,7 @@ impl Intake {
             turn: None,
         };
         let one = Duration::from_nanos(self.takes.load(Ordering::Relaxed));
-        let wait = one * u32::try_from(before / self.workers).unwrap_or(u32::MAX);
+        let wait = one.saturating_mul(u32::try_from(before / self.workers).unwrap_or(u32::MAX));
         call.refuse_early(wait)?;
         let turn = timeout_at(call.deadline().into(), self.desks.acquire()).await;
         call.refuse_late()?;

@@ -158,7 +158,7 @@ impl Call {
         } else {
             let left = self.deadline.saturating_duration_since(Instant::now());
             // What is expected is an estimate.
-            match left.checked_sub(wait + wait / 2) {
+            match left.checked_sub(wait.saturating_add(wait / 2)) {
                 Some(_) => self.deployment.pool().refuses(self.deadline - wait),
                 None => Some(RunError::Overloaded {
                     reason: "the answer would come after the time limit",
