@@ -28,10 +28,10 @@ pub(super) struct Taken<J> {
 
 /// Takes the next batch out of the line: the first call that still wants an answer, and those after it that fit and have
 /// room. Calls that do not fit keep their place, so that the first in line is always among the next. `max_rows` gives the
-/// rows of a batch whose first call has that deadline.
+/// rows of a batch by its first call.
 pub(super) fn take<J: Waiting>(
     line: &mut VecDeque<J>,
-    max_rows: impl Fn(Instant) -> usize,
+    max_rows: impl Fn(&J) -> usize,
     now: Instant,
 ) -> Taken<J> {
     let mut taken = Taken {
@@ -46,7 +46,7 @@ pub(super) fn take<J: Waiting>(
             continue;
         }
         match taken.batch.first() {
-            None => most = max_rows(job.deadline()),
+            None => most = max_rows(&job),
             Some(_) if rows.saturating_add(job.rows()) > most => {
                 // Smaller ones behind it must not overtake it for ever.
                 kept.push(job);
@@ -164,13 +164,12 @@ mod tests {
         let (late, good) = ((1, 0, true, false), (1, 0, false, false));
         let mut line = line(&[late, good, good]);
         let asked = std::cell::Cell::new(None);
-        let rows = |deadline| {
-            asked.set(Some(deadline));
+        let rows = |job: &Job| {
+            asked.set(Some(job.number));
             1
         };
         let taken = take(&mut line, rows, now());
-        let first = now() + Duration::from_secs(1);
-        assert_eq!((numbers(&taken.batch), asked.get()), (vec![1], Some(first)));
+        assert_eq!((numbers(&taken.batch), asked.get()), (vec![1], Some(1)));
     }
 
     proptest! {

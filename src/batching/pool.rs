@@ -37,9 +37,9 @@ const INLINE_BELOW: Duration = Duration::from_micros(500);
 /// times its load computes several answers for each that is of use.
 const MARGIN: u32 = 2;
 
-/// Calls in line from which on the next is taken to be one like them: that it is not changes the wait by an eighth at
-/// most, and what is expected is no more exact than that.
-const ALIKE: usize = 8;
+/// A call that comes when a batch has just begun waits for that and is in the next: each may take this part of the time
+/// that the call waits, and the last part is for estimates and for the way back.
+const BATCHES: u32 = 3;
 
 /// Why a call gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -266,12 +266,12 @@ impl Pool {
     fn admit(&self, state: &State, rows: usize, deadline: Instant, now: Instant) -> Result<(), RunError> {
         let shared = &self.shared;
         let ahead = state.rows.saturating_add(rows);
+        let left = deadline.saturating_duration_since(now);
         let calls = match shared.runner.joins_any() {
-            true => ahead.div_ceil(shared.config.max_rows),
+            true => ahead.div_ceil(shared.batch_rows(left)),
             false => state.line.len() + 1,
         };
         let wait = shared.runner.wait(ahead, calls, now) / self.lanes.len().max(1) as u32;
-        let left = deadline.saturating_duration_since(now);
         let reason = if !state.line.is_empty() && ahead > shared.config.max_queue_rows {
             "too many rows wait for the model"
         } else if state.idle.is_empty() && wait.saturating_add(wait / MARGIN) > left {
@@ -283,15 +283,13 @@ impl Pool {
         Err(RunError::Overloaded { reason, after: wait })
     }
 
-    /// Whether a call would be refused that is like those in line, so that its body need not be decoded to know. With few in
-    /// line it may differ much from them, and only the wait for them counts.
-    pub fn refuses(&self, deadline: Instant) -> Option<RunError> {
+    /// Whether a call of so many rows would be refused now, so that its body need not be decoded to know.
+    pub fn refuses(&self, rows: usize, deadline: Instant) -> Option<RunError> {
         let state = self.shared.lock();
-        let rows = match state.line.len() {
-            0 => return None,
-            few if few < ALIKE => 0,
-            many => state.rows / many,
-        };
+        // It would have a predictor, or be the first in line for one that is about to be free.
+        if !state.idle.is_empty() || state.line.is_empty() {
+            return None;
+        }
         self.admit(&state, rows, deadline, Instant::now()).err()
     }
 
@@ -403,15 +401,18 @@ impl Shared {
         !self.config.max_delay.is_zero() || state.gather.wanted(self.runner.cost.fixed())
     }
 
-    /// Rows of one batch, by the deadline of its first call. Those that join it must not make it late, and what a batch
-    /// takes is an estimate: half of the time that is left.
-    fn rows_at(&self, now: Instant) -> impl Fn(Instant) -> usize {
-        move |deadline| match self.runner.joins_any() {
-            true => {
-                let left = deadline.saturating_duration_since(now);
-                let time = self.config.max_time.min(left / 2);
-                self.config.max_rows.min(self.runner.cost.rows_within(time))
-            }
+    /// Rows of one batch of calls that wait so long for their answers.
+    fn batch_rows(&self, patience: Duration) -> usize {
+        let rows = self.runner.rows_within(self.config.max_time, patience / BATCHES);
+        self.config.max_rows.min(rows)
+    }
+
+    /// Rows of a batch by its first call: by what that was ready to wait and not by what is left of it, for else each batch
+    /// would be shorter than the one before, and a model that works on many rows as fast as on one could do less the more
+    /// it has to do.
+    fn rows_of(&self, first: &Job) -> usize {
+        match self.runner.joins_any() {
+            true => self.batch_rows(first.deadline.saturating_duration_since(first.queued)),
             false => 1,
         }
     }
@@ -419,7 +420,7 @@ impl Shared {
 
 impl State {
     /// Takes the next batch out of the line; empty when nobody waits.
-    fn next(&mut self, max_rows: impl Fn(Instant) -> usize, now: Instant, meters: &Meters) -> Vec<Job> {
+    fn next(&mut self, max_rows: impl Fn(&Job) -> usize, now: Instant, meters: &Meters) -> Vec<Job> {
         let Taken { batch, dropped } = take(&mut self.line, max_rows, now);
         let gone = batch.iter().chain(&dropped).map(|job| job.rows).sum::<usize>();
         self.rows = self.rows.saturating_sub(gone);

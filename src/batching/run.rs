@@ -161,6 +161,13 @@ impl Runner {
         whole.saturating_sub(done.min(most))
     }
 
+    /// Rows of a batch in which the model should be at work no longer than `predict`, and after which the next should begin
+    /// within `whole`.
+    pub(super) fn rows_within(&self, predict: Duration, whole: Duration) -> usize {
+        let rows = self.cost.rows_within(predict.min(whole));
+        rows.min(self.drain.rows_within(whole))
+    }
+
     /// Whether this call may be put together with others, or taken apart.
     pub(super) fn joins(&self, batch: &Batch, rows: usize) -> bool {
         self.joins_any() && rows >= self.join_from() && has_rows(batch)

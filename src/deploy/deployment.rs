@@ -10,6 +10,7 @@ use super::parity::Parity;
 use super::place::Place;
 use super::prove::{Joins, Proof};
 use super::recent::Recent;
+use super::row_size::RowSize;
 use crate::artifact::Artifact;
 use crate::batching::{
     self,
@@ -81,6 +82,7 @@ pub struct Deployment {
     once: OnceLock<Box<dyn Any + Send + Sync>>,
     joins: Joins,
     parity: Option<Parity>,
+    row_size: RowSize,
 }
 
 impl Deployment {
@@ -110,6 +112,7 @@ impl Deployment {
         Deployment {
             joins: proof.joins.clone(),
             parity: proof.parity.clone(),
+            row_size: RowSize::default(),
             labels: Labels {
                 name: bytes(&id.name),
                 version: bytes(id.version_label()),
@@ -199,6 +202,11 @@ impl Deployment {
     /// Where requests that were answered well are kept for the next version.
     pub fn recent(&self) -> &Recent {
         &self.place.recent
+    }
+
+    /// How many rows a request should have.
+    pub fn row_size(&self) -> &RowSize {
+        &self.row_size
     }
 
     /// Where it serves.

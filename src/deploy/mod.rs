@@ -19,6 +19,7 @@ pub mod prove;
 pub mod recent;
 pub mod reconcile;
 pub mod retire;
+pub mod row_size;
 pub mod sample;
 pub mod slot;
 pub mod starter;

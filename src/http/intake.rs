@@ -62,9 +62,11 @@ impl Intake {
         limit: usize,
         patience: Duration,
     ) -> Result<Bytes, BodyError> {
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         let turn = timeout_at(call.deadline().into(), self.turns.acquire()).await;
         call.refuse_late().map_err(BodyError::Refused)?;
-        call.refuse_early(Duration::ZERO).map_err(BodyError::Refused)?;
+        call.refuse_early(Duration::ZERO, announced)
+            .map_err(BodyError::Refused)?;
         let mut reading = std::pin::pin!(body::read(body, limit, patience));
         if let Ok(read) = timeout(TURN, reading.as_mut()).await {
             return read;
@@ -85,11 +87,11 @@ impl Intake {
         };
         let one = Duration::from_nanos(self.takes.load(Ordering::Relaxed));
         let wait = one.saturating_mul(u32::try_from(before / self.workers).unwrap_or(u32::MAX));
-        call.refuse_early(wait)?;
+        call.refuse_early(wait, 0)?;
         let turn = timeout_at(call.deadline().into(), self.desks.acquire()).await;
         call.refuse_late()?;
         if !wait.is_zero() {
-            call.refuse_early(Duration::ZERO)?;
+            call.refuse_early(Duration::ZERO, 0)?;
         }
         desk.turn = turn.ok().and_then(Result::ok).map(|turn| (turn, Instant::now()));
         Ok(desk)

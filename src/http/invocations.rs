@@ -187,11 +187,9 @@ where
         // To a client that left, the answer goes nowhere.
         Err(BodyError::Slow | BodyError::Broken) => return Err(Failure::Slow),
     };
-    if let Some(draft) = call.draft() {
-        draft.note_received(bytes.len());
-    }
+    call.note_received(bytes.len());
     let desk = match bytes.len() < LARGE_BODY {
-        true => call.refuse_early(Duration::ZERO).map(|()| None),
+        true => call.refuse_early(Duration::ZERO, 0).map(|()| None),
         false => Box::pin(app.intake.desk(call)).await.map(Some),
     }?;
     let codings = match asked.coded {

@@ -28,6 +28,8 @@ pub struct Call {
     /// From the request's head to its encoded answer, once there is one.
     took: Option<Duration>,
     stages: [Option<Duration>; RequestStage::ALL.len()],
+    /// Bytes of the body, as it was sent.
+    received: usize,
     rows: usize,
     outcome: Outcome,
     draft: Option<Draft>,
@@ -73,6 +75,7 @@ impl Call {
             clock: None,
             took: None,
             stages: [None; RequestStage::ALL.len()],
+            received: 0,
             rows: 0,
             outcome: Outcome::Abandoned,
             draft,
@@ -146,20 +149,29 @@ impl Call {
         }
     }
 
+    /// Notes the bytes of the body, as it was sent.
+    pub fn note_received(&mut self, bytes: usize) {
+        self.received = bytes;
+        if let Some(draft) = &mut self.draft {
+            draft.note_received(bytes);
+        }
+    }
+
     /// Refuses the request before its body is decoded, when the model has so much to do that it would be refused after:
-    /// under overload most are, and what they cost is taken from those that are served. `wait` is what it has to wait for
-    /// before that.
+    /// under overload most are, and what they cost is taken from those that are served. Its rows are expected by the bytes
+    /// of the body, those that were received or else announced. `wait` is what it has to wait for before that.
     ///
     /// # Errors
     /// [`Kind::Overloaded`].
-    pub fn refuse_early(&mut self, wait: Duration) -> Result<(), Error> {
+    pub fn refuse_early(&mut self, wait: Duration, announced: usize) -> Result<(), Error> {
+        let rows = self.deployment.row_size().expect(self.received.max(announced));
         let refused = if wait.is_zero() {
-            self.deployment.pool().refuses(self.deadline)
+            self.deployment.pool().refuses(rows, self.deadline)
         } else {
             let left = self.deadline.saturating_duration_since(Instant::now());
             // What is expected is an estimate.
             match left.checked_sub(wait.saturating_add(wait / 2)) {
-                Some(_) => self.deployment.pool().refuses(self.deadline - wait),
+                Some(_) => self.deployment.pool().refuses(rows, self.deadline - wait),
                 None => Some(RunError::Overloaded {
                     reason: "the answer would come after the time limit",
                     after: wait,
@@ -178,6 +190,7 @@ impl Call {
     /// [`Kind::Deadline`], [`Kind::ModelFailed`], or [`Kind::Internal`] when the model panicked.
     pub async fn predict(&mut self, batch: Batch) -> Result<Batch, Error> {
         self.rows = batch.rows();
+        self.deployment.row_size().learn(self.received, self.rows);
         if let Some(copies) = &mut self.copies {
             copies.note_inputs(&batch);
         }

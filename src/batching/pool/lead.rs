@@ -46,7 +46,7 @@ impl Lead<'_> {
         state.led = false;
         // Without one, those who run take the line when they end.
         let Some(slot) = state.idle.pop() else { return };
-        let jobs = state.next(shared.rows_at(now), now, &shared.runner.meters);
+        let jobs = state.next(|first| shared.rows_of(first), now, &shared.runner.meters);
         if !jobs.is_empty() {
             state.gather.note(jobs.len());
         }

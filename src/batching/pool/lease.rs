@@ -61,7 +61,7 @@ impl Work {
             jobs = if state.led {
                 Vec::new()
             } else {
-                state.next(shared.rows_at(now), now, &shared.runner.meters)
+                state.next(|first| shared.rows_of(first), now, &shared.runner.meters)
             };
             if jobs.is_empty() {
                 state.idle.extend(lease.slot.take());

@@ -171,10 +171,8 @@ async fn predict(
         }
         Err(BodyError::Slow | BodyError::Broken) => return Err(Failure::Slow),
     };
-    if let Some(draft) = call.draft() {
-        draft.note_received(bytes.len());
-    }
-    call.refuse_early(Duration::ZERO)?;
+    call.note_received(bytes.len());
+    call.refuse_early(Duration::ZERO, 0)?;
     let codings = match asked.coded {
         false => encoding::Codings::new(),
         true => encoding::applied(headers)

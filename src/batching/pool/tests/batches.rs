@@ -310,7 +310,7 @@ fn a_full_line_and_a_late_answer_are_refused_at_once() {
 }
 
 #[test]
-fn a_full_line_refuses_those_like_it_before_they_are_read() {
+fn what_would_be_refused_is_known_before_it_is_decoded() {
     let (predictor, _calls, go) = held_doubler();
     let pool = joining(vec![predictor], Config::default(), &[(1, 100_000 * MICRO)]);
     let runtime = runtime();
@@ -321,27 +321,28 @@ fn a_full_line_refuses_those_like_it_before_they_are_read() {
         }
     };
     in_line(0);
-    let refused = |within| pool.refuses(Instant::now() + within).is_some();
+    let refused = |rows, within| pool.refuses(rows, Instant::now() + within).is_some();
     let wait = |rows: usize| 100_000 * MICRO * rows as u32;
     let with_margin = |wait: Duration| wait + wait / MARGIN;
     let mut waiting = Vec::new();
-    for number in 1..=ALIKE {
-        // One more may be another than those few, so that only they count.
+    for number in 1..=3 {
         let before = with_margin(wait(2 * (number - 1)));
-        assert_eq!(refused(before / 2), number > 1, "with {} in line", number - 1);
-        assert!(!refused(before + wait(20)));
+        assert_eq!(refused(0, before / 2), number > 1, "with {} in line", number - 1);
+        assert!(!refused(0, before + wait(20)));
         waiting.push(call(&runtime, &pool, rows(&[1.0, 2.0])));
         in_line(number);
     }
-    // One row is being run, and 16 wait, of a tenth of a second each; one more like them has two. How much of the first
-    // is done by now depends on the machine; and between a deadline and the look at it, it may stand still.
-    assert!(refused(with_margin(wait(2 * ALIKE + 2)) - MICRO));
-    assert!(!refused(with_margin(wait(2 * ALIKE + 3)) + wait(20)));
+    // One row is being run, and six wait, of a tenth of a second each. How much of the first is done by now depends on the
+    // machine; and between a deadline and the look at it, it may stand still.
+    for rows in [0, 2, 50] {
+        assert!(refused(rows, with_margin(wait(6 + rows)) - MICRO));
+        assert!(!refused(rows, with_margin(wait(7 + rows)) + wait(20)));
+    }
     go.send(()).unwrap();
     for call in std::iter::once(first).chain(waiting) {
         runtime.block_on(call).unwrap().unwrap();
     }
-    assert!(!refused(MICRO), "nobody waits");
+    assert!(!refused(50, MICRO), "nobody waits");
 }
 
 /// What a call costs where sharing is worth it: 40 µs, and 10 more for each row.
@@ -351,6 +352,32 @@ const DEAR_TO_START: [(usize, Duration); 4] = [
     (1, Duration::from_micros(50)),
     (20, Duration::from_micros(240)),
 ];
+
+#[test]
+fn a_batch_takes_no_more_than_a_third_of_what_its_first_call_waits() {
+    let (predictor, _calls) = doubler();
+    let pool = joining(vec![predictor], Config::default(), &DEAR_TO_START);
+    let rows = |patience| pool.shared.batch_rows(patience);
+    // 200 µs: 40, and 16 rows of 10.
+    assert!((15..=16).contains(&rows(600 * MICRO)), "{}", rows(600 * MICRO));
+    assert_eq!(rows(Duration::ZERO), 1);
+    // The time of any batch.
+    assert!((990..=996).contains(&rows(60_000_000 * MICRO)));
+    let (reply, _answer) = oneshot::channel();
+    let queued = Instant::now() - 600 * MICRO;
+    let job = Job {
+        batch: batch(1),
+        rows: 1,
+        joins: true,
+        deadline: queued + 600 * MICRO,
+        queued,
+        reply,
+    };
+    assert!(
+        rows(600 * MICRO) == pool.shared.rows_of(&job),
+        "whatever is left of it"
+    );
+}
 
 #[test]
 fn requests_that_are_there_at_the_same_time_share_a_call() {
