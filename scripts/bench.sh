@@ -236,8 +236,13 @@ overload() { # CASE
   local case=$1 folder=$work/$1
   say "== $case, overloaded"
   modelsd_serves "$case" "$port" "$folder/answer"
+  printf '{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "Try again later."}' >"$folder/refusal"
+  start "$folder/fixed.log" "$yardstick" fixed-reply "127.0.0.1:$((port + 1))" "$folder/refusal"
+  local fixed=${started[-1]}
+  wait_for "http://127.0.0.1:$((port + 1))/invocations" "$folder/request.json" || { say "bench: the fixed reply does not start"; exit 1; }
   "$python" scripts/bench_overload.py "$(title "$case")" "$folder/request.json" "$duration" "$warm_up" \
-    "http://127.0.0.1:$port" ${load_core[@]+"${load_core[@]}"} "$modelsd" >"$work/tables/overload-$case"
+    "http://127.0.0.1:$port" "http://127.0.0.1:$((port + 1))/invocations" "$fixed" "${server_core[*]-}" \
+    ${load_core[@]+"${load_core[@]}"} "$modelsd" >"$work/tables/overload-$case"
   stop_servers
 }
 
