@@ -7,7 +7,7 @@ use url::Url;
 /// The path of an address that names none.
 const PATH: &str = "/invocations";
 
-/// A server to measure: `http://HOST:PORT/PATH`, or the same with a name before it, `NAME=http://…`.
+/// A server to measure: `http://HOST:PORT/PATH` or `https://…`, or the same with a name before it, `NAME=http://…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// What the report calls it.
@@ -16,6 +16,8 @@ pub struct Address {
     pub host: String,
     /// Port.
     pub port: u16,
+    /// Whether TLS is spoken there.
+    pub tls: bool,
     /// Path and query of the request line.
     pub path: String,
 }
@@ -39,11 +41,11 @@ impl FromStr for Address {
         };
         let url = Url::parse(url)
             .map_err(|_| NoAddress("use an address such as http://127.0.0.1:5001/invocations"))?;
-        if url.scheme() != "http" {
-            return Err(NoAddress(
-                "only http is measured; for https, measure behind what ends the TLS",
-            ));
-        }
+        let tls = match url.scheme() {
+            "http" => false,
+            "https" => true,
+            _ => return Err(NoAddress("only http and https are measured")),
+        };
         if !url.username().is_empty() || url.password().is_some() {
             return Err(NoAddress(
                 "leave user and password out, and give `--header 'authorization: …'`",
@@ -60,6 +62,7 @@ impl FromStr for Address {
             name: name.map_or_else(|| format!("{host}:{port}"), str::to_owned),
             host: host.to_owned(),
             port,
+            tls,
             path,
         })
     }
@@ -68,7 +71,8 @@ impl FromStr for Address {
 impl Address {
     /// The address as an URL.
     pub fn url(&self) -> String {
-        format!("http://{}:{}{}", self.host, self.port, self.path)
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}:{}{}", self.host, self.port, self.path)
     }
 
     /// What a socket connects to; an IPv6 address has no brackets there.
@@ -176,6 +180,8 @@ mod tests {
                 "http://localhost:5001/models/iris/invocations?a=b",
             ),
             ("old=http://h/v1", "old", "http://h:80/v1"),
+            ("new=https://h/v1", "new", "https://h:443/v1"),
+            ("https://h:5001", "h:5001", "https://h:5001/invocations"),
             (
                 "http://[::1]:8080/",
                 "[::1]:8080",
@@ -191,7 +197,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_measured_is_refused() {
-        for text in ["", "localhost:5001", "https://h/", "http://me:secret@h/", "a="] {
+        for text in ["", "localhost:5001", "ftp://h/", "https://me:secret@h/", "a="] {
             let problem = text.parse::<Address>().unwrap_err().to_string();
             assert!(!problem.contains("secret"), "{problem}");
         }

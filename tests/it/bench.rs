@@ -1,6 +1,8 @@
 //! `modelsd bench`: what it counts is what happened, a stall is seen in the open loop and hidden by the closed one, and
 //! nothing but 200 is a success.
 
+mod tls;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};

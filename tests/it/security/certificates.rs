@@ -36,7 +36,12 @@ impl Authority {
 
     /// For a server on this machine, or for a client.
     pub(crate) fn sign(&self) -> Signed {
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        self.sign_for(&["localhost", "127.0.0.1"])
+    }
+
+    /// For whoever has these names.
+    pub(crate) fn sign_for(&self, names: &[&str]) -> Signed {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name.push(DnType::CommonName, "localhost");
         params.use_authority_key_identifier_extension = true;
