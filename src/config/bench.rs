@@ -16,7 +16,8 @@ use crate::bench::tls::Tls;
 /// Flags of `modelsd bench`.
 #[derive(Debug, Clone, Args)]
 pub struct BenchArgs {
-    /// Server to measure; NAME= gives it a name in the report, and an address without a path means /invocations
+    /// Server to measure, by http, https, or unix:/SOCKET:/PATH for a Unix domain socket; NAME= gives it a name in the
+    /// report, and an address without a path means /invocations
     #[arg(
         env = "MODELSD_BENCH_URL",
         default_value = "http://127.0.0.1:5001/invocations",
@@ -244,7 +245,7 @@ impl Check<'_> {
             authorities,
             identity,
         } = self.client_tls(args);
-        if !targets.iter().any(|target| target.tls) {
+        if !targets.iter().any(Address::is_encrypted) {
             return None;
         }
         let tls = Tls::new(authorities.as_deref(), identity.as_deref());
