@@ -84,6 +84,10 @@ impl Connection {
         let mut filled = 0;
         let mut head = loop {
             let bytes = self.buffer.get(..filled).unwrap_or_default();
+            if let Some(hint) = tls::meant(bytes) {
+                self.sample.extend_from_slice(hint.as_bytes());
+                return Err(Cause::Tls);
+            }
             match Head::read(bytes)? {
                 // 100 and its like come before the answer.
                 Some(head) if head.status < 200 => {

@@ -50,7 +50,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Cause::Connect => "cannot connect",
-            Cause::Tls => "no TLS",
+            Cause::Tls => "no agreement on TLS",
             Cause::Timeout => "no answer in time",
             Cause::Closed => "connection broke",
             Cause::Malformed => "not an answer of HTTP/1.1",

@@ -12,6 +12,8 @@ use tokio_rustls::TlsConnector;
 
 /// The only HTTP that is spoken here.
 const HTTP1: &[u8] = b"http/1.1";
+/// How an alert of TLS begins.
+const ALERT: &[u8] = &[0x15, 0x03];
 
 /// What greets servers. All connections share it, so that those made later resume the session of the first, as clients'
 /// do.
@@ -99,6 +101,13 @@ pub(super) fn reason(error: &io::Error) -> Option<String> {
     })
 }
 
+/// What helps where a server answers plain HTTP in TLS, as the bytes of its answer say.
+pub(super) fn meant(answer: &[u8]) -> Option<&'static str> {
+    answer
+        .starts_with(ALERT)
+        .then_some("it speaks TLS: write https:// in place of http://")
+}
+
 /// What is wrong with the server's certificate.
 fn of_certificate(error: &CertificateError) -> String {
     match error {
@@ -110,6 +119,10 @@ fn of_certificate(error: &CertificateError) -> String {
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "its certificate has expired: the server needs a new one".to_owned()
+        }
+        // What checks it has no name for this at hand; it is what `openssl req -x509` makes.
+        CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
+            "its certificate is that of an authority: the server needs one of its own, which an authority has signed".to_owned()
         }
         _ => format!("its certificate cannot be trusted ({error}): the server needs another one"),
     }

@@ -204,16 +204,28 @@ fn a_server_that_is_not_trusted_is_told_before_anything_is_measured() {
     let told = refused(&[&first, "--compare", &url, "--tls-ca", &strangers]);
     assert!(told.contains(&url), "{told}");
     assert_eq!(counted(&plain.metrics(), "modelsd_requests_total", "ok"), 0);
-    // Plain HTTP where TLS is meant.
+    // TLS where plain HTTP is meant, and the other way round.
+    let output = run(&[&format!("http://{}", encrypted.address)]);
+    let told = text(&output.stderr);
+    assert!(
+        output.status.code() == Some(1) && told.contains("write https://"),
+        "{told}"
+    );
     let told = refused(&[&format!("https://{}", plain.address), "--tls-ca", &trusted]);
     assert!(told.contains("write http://"), "{told}");
-    let (other, url) = Desk::serve(&desk, &["models.example.com"], &[]);
+    // An authority that shows its own certificate.
+    let place = Place::new(desk.folder.path());
+    place.put(&desk.authority.own());
+    let own = Server::start("models:/iris/1", &place.flags());
+    let told = refused(&[&format!("https://{}", own.address), "--tls-ca", &trusted]);
+    assert!(told.contains("is that of an authority"), "{told}");
+    let (other, url) = desk.serve(&["models.example.com"], &[]);
     let told = refused(&[&url, "--tls-ca", &trusted]);
     assert!(
         told.contains("models.example.com") && told.contains("another name"),
         "{told}"
     );
-    drop((encrypted, other));
+    drop((encrypted, own, other));
     let output = run(&[
         "https://127.0.0.1:5001",
         "--tls-ca",

@@ -25,12 +25,24 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::CrlSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
         Authority {
             issuer: Issuer::new(params, key),
             pem,
+        }
+    }
+
+    /// The authority itself.
+    pub(crate) fn own(&self) -> Signed {
+        Signed {
+            certificate: self.pem.clone(),
+            key: self.issuer.key().serialize_pem(),
         }
     }
 
