@@ -15,7 +15,6 @@ WORKDIR /build
 # The dependencies alone, with a program that does nothing: this layer is made anew only when they change.
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY benches benches
-# The dependencies alone, with a program that does nothing: this layer is made anew only when they change.
 RUN mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
     && cargo build --profile dist --locked --bin modelsd
 COPY src src

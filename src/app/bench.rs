@@ -41,6 +41,7 @@ pub(super) fn run(config: &BenchConfig) -> anyhow::Result<()> {
     };
     let plan = Plan {
         targets: config.targets.clone(),
+        tls: config.tls.clone(),
         request: Request {
             content_type: config.content_type.clone(),
             body,
@@ -54,6 +55,7 @@ pub(super) fn run(config: &BenchConfig) -> anyhow::Result<()> {
         threads: config.threads.get(),
         timeout: config.timeout,
     };
+    runtime.block_on(run::greet(&plan))?;
     let report = runtime.block_on(measure(&plan))?;
     let text = if config.json {
         page::json(&plan, &report)

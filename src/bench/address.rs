@@ -1,29 +1,50 @@
 //! Where requests go, and the bytes of a request.
 
+use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use url::Url;
 
 /// The path of an address that names none.
 const PATH: &str = "/invocations";
+/// What begins the address of a Unix domain socket.
+const SOCKET: &str = "unix:";
 
-/// A server to measure: `http://HOST:PORT/PATH`, or the same with a name before it, `NAME=http://…`.
+/// A server to measure: `http://HOST:PORT/PATH`, `https://…`, `unix:/SOCKET` or `unix:/SOCKET:/PATH`, or the same with a
+/// name before it, `NAME=http://…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// What the report calls it.
     pub name: String,
-    /// What is connected to: host and port.
-    pub host: String,
-    /// Port.
-    pub port: u16,
+    /// What is connected to.
+    pub place: Place,
     /// Path and query of the request line.
     pub path: String,
+}
+
+/// What is connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A port.
+    Port {
+        /// Its host, as in an address: IPv6 has brackets.
+        host: String,
+        /// Its number.
+        port: u16,
+        /// Whether TLS is spoken there.
+        tls: bool,
+    },
+    /// A Unix domain socket.
+    Socket(PathBuf),
 }
 
 /// Why a text is no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NoAddress(&'static str);
+
+const USE: NoAddress = NoAddress("use an address such as http://127.0.0.1:5001/invocations");
 
 impl FromStr for Address {
     type Err = NoAddress;
@@ -37,43 +58,83 @@ impl FromStr for Address {
             Some((name, url)) => (Some(name), url),
             None => (None, text),
         };
-        let url = Url::parse(url)
-            .map_err(|_| NoAddress("use an address such as http://127.0.0.1:5001/invocations"))?;
-        if url.scheme() != "http" {
-            return Err(NoAddress(
-                "only http is measured; for https, measure behind what ends the TLS",
-            ));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(NoAddress(
-                "leave user and password out, and give `--header 'authorization: …'`",
-            ));
-        }
-        let host = url.host_str().ok_or(NoAddress("there is no host"))?;
-        let port = url.port_or_known_default().unwrap_or(80);
+        let (place, url) = match url.strip_prefix(SOCKET) {
+            Some(rest) => {
+                // As in nginx: a path of HTTP comes behind a colon.
+                let (socket, path) = rest
+                    .split_once(":/")
+                    .map_or((rest, String::new()), |(socket, path)| {
+                        (socket, format!("/{path}"))
+                    });
+                if !socket.starts_with('/') {
+                    return Err(NoAddress(
+                        "use the whole path of a socket: unix:/run/modelsd.sock",
+                    ));
+                }
+                let url = Url::parse(&format!("http://localhost{path}"));
+                (Place::Socket(socket.into()), url.map_err(|_| USE)?)
+            }
+            None => {
+                let url = Url::parse(url).map_err(|_| USE)?;
+                (port(&url)?, url)
+            }
+        };
         let path = match (url.path(), url.query()) {
             ("/" | "", None) => PATH.to_owned(),
             (path, None) => path.to_owned(),
             (path, Some(query)) => format!("{path}?{query}"),
         };
         Ok(Address {
-            name: name.map_or_else(|| format!("{host}:{port}"), str::to_owned),
-            host: host.to_owned(),
-            port,
+            name: name.map_or_else(|| place.to_string(), str::to_owned),
+            place,
             path,
         })
     }
 }
 
+/// The port of an address.
+fn port(url: &Url) -> Result<Place, NoAddress> {
+    let tls = match url.scheme() {
+        "http" => false,
+        "https" => true,
+        _ => return Err(NoAddress("only http, https and unix are measured")),
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(NoAddress(
+            "leave user and password out, and give `--header 'authorization: …'`",
+        ));
+    }
+    let host = url.host_str().ok_or(NoAddress("there is no host"))?;
+    Ok(Place::Port {
+        host: host.to_owned(),
+        port: url.port_or_known_default().unwrap_or(80),
+        tls,
+    })
+}
+
 impl Address {
     /// The address as an URL.
     pub fn url(&self) -> String {
-        format!("http://{}:{}{}", self.host, self.port, self.path)
+        match &self.place {
+            Place::Port { tls: false, .. } => format!("http://{}{}", self.place, self.path),
+            Place::Port { tls: true, .. } => format!("https://{}{}", self.place, self.path),
+            Place::Socket(_) => format!("{}:{}", self.place, self.path),
+        }
     }
 
-    /// What a socket connects to; an IPv6 address has no brackets there.
-    pub(super) fn socket(&self) -> (&str, u16) {
-        (self.host.trim_matches(['[', ']']), self.port)
+    /// Whether TLS is spoken there.
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self.place, Place::Port { tls: true, .. })
+    }
+}
+
+/// What tells it from others: host and port, or the socket.
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Port { host, port, .. } => write!(out, "{host}:{port}"),
+            Place::Socket(path) => write!(out, "{SOCKET}{}", path.display()),
+        }
     }
 }
 
@@ -142,7 +203,11 @@ impl Request {
             .iter()
             .any(|header| header.name.eq_ignore_ascii_case("host"))
         {
-            head.push_str(&format!("host: {}:{}\r\n", address.host, address.port));
+            let host = match &address.place {
+                Place::Port { .. } => address.place.to_string(),
+                Place::Socket(_) => "localhost".to_owned(),
+            };
+            head.push_str(&format!("host: {host}\r\n"));
         }
         for header in &self.headers {
             head.push_str(&format!("{}: {}\r\n", header.name, header.value));
@@ -176,6 +241,15 @@ mod tests {
                 "http://localhost:5001/models/iris/invocations?a=b",
             ),
             ("old=http://h/v1", "old", "http://h:80/v1"),
+            ("new=https://h/v1", "new", "https://h:443/v1"),
+            ("https://h:5001", "h:5001", "https://h:5001/invocations"),
+            (
+                "unix:/run/m.sock",
+                "unix:/run/m.sock",
+                "unix:/run/m.sock:/invocations",
+            ),
+            ("s=unix:/run/m=1.sock:/v1?a=b", "s", "unix:/run/m=1.sock:/v1?a=b"),
+            ("unix:/m:/a b\r\nc", "unix:/m", "unix:/m:/a%20bc"),
             (
                 "http://[::1]:8080/",
                 "[::1]:8080",
@@ -185,13 +259,19 @@ mod tests {
             let address: Address = text.parse().unwrap();
             assert_eq!((address.name.as_str(), address.url().as_str()), (name, url));
         }
-        let address: Address = "http://[::1]:8080".parse().unwrap();
-        assert_eq!(address.socket(), ("::1", 8080));
     }
 
     #[test]
     fn what_cannot_be_measured_is_refused() {
-        for text in ["", "localhost:5001", "https://h/", "http://me:secret@h/", "a="] {
+        for text in [
+            "",
+            "localhost:5001",
+            "ftp://h/",
+            "unix:",
+            "unix:m.sock",
+            "https://me:secret@h/",
+            "a=",
+        ] {
             let problem = text.parse::<Address>().unwrap_err().to_string();
             assert!(!problem.contains("secret"), "{problem}");
         }

@@ -1,13 +1,14 @@
 //! One kept connection, and one request at a time over it.
 
+use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use futures_util::FutureExt;
 
-use super::address::Address;
 use super::answer::{Body, Head, Malformed};
+use super::stream::{Door, Stream};
 use super::tally::{Cause, MAX_SAMPLE};
+use super::tls;
 
 /// What a connection reads at once, at first.
 const MIN_BUFFER: usize = 8 << 10;
@@ -18,9 +19,9 @@ const MAX_ANSWER: u64 = 1 << 30;
 
 /// A connection that is made when it is needed, and again when it broke.
 pub(super) struct Connection {
-    stream: Option<TcpStream>,
+    stream: Option<Stream>,
     buffer: Vec<u8>,
-    /// The front of the last body, of an answer that was no success.
+    /// The front of the last body, of an answer that was no success, or why there was no TLS.
     sample: Vec<u8>,
     /// Bytes read, of whole answers and others.
     pub(super) bytes_received: u64,
@@ -40,31 +41,29 @@ impl Connection {
     }
 
     /// Makes the connection unless it is there, and drops one that the server closed while nothing was asked.
-    pub(super) async fn ready(&mut self, address: &Address) -> Result<(), Cause> {
-        if let Some(stream) = &self.stream {
-            match stream.try_read(&mut self.buffer) {
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
+    pub(super) async fn ready(&mut self, door: &Door) -> Result<(), Cause> {
+        if let Some(stream) = &mut self.stream {
+            match stream.read(&mut self.buffer).now_or_never() {
+                None => return Ok(()),
                 // Closed, or said something unasked.
-                _ => self.stream = None,
+                Some(_) => self.stream = None,
             }
         }
-        self.connect(address).await
+        self.connect(door).await
     }
 
-    async fn connect(&mut self, address: &Address) -> Result<(), Cause> {
-        let stream = TcpStream::connect(address.socket()).await;
-        let stream = stream.map_err(|_| Cause::Connect)?;
-        // Without it a body that follows its head may wait for the server's acknowledgement.
-        stream.set_nodelay(true).map_err(|_| Cause::Connect)?;
-        self.stream = Some(stream);
+    async fn connect(&mut self, door: &Door) -> Result<(), Cause> {
+        let stream = door.connect().await;
+        self.stream = Some(stream.map_err(|error| self.why(&error, Cause::Connect))?);
         self.made += 1;
         Ok(())
     }
 
     /// Sends a request and reads the whole answer; its status. Dropped before its end, it leaves no connection.
-    pub(super) async fn exchange(&mut self, address: &Address, request: &[u8]) -> Result<u16, Cause> {
+    pub(super) async fn exchange(&mut self, door: &Door, request: &[u8]) -> Result<u16, Cause> {
+        self.sample.clear();
         if self.stream.is_none() {
-            self.connect(address).await?;
+            self.connect(door).await?;
         }
         let mut stream = self.stream.take().ok_or(Cause::Connect)?;
         // A server may refuse, answer and close before it has read everything; what it said counts.
@@ -76,15 +75,19 @@ impl Connection {
         Ok(status)
     }
 
-    /// The front of the last body that came with another status than 200.
+    /// The front of the last body that came with another status than 200; what went wrong after [`Cause::Tls`].
     pub(super) fn sample(&self) -> &[u8] {
         &self.sample
     }
 
-    async fn answer(&mut self, stream: &mut TcpStream) -> Result<(u16, bool), Cause> {
+    async fn answer(&mut self, stream: &mut Stream) -> Result<(u16, bool), Cause> {
         let mut filled = 0;
         let mut head = loop {
             let bytes = self.buffer.get(..filled).unwrap_or_default();
+            if let Some(hint) = tls::meant(bytes) {
+                self.sample.extend_from_slice(hint.as_bytes());
+                return Err(Cause::Tls);
+            }
             match Head::read(bytes)? {
                 // 100 and its like come before the answer.
                 Some(head) if head.status < 200 => {
@@ -95,7 +98,6 @@ impl Connection {
                 None => filled += self.read(stream, filled).await?,
             }
         };
-        self.sample.clear();
         let mut at = head.bytes;
         let mut length = 0;
         loop {
@@ -123,7 +125,7 @@ impl Connection {
     }
 
     /// Reads behind the first `filled` bytes of the buffer, which grows as answers are longer; never 0.
-    async fn read(&mut self, stream: &mut TcpStream, filled: usize) -> Result<usize, Cause> {
+    async fn read(&mut self, stream: &mut Stream, filled: usize) -> Result<usize, Cause> {
         if filled == self.buffer.len() {
             if filled >= MAX_BUFFER {
                 return Err(Cause::TooLong);
@@ -131,15 +133,26 @@ impl Connection {
             self.buffer.resize(filled * 2, 0);
         }
         let room = self.buffer.get_mut(filled..).unwrap_or_default();
-        let read = stream.read(room).await.map_err(|_| Cause::Closed)?;
+        let read = stream.read(room).await;
+        let read = read.map_err(|error| self.why(&error, Cause::Closed))?;
         if read == 0 {
             return Err(Cause::Closed);
         }
-        if read == room.len() && self.buffer.len() < MAX_BUFFER {
+        if filled + read == self.buffer.len() && self.buffer.len() < MAX_BUFFER {
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
         self.bytes_received += read as u64;
         Ok(read)
+    }
+
+    /// Why a connection is none: TLS, of which it is kept what was wrong, or else `otherwise`.
+    fn why(&mut self, error: &io::Error, otherwise: Cause) -> Cause {
+        let Some(mut reason) = tls::reason(error).map(String::into_bytes) else {
+            return otherwise;
+        };
+        reason.truncate(MAX_SAMPLE);
+        self.sample = reason;
+        Cause::Tls
     }
 }
 
@@ -157,6 +170,7 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::TcpListener;
 
+    use super::super::address::Address;
     use super::*;
 
     /// What comes of one exchange with a server that answers each request with these bytes, and then closes or not.
@@ -165,6 +179,7 @@ mod tests {
         let address: Address = format!("http://{}", listener.local_addr().unwrap())
             .parse()
             .unwrap();
+        let door = Door::new(&address, None).unwrap();
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let _ = stream.read(&mut [0; 64]).unwrap();
@@ -182,7 +197,7 @@ mod tests {
             .build()
             .unwrap();
         let mut connection = Connection::new();
-        let got = runtime.block_on(connection.exchange(&address, b"POST / HTTP/1.1\r\n\r\n"));
+        let got = runtime.block_on(connection.exchange(&door, b"POST / HTTP/1.1\r\n\r\n"));
         assert_eq!(got, wanted, "{reply}");
         // Dropped, so that the server's thread ends.
         let kept = connection.stream.take().is_some();

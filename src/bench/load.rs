@@ -9,15 +9,15 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 
-use super::address::Address;
 use super::connection::{Connection, PAUSE};
 use super::schedule::{Pace, Schedule, Timer};
+use super::stream::Door;
 use super::tally::{Cause, Tally};
 
 /// Where requests go, and their bytes.
 #[derive(Clone)]
 pub(super) struct Target {
-    pub(super) address: Address,
+    pub(super) door: Door,
     pub(super) bytes: Vec<u8>,
 }
 
@@ -116,7 +116,7 @@ impl Thread {
     /// Makes the connections that are not there; those that cannot be made are tried again when they are used.
     async fn connect(&self, to: &Target, over: &mut [Connection]) {
         let each = over.iter_mut().map(|connection| async {
-            let _ = tokio::time::timeout(self.timeout, connection.ready(&to.address)).await;
+            let _ = tokio::time::timeout(self.timeout, connection.ready(&to.door)).await;
         });
         self.all(each.collect()).await;
     }
@@ -150,17 +150,17 @@ async fn keep_sending(
     timeout: Duration,
 ) {
     while let Some(since) = schedule.next().await {
-        let exchange = connection.exchange(&to.address, &to.bytes);
+        let exchange = connection.exchange(&to.door, &to.bytes);
         let came = tokio::time::timeout(timeout, exchange).await;
         let took = since.elapsed();
         let refused = {
             let mut tally = tally.borrow_mut();
             match came {
                 Ok(Ok(status)) => tally.answer(status, took, connection.sample()),
-                Ok(Err(cause)) => tally.failure(cause, took),
-                Err(_) => tally.failure(Cause::Timeout, took),
+                Ok(Err(cause)) => tally.failure(cause, took, connection.sample()),
+                Err(_) => tally.failure(Cause::Timeout, took, b""),
             }
-            let refused = matches!(came, Ok(Err(Cause::Connect)));
+            let refused = matches!(came, Ok(Err(Cause::Connect | Cause::Tls)));
             if !refused {
                 tally.bytes_sent += to.bytes.len() as u64;
             }

@@ -9,11 +9,13 @@ pub mod address;
 pub mod report;
 pub mod rows;
 pub mod run;
+pub mod tls;
 
 mod answer;
 mod connection;
 mod load;
 mod schedule;
+mod stream;
 mod tally;
 
 pub use tally::{Cause, Latencies, Tally};

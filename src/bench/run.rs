@@ -13,18 +13,25 @@ use super::address::{Address, Request};
 use super::load::{Order, Outcome, Target, Thread};
 use super::report::{Measured, Report, Step};
 use super::schedule::Pace;
+use super::stream::Door;
 use super::tally::Tally;
+use super::tls::Tls;
 
 /// A slice of one target where there are several.
 const SLICE: Duration = Duration::from_secs(1);
 /// From the order to start to the start, so that all threads begin together.
 const HEAD_START: Duration = Duration::from_millis(2);
 
+/// How long a greeting before the measurement may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What is measured, and how.
 #[derive(Clone)]
 pub struct Plan {
     /// The servers; the first is what the others are compared with.
     pub targets: Vec<Address>,
+    /// How TLS is spoken to those of https.
+    pub tls: Option<Tls>,
     /// What is sent to each.
     pub request: Request,
     /// Connections of each step.
@@ -39,6 +46,32 @@ pub struct Plan {
     pub threads: usize,
     /// How long an answer may take.
     pub timeout: Duration,
+}
+
+/// A server that no request could be sent to.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot measure {url}: {reason}")]
+pub struct NoTls {
+    url: String,
+    reason: String,
+}
+
+/// Greets every server of https once, so that what keeps TLS from being spoken is known before anything is measured.
+/// Servers that are not there pass: they may come.
+///
+/// # Errors
+/// When one of them cannot be spoken to, for a reason of TLS.
+pub async fn greet(plan: &Plan) -> Result<(), NoTls> {
+    for target in &plan.targets {
+        let refused = |reason| NoTls {
+            url: target.url(),
+            reason,
+        };
+        let door = Door::new(target, plan.tls.as_ref()).map_err(|error| refused(error.to_string()))?;
+        let greeted = tokio::time::timeout(plan.timeout.min(PATIENCE), door.greet()).await;
+        greeted.unwrap_or(Ok(())).map_err(refused)?;
+    }
+    Ok(())
 }
 
 /// Runs the plan; `tell` is told of each step as it begins. Stops early, with what there is, once `stop` is true.
@@ -78,14 +111,13 @@ struct Member {
 
 impl Crew {
     fn start(plan: &Plan, threads: usize, stop: &watch::Receiver<bool>) -> io::Result<Crew> {
-        let targets: Vec<Target> = plan
-            .targets
-            .iter()
-            .map(|address| Target {
+        let target = |address: &Address| {
+            Ok(Target {
                 bytes: plan.request.bytes(address),
-                address: address.clone(),
+                door: Door::new(address, plan.tls.as_ref())?,
             })
-            .collect();
+        };
+        let targets: Vec<Target> = plan.targets.iter().map(target).collect::<io::Result<_>>()?;
         let member = |number: usize| {
             let (orders, received) = sync_channel(1);
             let (sent, outcomes) = sync_channel(1);

@@ -22,6 +22,8 @@ pub enum Cause {
     Connect,
     /// The answer took longer than the time limit.
     Timeout,
+    /// The server and the load do not agree on TLS.
+    Tls,
     /// The server closed the connection, or it broke.
     Closed,
     /// The answer was no HTTP/1.1.
@@ -35,6 +37,7 @@ impl Cause {
     pub fn name(self) -> &'static str {
         match self {
             Cause::Connect => "connect",
+            Cause::Tls => "tls",
             Cause::Timeout => "timeout",
             Cause::Closed => "closed",
             Cause::Malformed => "malformed",
@@ -47,6 +50,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Cause::Connect => "cannot connect",
+            Cause::Tls => "no agreement on TLS",
             Cause::Timeout => "no answer in time",
             Cause::Closed => "connection broke",
             Cause::Malformed => "not an answer of HTTP/1.1",
@@ -116,7 +120,7 @@ pub struct Tally {
     pub connections: u64,
     /// Time on the processor of the threads that sent.
     pub busy: Duration,
-    /// What the first answer that was no success said, shortened.
+    /// What the first answer that was no success said, or why there was no TLS, shortened.
     pub sample: Option<String>,
 }
 
@@ -158,9 +162,12 @@ impl Tally {
         }
     }
 
-    /// A request that had no answer, and how long it waited.
-    pub(super) fn failure(&mut self, cause: Cause, waited: Duration) {
+    /// A request that had no answer, how long it waited, and what was said where [`Cause::Tls`] is why.
+    pub(super) fn failure(&mut self, cause: Cause, waited: Duration, said: &[u8]) {
         *self.causes.entry(cause).or_default() += 1;
+        if cause == Cause::Tls && self.sample.is_none() {
+            self.sample = Some(String::from_utf8_lossy(said).into_owned());
+        }
         if cause == Cause::Timeout {
             self.latency.record(waited, 1);
         }
@@ -212,7 +219,7 @@ mod tests {
         tally.answer(503, 1000 * MS, b" overloaded\n");
         tally.answer(400, 1000 * MS, b"bad");
         tally.answer(204, 1000 * MS, b"");
-        tally.failure(Cause::Closed, 1000 * MS);
+        tally.failure(Cause::Closed, 1000 * MS, b"");
         assert_eq!((tally.answered, tally.errors()), (1, 4));
         assert_eq!(tally.sample.as_deref(), Some("503 overloaded"));
         let slowest = tally.latency.quantile(1.0).unwrap();
@@ -246,7 +253,7 @@ mod tests {
         }
         assert!(tally.latency.quantile(0.99).unwrap() < 2 * MS);
         tally.unsent(300 * MS, 1);
-        tally.failure(Cause::Timeout, 500 * MS);
+        tally.failure(Cause::Timeout, 500 * MS, b"");
         assert!(tally.latency.quantile(0.99).unwrap() >= 299 * MS);
         assert!(tally.latency.quantile(1.0).unwrap() >= 499 * MS);
         assert_eq!((tally.answered, tally.errors(), tally.unsent), (98, 1, 1));
@@ -269,7 +276,7 @@ mod tests {
     fn what_threads_measured_adds_up() {
         let mut one = Tally::new().unwrap();
         one.answer(200, MS, b"");
-        one.failure(Cause::Connect, MS);
+        one.failure(Cause::Connect, MS, b"");
         one.bytes_sent = 3;
         let mut two = one.clone();
         two.answer(503, MS, b"x");

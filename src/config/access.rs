@@ -9,7 +9,7 @@ use crate::http::access::bucket::Limit;
 use crate::http::access::cors::Origin;
 use crate::http::access::role::Role;
 use crate::http::access::{self, tokens};
-use crate::http::tls::{self, Tls};
+use crate::http::tls::{self, ClientAuth, Clients, Tls};
 
 /// Flags that say who may do what.
 #[derive(Debug, Clone, Args)]
@@ -45,9 +45,14 @@ pub struct TlsArgs {
     /// PEM file of its key, without a password
     #[arg(long, env = "MODELSD_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
-    /// PEM file of the authorities of clients: only clients with a certificate of theirs are spoken to
+    /// PEM file of the authorities of clients: only clients with a certificate of theirs are spoken to, unless
+    /// --tls-client-auth is optional
     #[arg(long, env = "MODELSD_TLS_CLIENT_CA", value_name = "FILE")]
     pub tls_client_ca: Option<PathBuf>,
+    /// Whether a client needs a certificate of --tls-client-ca: required, or optional, where those without one are spoken
+    /// to as well, and only a bad one is refused [default: required]
+    #[arg(long, env = "MODELSD_TLS_CLIENT_AUTH", value_name = "HOW")]
+    pub tls_client_auth: Option<String>,
 }
 
 /// What to do about tokens.
@@ -158,6 +163,18 @@ impl Check<'_> {
     }
     /// Checks the TLS of the port.
     pub(super) fn tls(&mut self, args: &TlsArgs) -> Option<tls::Config> {
+        let auth = args.tls_client_auth.as_ref();
+        let auth = auth.map(|text| (text, text.parse::<ClientAuth>()));
+        if let Some((text, Err(error))) = &auth {
+            self.problems
+                .push(format!("--tls-client-auth is `{text}`: {error}"));
+        }
+        if auth.is_some() && args.tls_client_ca.is_none() {
+            self.problems.push(
+                "--tls-client-auth is for the certificates of --tls-client-ca, and no client is asked for one without it"
+                    .to_owned(),
+            );
+        }
         let (certificate, key) = match (&args.tls_cert, &args.tls_key) {
             (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
             (None, None) if args.tls_client_ca.is_none() => return None,
@@ -170,7 +187,13 @@ impl Check<'_> {
         let config = tls::Config {
             certificate,
             key,
-            client_authorities: args.tls_client_ca.clone(),
+            clients: args.tls_client_ca.clone().map(|authorities| Clients {
+                authorities,
+                auth: match auth {
+                    Some((_, Ok(auth))) => auth,
+                    _ => ClientAuth::Required,
+                },
+            }),
         };
         if let Err(error) = Tls::load(&config) {
             self.problems

@@ -8,14 +8,16 @@ use std::time::Duration;
 use clap::Args;
 
 use super::args::{EngineArgs, LogArgs};
-use super::{Check, Env, LogConfig, OfflineConfig, Problems, units};
+use super::{Check, ClientTls, ClientTlsArgs, Env, LogConfig, OfflineConfig, Problems, units};
 use crate::bench::address::{Address, Header};
 use crate::bench::rows::Format;
+use crate::bench::tls::Tls;
 
 /// Flags of `modelsd bench`.
 #[derive(Debug, Clone, Args)]
 pub struct BenchArgs {
-    /// Server to measure; NAME= gives it a name in the report, and an address without a path means /invocations
+    /// Server to measure, by http, https, or unix:/SOCKET:/PATH for a Unix domain socket; NAME= gives it a name in the
+    /// report, and an address without a path means /invocations
     #[arg(
         env = "MODELSD_BENCH_URL",
         default_value = "http://127.0.0.1:5001/invocations",
@@ -112,6 +114,9 @@ pub struct BenchArgs {
     /// Write JSON
     #[arg(long)]
     pub json: bool,
+    /// How an https address is asked.
+    #[command(flatten)]
+    pub tls: ClientTlsArgs,
     /// Log.
     #[command(flatten)]
     pub log: LogArgs,
@@ -122,6 +127,8 @@ pub struct BenchArgs {
 pub struct BenchConfig {
     /// The servers, the first of them first.
     pub targets: Vec<Address>,
+    /// How TLS is spoken, where a server is one of https.
+    pub tls: Option<Tls>,
     /// Where the body comes from.
     pub body: BodySource,
     /// Rows in a request, where they were told.
@@ -172,6 +179,7 @@ impl BenchConfig {
         let some = |text: &str| Some(text.to_owned());
         let mut targets = check.each("URL", std::slice::from_ref(&args.target), Address::from_str);
         targets.extend(check.each("--compare", &args.compare, Address::from_str));
+        let tls = check.load_tls(&args.tls, &targets);
         let rows = args
             .rows
             .as_ref()
@@ -183,6 +191,7 @@ impl BenchConfig {
         let body = check.body(args, env);
         let config = BenchConfig {
             targets,
+            tls,
             rows,
             content_type: args.content_type.clone(),
             headers: check.headers(&args.header),
@@ -228,6 +237,23 @@ impl Check<'_> {
             }
         }
         found
+    }
+
+    /// How TLS is spoken, where any target wants it.
+    fn load_tls(&mut self, args: &ClientTlsArgs, targets: &[Address]) -> Option<Tls> {
+        let ClientTls {
+            authorities,
+            identity,
+        } = self.client_tls(args);
+        if !targets.iter().any(Address::is_encrypted) {
+            return None;
+        }
+        let tls = Tls::new(authorities.as_deref(), identity.as_deref());
+        tls.map_err(|error| {
+            self.problems
+                .push(format!("TLS: {:#}", anyhow::Error::new(error)))
+        })
+        .ok()
     }
 
     /// A header may be a credential, so that no problem shows one.

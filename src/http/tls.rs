@@ -5,6 +5,7 @@
 use std::error::Error as StdError;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -39,9 +40,44 @@ pub struct Config {
     pub certificate: PathBuf,
     /// PEM file of its key.
     pub key: PathBuf,
-    /// PEM file of the authorities of clients; with it, a client without a certificate of theirs is not spoken to.
-    pub client_authorities: Option<PathBuf>,
+    /// Whose certificates clients show; `None` where they are asked for none.
+    pub clients: Option<Clients>,
 }
+
+/// The certificates of clients.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// PEM file of their authorities.
+    pub authorities: PathBuf,
+    /// What a client without one is worth.
+    pub auth: ClientAuth,
+}
+
+/// Whether clients need a certificate. One that is shown has to be good in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// A client without one is not spoken to.
+    Required,
+    /// A client without one is spoken to as if none were asked for.
+    Optional,
+}
+
+impl FromStr for ClientAuth {
+    type Err = NoClientAuth;
+
+    fn from_str(text: &str) -> Result<ClientAuth, NoClientAuth> {
+        match text {
+            "required" => Ok(ClientAuth::Required),
+            "optional" => Ok(ClientAuth::Optional),
+            _ => Err(NoClientAuth),
+        }
+    }
+}
+
+/// A word that says not whether clients need a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("use required or optional")]
+pub struct NoClientAuth;
 
 impl Config {
     /// All files.
@@ -49,7 +85,7 @@ impl Config {
         let always = [&self.certificate, &self.key];
         always
             .into_iter()
-            .chain(&self.client_authorities)
+            .chain(self.clients.as_ref().map(|clients| &clients.authorities))
             .cloned()
             .collect()
     }
@@ -137,7 +173,13 @@ impl Tls {
     /// Cancel-safe: dropping the future closes the connection.
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let acceptor = self.current.load().acceptor.clone();
-        acceptor.accept(stream).await
+        let stream = acceptor.accept(stream).await?;
+        let shown = match stream.get_ref().1.peer_certificates() {
+            Some(_) => "shown",
+            None => "none",
+        };
+        metrics::counter!(names::TLS_CONNECTIONS_TOTAL, names::CLIENT_CERTIFICATE => shown).increment(1);
+        Ok(stream)
     }
 
     /// Says when the certificate ends.
@@ -202,7 +244,7 @@ fn read(config: &Config) -> Result<Current, Error> {
     let Config {
         certificate,
         key,
-        client_authorities,
+        clients,
     } = config;
     let chain = certificates(certificate)?;
     let ends = chain.iter().filter_map(ends).min();
@@ -216,9 +258,12 @@ fn read(config: &Config) -> Result<Current, Error> {
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(unusable)?;
-    let builder = match client_authorities {
+    let builder = match clients {
         None => builder.with_no_client_auth(),
-        Some(path) => {
+        Some(Clients {
+            authorities: path,
+            auth,
+        }) => {
             let bad = |source: Box<dyn StdError + Send + Sync>| Error::Authorities {
                 path: path.clone(),
                 source,
@@ -227,9 +272,12 @@ fn read(config: &Config) -> Result<Current, Error> {
             for authority in certificates(path)? {
                 roots.add(authority).map_err(|error| bad(error.into()))?;
             }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                .build()
-                .map_err(|error| bad(error.into()))?;
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            let verifier = match auth {
+                ClientAuth::Required => verifier,
+                ClientAuth::Optional => verifier.allow_unauthenticated(),
+            };
+            let verifier = verifier.build().map_err(|error| bad(error.into()))?;
             builder.with_client_cert_verifier(verifier)
         }
     };

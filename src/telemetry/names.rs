@@ -55,6 +55,8 @@ pub const ACCESS_REFUSED_TOTAL: &str = "modelsd_access_refused_total";
 pub const CREDENTIALS_READ_TOTAL: &str = "modelsd_credentials_read_total";
 /// Gauge, seconds since the epoch: when the certificate of the port ends.
 pub const TLS_CERTIFICATE_EXPIRY_SECONDS: &str = "modelsd_tls_certificate_expiry_timestamp_seconds";
+/// Counter: connections that came to speak TLS. Label [`CLIENT_CERTIFICATE`]: `shown`, `none`.
+pub const TLS_CONNECTIONS_TOTAL: &str = "modelsd_tls_connections_total";
 /// Counter: connections that never came to speak TLS.
 pub const TLS_HANDSHAKES_FAILED_TOTAL: &str = "modelsd_tls_handshakes_failed_total";
 /// Gauge: requests being worked on.
@@ -104,6 +106,8 @@ pub const SLOT: &str = "slot";
 pub const STATE: &str = "state";
 /// Kind of a sink of the record.
 pub const SINK: &str = "sink";
+/// Whether a client has shown a certificate.
+pub const CLIENT_CERTIFICATE: &str = "client_certificate";
 /// Why something was dropped.
 pub const REASON: &str = "reason";
 

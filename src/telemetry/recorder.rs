@@ -119,6 +119,10 @@ fn describe() {
         "When the certificate of the port ends, in seconds since the epoch"
     );
     describe_counter!(
+        names::TLS_CONNECTIONS_TOTAL,
+        "Connections that came to speak TLS, by whether the client showed a certificate"
+    );
+    describe_counter!(
         names::TLS_HANDSHAKES_FAILED_TOTAL,
         "Connections that never came to speak TLS"
     );

@@ -1,6 +1,8 @@
 //! `modelsd bench`: what it counts is what happened, a stall is seen in the open loop and hidden by the closed one, and
 //! nothing but 200 is a success.
 
+mod tls;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
@@ -150,6 +152,46 @@ fn it_counts_what_the_server_counts() {
     assert!(
         of("p50") > 0.0 && of("p50") <= of("p99") && of("p99") <= of("max"),
         "{latency}"
+    );
+}
+
+#[test]
+fn a_socket_is_measured_beside_the_port() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("modelsd.sock");
+    let socket = socket.to_str().unwrap();
+    let server_of_both = Server::start("models:/iris/1", &["--uds", socket]);
+    let (port, unix) = (
+        format!("port=http://{}", server_of_both.address),
+        format!("unix:{socket}:/models/iris/invocations"),
+    );
+    let words = ["--compare", &port, "-c", "3", "-d", "200ms", "-w", "0"];
+    let (output, report) = bench(&[&[unix.as_str()], &words[..]].concat());
+    assert!(output.status.success());
+    let (there, here) = (server(&report, 0, 0), server(&report, 0, 1));
+    assert_eq!(
+        (&there["url"], &there["name"]),
+        (&unix.as_str().into(), &format!("unix:{socket}").into())
+    );
+    for measured in [there, here] {
+        assert!(measured["requests"].as_u64() > Some(0), "{report:#}");
+        assert_eq!(
+            (&measured["errors"], &measured["reconnections"]),
+            (&0.into(), &0.into()),
+            "{report:#}"
+        );
+    }
+    let sum = there["requests"].as_u64().unwrap() + here["requests"].as_u64().unwrap();
+    assert_eq!(
+        counted(&server_of_both.metrics(), "modelsd_requests_total", "ok"),
+        sum
+    );
+    let nobody = format!("unix:{socket}.none");
+    let (output, report) = bench(&[&nobody, "-c", "1", "-d", "100ms", "-w", "0"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        server(&report, 0, 0)["causes"]["connect"].as_u64() > Some(0),
+        "{report:#}"
     );
 }
 

@@ -12,7 +12,7 @@ fn folder(ends: (i32, u8, u8)) -> (tempfile::TempDir, Config) {
     let config = Config {
         certificate: folder.path().join("cert.pem"),
         key: folder.path().join("key.pem"),
-        client_authorities: None,
+        clients: None,
     };
     write(&config, ends);
     (folder, config)
@@ -66,7 +66,12 @@ fn what_cannot_be_used_is_told_by_name() {
     };
     let key = |config: &mut Config, path| config.key = path;
     let certificate = |config: &mut Config, path| config.certificate = path;
-    let authorities = |config: &mut Config, path| config.client_authorities = Some(path);
+    let authorities = |config: &mut Config, path| {
+        config.clients = Some(Clients {
+            authorities: path,
+            auth: ClientAuth::Optional,
+        });
+    };
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     assert!(with(key, "a", encrypted).contains("is encrypted"));
     let encrypted =

@@ -25,7 +25,11 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::CrlSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
         Authority {
@@ -34,9 +38,22 @@ impl Authority {
         }
     }
 
+    /// The authority itself.
+    pub(crate) fn own(&self) -> Signed {
+        Signed {
+            certificate: self.pem.clone(),
+            key: self.issuer.key().serialize_pem(),
+        }
+    }
+
     /// For a server on this machine, or for a client.
     pub(crate) fn sign(&self) -> Signed {
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        self.sign_for(&["localhost", "127.0.0.1"])
+    }
+
+    /// For whoever has these names.
+    pub(crate) fn sign_for(&self, names: &[&str]) -> Signed {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name.push(DnType::CommonName, "localhost");
         params.use_authority_key_identifier_extension = true;

@@ -228,6 +228,88 @@ fn clients_need_a_certificate_of_their_authority() {
 }
 
 #[test]
+fn with_optional_certificates_tokens_decide_alone_and_bad_ones_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (place, authority) = (Place::new(folder.path()), Authority::new("ours"));
+    place.put(&authority.sign());
+    let (clients, strangers) = (Authority::new("clients"), Authority::new("strangers"));
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (secret, line) = token("predict", "python", &[]);
+    let (file, tokens) = (write("clients.pem", &clients.pem), write("tokens", &line));
+    let flags = ["--tls-client-ca", &file, "--tls-client-auth", "optional"];
+    let flags = [
+        &place.flags()[..],
+        &flags,
+        &["--token-file", &tokens, "--anonymous", "read"],
+    ]
+    .concat();
+    let server = Server::start("models:/iris/1", &flags);
+    let script = r#"
+import http.client, ssl, sys
+host, ca, token, *certificates = sys.argv[1:]
+
+def ask(version, certificate, headers):
+    context = ssl.create_default_context(cafile=ca)
+    context.minimum_version = context.maximum_version = version
+    if certificate:
+        context.load_cert_chain(certificate)
+    connection = http.client.HTTPSConnection(host, context=context)
+    try:
+        body = '{"inputs": [[5.1, 3.5, 1.4, 0.2]]}'
+        connection.request("POST", "/invocations", body, {"Content-Type": "application/json", **headers})
+        return connection.getresponse().status
+    except OSError as error:
+        return "refused"
+
+for version in ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3:
+    for certificate in None, *certificates:
+        print(ask(version, certificate, {}), ask(version, certificate, {"Authorization": "Bearer " + token}))
+"#;
+    let identity = |name: &str, of: &Authority| {
+        let Signed { certificate, key } = of.sign();
+        write(name, &format!("{key}{certificate}"))
+    };
+    let output = Command::new(repository(".venv-test/bin/python"))
+        .args([
+            "-c",
+            script,
+            &server.address,
+            &write("ca.pem", &authority.pem),
+            &secret,
+        ])
+        .args([
+            identity("ours.pem", &clients),
+            identity("stranger.pem", &strangers),
+        ])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let each = "401 200\n401 200\nrefused refused\n";
+    assert_eq!(
+        said,
+        each.repeat(2),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    run(async {
+        let client = client(&authority, None);
+        let count = |label: &str| format!("modelsd_tls_connections_total{{client_certificate=\"{label}\"}}");
+        // Python's, and the two that ask here, or the one that they keep.
+        let none = metric(&client, &server, &count("none")).await;
+        assert!(none >= Some(5.0) && none <= Some(6.0), "{none:?}");
+        assert_eq!(metric(&client, &server, &count("shown")).await, Some(4.0));
+        // The server may count after its client has gone.
+        while metric(&client, &server, "modelsd_tls_handshakes_failed_total").await != Some(4.0) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+}
+
+#[test]
 fn a_new_certificate_counts_for_new_connections_and_a_bad_one_for_none() {
     let folder = tempfile::tempdir().unwrap();
     let (place, authority) = (Place::new(folder.path()), Authority::new("ours"));
@@ -340,6 +422,14 @@ fn bad_files_end_the_start() {
     for (flags, wanted) in [
         (&place.flags()[..], "is encrypted"),
         (&place.flags()[..2], "both --tls-cert and --tls-key"),
+        (
+            &["--tls-client-auth", "optional"],
+            "for the certificates of --tls-client-ca",
+        ),
+        (
+            &["--tls-client-auth", "maybe"],
+            "is `maybe`: use required or optional",
+        ),
     ] {
         let output = modelsd()
             .args(["serve", "-m", "models:/iris/1"])
