@@ -143,6 +143,10 @@ impl<'a> Cursor<'a> {
     pub(super) fn plain_float(&mut self) -> Option<f64> {
         let negative = self.peek()? == b'-';
         let first = self.at + usize::from(negative);
+        if let Some((magnitude, length)) = short(self.bytes, first) {
+            self.at = first + length;
+            return Some(signed(magnitude, negative));
+        }
         let (whole, length) = digits(self.bytes, first)?;
         // Eight may go on; a leading zero is alone.
         if length == 0 || length == 8 || (length > 1 && self.bytes.get(first) == Some(&b'0')) {
@@ -177,8 +181,7 @@ impl<'a> Cursor<'a> {
             && let Some(power) = EXACT_TENS.get(places)
         {
             self.at = at;
-            let magnitude = mantissa as f64 / power;
-            return Some(if negative { -magnitude } else { magnitude });
+            return Some(signed(mantissa as f64 / power, negative));
         }
         let float = self.text.get(self.at..at)?.parse().ok()?;
         self.at = at;
@@ -303,10 +306,65 @@ const POWERS: [u64; 9] = [
     100_000_000,
 ];
 
+/// Each byte of eight.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
+/// Eight characters as the values of digits, and the high bits of those that are none. That holds up to the first that is
+/// none, and up to the second where the first is ASCII: a carry may go to the byte behind one that is not.
+#[inline]
+fn told(eight: u64) -> (u64, u64) {
+    // What a digit becomes is 0 to 9; the high bits of all else show it, at once or when 6 is added.
+    let values = eight ^ (0x30 * EACH);
+    (
+        values,
+        (values | values.wrapping_add(0x06 * EACH)) & (0xf0 * EACH),
+    )
+}
+
+/// The number that eight digits are. Neighbours are joined: digits to pairs, pairs to fours, fours to the whole, each time
+/// ten, a hundred, ten thousand of the one in front and one of the next.
+#[inline]
+fn joined(values: u64) -> u64 {
+    let pairs = (values.wrapping_mul(1 + (10 << 8)) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(1 + (100 << 16)) >> 16) & 0x0000_ffff_0000_ffff;
+    fours.wrapping_mul(1 + (10_000 << 32)) >> 32
+}
+
+/// A number with its sign, without a jump that the processor could not foresee.
+#[inline]
+fn signed(magnitude: f64, negative: bool) -> f64 {
+    f64::from_bits(magnitude.to_bits() | (u64::from(negative) << 63))
+}
+
+/// A number of at most seven characters, one of them the point, and their number: most that measurements are written as.
+/// Its digits are read at once, for each step from one place of the text to the next has to wait for the one before.
+#[inline]
+fn short(bytes: &[u8], at: usize) -> Option<(f64, usize)> {
+    let eight = u64::from_le_bytes(*bytes.get(at..)?.first_chunk::<8>()?);
+    let (values, others) = told(eight);
+    // Bits before the point, and before what follows the digits behind it.
+    let point = others.trailing_zeros() & !7;
+    let behind = others & 0xffff_ffff_ffff_ff00_u64.checked_shl(point)?;
+    let end = behind.trailing_zeros() & !7;
+    let character = |at: u32| eight.checked_shr(at).map(|rest| rest as u8);
+    let leads = point > 8 && character(0) == Some(b'0');
+    if point == 0 || end <= point + 8 || leads || character(point) != Some(b'.') {
+        return None;
+    }
+    if matches!(character(end)?, b'e' | b'E') {
+        return None;
+    }
+    let before = (1 << point) - 1;
+    let digits = (values & before) | ((values >> 8) & !before);
+    // Zeros in front take the place of what follows the digits.
+    let mantissa = joined(digits << (72 - end));
+    let power = EXACT_TENS.get((end - point) as usize / 8 - 1)?;
+    Some((mantissa as f64 / power, end as usize / 8))
+}
+
 /// The digits from there on, at most eight, as a number, and how many they are; `None` beyond the end.
 #[inline]
 fn digits(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
-    const EACH: u64 = 0x0101_0101_0101_0101;
     let rest = bytes.get(at..)?;
     let eight = match rest.first_chunk::<8>() {
         Some(eight) => u64::from_le_bytes(*eight),
@@ -314,20 +372,13 @@ fn digits(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
         None if rest.is_empty() => 0,
         None => u64::from_le_bytes(*bytes.last_chunk()?) >> (64 - 8 * rest.len()),
     };
-    // What a digit becomes is 0 to 9; the high bits of all else show it, at once or when 6 is added. A carry goes to
-    // bytes behind the first that is no digit, and those do not count.
-    let values = eight ^ (0x30 * EACH);
-    let others = (values | values.wrapping_add(0x06 * EACH)) & (0xf0 * EACH);
+    let (values, others) = told(eight);
     let count = (others.trailing_zeros() / 8) as usize;
     if count == 0 {
         return Some((0, 0));
     }
-    // Zeros in front take the place of what follows the digits. Then neighbours are joined: digits to pairs, pairs to
-    // fours, fours to the whole, each time ten, a hundred, ten thousand of the one in front and one of the next.
-    let values = values << (64 - 8 * count);
-    let pairs = (values.wrapping_mul(1 + (10 << 8)) >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs.wrapping_mul(1 + (100 << 16)) >> 16) & 0x0000_ffff_0000_ffff;
-    Some((fours.wrapping_mul(1 + (10_000 << 32)) >> 32, count))
+    // Zeros in front take the place of what follows the digits.
+    Some((joined(values << (64 - 8 * count)), count))
 }
 
 #[cfg(test)]
