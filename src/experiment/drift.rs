@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::first_column::{Integer, Visit, visit};
+use super::first_column::{Integer, TOO_LARGE, Visit, visit};
 use super::moments::Moments;
 use crate::model::batch::Batch;
 
@@ -19,6 +19,8 @@ pub struct Drift {
     baseline: Moments,
     /// The last one is filled.
     parts: VecDeque<Moments>,
+    /// Numbers in all parts.
+    rows: u64,
 }
 
 /// How far predictions are from what they were at first.
@@ -37,7 +39,21 @@ impl Drift {
     pub fn add(&mut self, answer: &Batch) {
         let mut numbers = Numbers::default();
         visit(answer, &mut numbers);
-        let moments = &numbers.0;
+        self.merge(&numbers.0);
+    }
+
+    /// The same for an answer of one number, which may be none.
+    pub fn add_number(&mut self, value: f64) {
+        if value.abs() < TOO_LARGE {
+            let mut moments = Moments::default();
+            moments.add(value);
+            self.merge(&moments);
+        }
+    }
+
+    /// Adds the numbers of an answer.
+    fn merge(&mut self, moments: &Moments) {
+        self.rows += moments.count();
         if self.baseline.count() < BASELINE {
             self.baseline.merge(moments);
         }
@@ -45,12 +61,11 @@ impl Drift {
             Some(part) => part.merge(moments),
             None => self.parts.push_back(*moments),
         }
-        let mut rest: u64 = self.parts.iter().map(Moments::count).sum();
         while let Some(first) = self.parts.front().map(Moments::count) {
-            rest -= first;
-            if rest < WINDOW {
+            if self.rows - first < WINDOW {
                 return;
             }
+            self.rows -= first;
             self.parts.pop_front();
         }
     }

@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Response};
 use bytes::Bytes;
 use hyper::body::Body as AnyBody;
+use smallvec::SmallVec;
 
 use super::answer::Payload;
 use super::asked::Asked;
@@ -138,7 +139,7 @@ pub(super) fn begin(
                 .key
                 .map(|key| String::from_utf8_lossy(key.as_bytes()).into())
         };
-        draft.note_request(|| Some(id.as_bytes().into()), key);
+        draft.note_request(|| Some(SmallVec::from_slice(id.as_bytes())), key);
     }
     begun
 }

@@ -1,21 +1,17 @@
-//! One column of a part while it is in memory, and how it becomes a column of a row group.
+//! One column of a part while it is in memory.
 
 use std::iter::repeat_n;
 use std::ops::Range;
 
-use bytes::Bytes;
 use parquet::basic::{Compression, Encoding, LogicalType, Repetition, Type as Physical, ZstdLevel};
-use parquet::data_type::{
-    BoolType, ByteArray, ByteArrayType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, FloatType,
-    Int32Type, Int64Type,
-};
+use parquet::data_type::ByteArray;
 use parquet::errors::Result;
 use parquet::file::properties::WriterPropertiesBuilder;
-use parquet::file::writer::SerializedColumnWriter;
 use parquet::schema::types::{ColumnPath, Type, TypePtr};
 
 use super::super::json;
 use super::kind::Kind;
+use super::levels::Levels;
 use crate::model::tensor::Elements;
 use crate::model::value::Value;
 
@@ -32,13 +28,14 @@ pub(super) enum Nesting {
 
 /// Levels of a row: nothing, a value; in lists an empty one, and an element that is nothing.
 const ABSENT: i16 = 0;
-const PRESENT: i16 = 1;
+pub(super) const PRESENT: i16 = 1;
 const EMPTY: i16 = 1;
 const NO_ELEMENT: i16 = 2;
 const ELEMENT: i16 = 3;
 
+/// What was pushed.
 #[derive(Debug)]
-enum Values {
+pub(super) enum Values {
     Bool(Vec<bool>),
     I32(Vec<i32>),
     I64(Vec<i64>),
@@ -46,7 +43,8 @@ enum Values {
     F64(Vec<f64>),
     /// All texts in a row, and where each ends.
     Text(Vec<u8>, Vec<usize>),
-    /// The same of texts in which nothing comes again, so that to compress them takes time and saves little.
+    /// The same of texts in which nothing comes again, so that to compress them takes time and saves little. Each has its
+    /// length before it, as in a page.
     Random(Vec<u8>, Vec<usize>),
     /// Few texts that come again: each once, and which of them comes where.
     Words(Vec<ByteArray>, Vec<u32>),
@@ -59,18 +57,18 @@ pub(super) struct Column {
     pub(super) name: String,
     pub(super) kind: Kind,
     pub(super) nesting: Nesting,
-    values: Values,
-    definitions: Vec<i16>,
-    repetitions: Vec<i16>,
+    pub(super) values: Values,
+    pub(super) definitions: Levels,
+    pub(super) repetitions: Vec<i16>,
     /// The level of a value that is there.
-    there: i16,
+    pub(super) there: i16,
     scratch: Vec<u8>,
 }
 
 /// Texts that are looked through for one that came before.
 const MAX_WORDS: usize = 16;
-/// Values that are written at once, where they are copies of one.
-const PIECE: usize = 1024;
+/// Bytes of the length before a text.
+pub(super) const LENGTH_BYTES: usize = 4;
 
 impl Column {
     pub(super) fn new(name: impl Into<String>, kind: Kind, nesting: Nesting) -> Column {
@@ -92,7 +90,7 @@ impl Column {
             kind,
             nesting,
             values,
-            definitions: Vec::new(),
+            definitions: Levels::default(),
             repetitions: Vec::new(),
             there,
             scratch: Vec::new(),
@@ -172,19 +170,26 @@ impl Column {
     #[inline]
     fn define(&mut self, level: i16) {
         if self.nesting != Nesting::Required {
-            self.definitions.push(level);
+            self.definitions.push(level, 1);
         }
     }
 
-    fn absent(&mut self) {
+    pub(super) fn absent(&mut self) {
         self.define(if self.there == ELEMENT { NO_ELEMENT } else { ABSENT });
     }
 
     /// A row without a value.
     pub(super) fn push_null(&mut self) {
-        self.define(ABSENT);
+        self.push_nulls(1);
+    }
+
+    /// So many of them.
+    pub(super) fn push_nulls(&mut self, count: usize) {
+        if self.nesting != Nesting::Required {
+            self.definitions.push(ABSENT, count);
+        }
         if self.nesting == Nesting::List {
-            self.repetitions.push(0);
+            self.repetitions.extend(repeat_n(0, count));
         }
     }
 
@@ -243,11 +248,20 @@ impl Column {
     /// The same text so many times.
     pub(super) fn push_texts(&mut self, text: &[u8], count: usize) {
         if self.nesting != Nesting::Required {
-            self.definitions.extend(repeat_n(self.there, count));
+            self.definitions.push(self.there, count);
         }
         match &mut self.values {
-            Values::Text(all, ends) | Values::Random(all, ends) => {
+            Values::Text(all, ends) => {
                 for _ in 0..count {
+                    all.extend_from_slice(text);
+                    ends.push(all.len());
+                }
+            }
+            Values::Random(all, ends) => {
+                let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+                for _ in 0..count {
+                    all.reserve(LENGTH_BYTES + text.len());
+                    all.extend_from_slice(&length.to_le_bytes());
                     all.extend_from_slice(text);
                     ends.push(all.len());
                 }
@@ -287,7 +301,7 @@ impl Column {
         let row = start..start.saturating_add(count);
         if count > 0 && self.copy(elements, row) {
             if self.nesting != Nesting::Required {
-                self.definitions.extend(repeat_n(self.there, count));
+                self.definitions.push(self.there, count);
             }
             if list {
                 self.repetitions.push(0);
@@ -389,67 +403,5 @@ impl Column {
             }
             Values::Ids(all) => all.clear(),
         }
-    }
-
-    /// Writes what was pushed, and forgets it.
-    pub(super) fn write(&mut self, out: &mut SerializedColumnWriter<'_>) -> Result<()> {
-        let definitions = (self.nesting != Nesting::Required).then_some(self.definitions.as_slice());
-        let repetitions = (self.nesting == Nesting::List).then_some(self.repetitions.as_slice());
-        match &mut self.values {
-            Values::Bool(values) => out
-                .typed::<BoolType>()
-                .write_batch(values, definitions, repetitions),
-            Values::I32(values) => out
-                .typed::<Int32Type>()
-                .write_batch(values, definitions, repetitions),
-            Values::I64(values) => out
-                .typed::<Int64Type>()
-                .write_batch(values, definitions, repetitions),
-            Values::F32(values) => out
-                .typed::<FloatType>()
-                .write_batch(values, definitions, repetitions),
-            Values::F64(values) => out
-                .typed::<DoubleType>()
-                .write_batch(values, definitions, repetitions),
-            Values::Text(all, ends) | Values::Random(all, ends) => {
-                let all = Bytes::from(std::mem::take(all));
-                let mut start = 0;
-                let slice = |&end: &usize| {
-                    let text = ByteArray::from(all.slice(start..end));
-                    start = end;
-                    text
-                };
-                let values: Vec<ByteArray> = ends.iter().map(slice).collect();
-                out.typed::<ByteArrayType>()
-                    .write_batch(&values, definitions, repetitions)
-            }
-            // Always the same word, as in most columns. It is written piece by piece, for each copy of a text is counted.
-            Values::Words(words, places) if words.len() == 1 && definitions.is_none() => {
-                let piece = vec![words.pop().unwrap_or_default(); places.len().min(PIECE)];
-                let mut written = 0;
-                for places in places.chunks(PIECE) {
-                    let piece = piece.get(..places.len()).unwrap_or_default();
-                    written += out.typed::<ByteArrayType>().write_batch(piece, None, None)?;
-                }
-                Ok(written)
-            }
-            Values::Words(words, places) => {
-                let word = |&place: &u32| words.get(place as usize).cloned().unwrap_or_default();
-                let values: Vec<ByteArray> = places.iter().map(word).collect();
-                out.typed::<ByteArrayType>()
-                    .write_batch(&values, definitions, repetitions)
-            }
-            Values::Ids(all) => {
-                let all = Bytes::from(std::mem::take(all));
-                let ids = (0..all.len() / 16).map(|id| all.slice(id * 16..id * 16 + 16));
-                let values: Vec<FixedLenByteArray> = ids
-                    .map(|id| FixedLenByteArray::from(ByteArray::from(id)))
-                    .collect();
-                out.typed::<FixedLenByteArrayType>()
-                    .write_batch(&values, definitions, repetitions)
-            }
-        }?;
-        self.clear();
-        Ok(())
     }
 }

@@ -9,8 +9,11 @@
 //! closed: by age, by size, or because too many are open. A process that dies loses the rows that were in memory: those of
 //! the last seconds, or the last 65,536. What it had written is finished at the next start.
 
+mod chunk;
 mod column;
+mod encode;
 mod kind;
+mod levels;
 mod part;
 pub(super) mod read;
 mod repair;

@@ -14,7 +14,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataWriter};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::Type;
+use parquet::schema::types::{ColumnDescPtr, Type};
 
 use super::super::files::{Kind, Partial};
 use super::column::Column;
@@ -24,6 +24,7 @@ use super::repair;
 struct Opened {
     partial: Partial,
     writer: SerializedFileWriter<File>,
+    described: Vec<ColumnDescPtr>,
     groups: usize,
     /// Entries in its row groups.
     entries: u64,
@@ -143,12 +144,8 @@ impl Part {
             none => none.insert(open(&self.columns, self.notes.clone(), folder, kind)?),
         };
         let mut group = opened.writer.next_row_group()?;
-        for column in &mut self.columns {
-            let mut out = group
-                .next_column()?
-                .ok_or_else(|| ParquetError::General("a column too many".into()))?;
-            column.write(&mut out)?;
-            out.close()?;
+        for (column, described) in self.columns.iter_mut().zip(&opened.described) {
+            column.write(&mut group, described)?;
         }
         group.close()?;
         let footer = footer(&opened.writer, &self.notes)?;
@@ -219,6 +216,7 @@ fn open(columns: &[Column], notes: Vec<KeyValue>, folder: &Path, kind: Kind) -> 
     let writer = SerializedFileWriter::new(file?, Arc::new(schema), Arc::new(properties.build()))?;
     Ok(Opened {
         partial,
+        described: writer.schema_descr().columns().to_vec(),
         writer,
         groups: 0,
         entries: 0,

@@ -1,0 +1,148 @@
+//! Chunks of columns that are laid down as they are: numbers and texts without nulls, columns that are the same in every row
+//! or null in every row.
+//!
+//! The writer of the parquet crate looks at each value and each level on its own, for it can do much more; that was most of
+//! what a record cost the writer's thread. Here a column of doubles is one copy, and a column that says the same in every row
+//! is a few bytes. The crate still writes the headers of pages, the metadata and the footer.
+
+use bytes::Bytes;
+use parquet::basic::{Compression, Encoding};
+use parquet::column::page::{CompressedPage, Page, PageWriter as _};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::Result;
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::statistics::Statistics;
+use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
+use parquet::schema::types::ColumnDescPtr;
+
+/// About how many bytes a page has.
+pub(super) const PAGE_BYTES: usize = 1 << 20;
+
+/// A chunk as it is written: its pages in a row, and what is said of them.
+pub(super) struct Chunk {
+    column: ColumnDescPtr,
+    out: TrackedWrite<Vec<u8>>,
+    rows: u64,
+    encodings: Vec<Encoding>,
+    dictionary: bool,
+    /// Where the first page of rows begins.
+    data: usize,
+    statistics: Option<Statistics>,
+}
+
+impl Chunk {
+    pub(super) fn new(column: &ColumnDescPtr) -> Chunk {
+        Chunk {
+            column: column.clone(),
+            out: TrackedWrite::new(Vec::new()),
+            rows: 0,
+            encodings: vec![Encoding::PLAIN, Encoding::RLE],
+            dictionary: false,
+            data: 0,
+            statistics: None,
+        }
+    }
+
+    /// Says what is known of the values.
+    pub(super) fn note(&mut self, statistics: Statistics) {
+        self.statistics = Some(statistics);
+    }
+
+    /// A page of rows that have values, laid down by `lay`, or all none.
+    pub(super) fn page(&mut self, rows: usize, present: bool, lay: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        let mut body = self.levels(rows, present);
+        lay(&mut body);
+        self.write(rows, Encoding::PLAIN, body)
+    }
+
+    /// The same value in all rows.
+    pub(super) fn constant(&mut self, rows: usize, lay: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        let mut value = Vec::new();
+        lay(&mut value);
+        self.put(Page::DictionaryPage {
+            buf: value.into(),
+            num_values: 1,
+            encoding: Encoding::PLAIN,
+            is_sorted: false,
+        })?;
+        self.dictionary = true;
+        self.encodings.push(Encoding::RLE_DICTIONARY);
+        self.data = self.out.bytes_written();
+        let mut body = self.levels(rows, true);
+        // Places in the dictionary have a bit, and all are the first.
+        body.push(1);
+        run(&mut body, rows, 0);
+        self.write(rows, Encoding::RLE_DICTIONARY, body)
+    }
+
+    /// Definition levels, where the column has any: a run of one.
+    fn levels(&self, rows: usize, present: bool) -> Vec<u8> {
+        if self.column.max_def_level() == 0 {
+            return Vec::new();
+        }
+        let mut levels = Vec::new();
+        run(&mut levels, rows, u8::from(present));
+        let mut body = u32::try_from(levels.len())
+            .unwrap_or(u32::MAX)
+            .to_le_bytes()
+            .to_vec();
+        body.append(&mut levels);
+        body
+    }
+
+    fn write(&mut self, rows: usize, encoding: Encoding, body: Vec<u8>) -> Result<()> {
+        self.rows += rows as u64;
+        self.put(Page::DataPage {
+            buf: body.into(),
+            num_values: u32::try_from(rows).unwrap_or(u32::MAX),
+            encoding,
+            def_level_encoding: Encoding::RLE,
+            rep_level_encoding: Encoding::RLE,
+            statistics: None,
+        })
+    }
+
+    fn put(&mut self, page: Page) -> Result<()> {
+        let length = page.buffer().len();
+        SerializedPageWriter::new(&mut self.out).write_page(CompressedPage::new(page, length))?;
+        Ok(())
+    }
+
+    /// The bytes, and what the row group is told of them.
+    pub(super) fn finish(self) -> Result<(Bytes, ColumnCloseResult)> {
+        let length = self.out.bytes_written();
+        let size = i64::try_from(length).unwrap_or(i64::MAX);
+        let builder = ColumnChunkMetaData::builder(self.column)
+            .set_compression(Compression::UNCOMPRESSED)
+            .set_encodings(self.encodings)
+            .set_total_compressed_size(size)
+            .set_total_uncompressed_size(size)
+            .set_num_values(i64::try_from(self.rows).unwrap_or(i64::MAX))
+            .set_data_page_offset(i64::try_from(self.data).unwrap_or(i64::MAX))
+            .set_dictionary_page_offset(self.dictionary.then_some(0));
+        let builder = match self.statistics {
+            Some(statistics) => builder.set_statistics(statistics),
+            None => builder,
+        };
+        let close = ColumnCloseResult {
+            bytes_written: length as u64,
+            rows_written: self.rows,
+            metadata: builder.build()?,
+            bloom_filter: None,
+            column_index: None,
+            offset_index: None,
+        };
+        Ok((Bytes::from(self.out.into_inner()?), close))
+    }
+}
+
+/// A run of one number of a bit: how often, twice, in groups of seven bits, and which.
+fn run(out: &mut Vec<u8>, count: usize, bit: u8) {
+    let mut rest = (count as u64) << 1;
+    while rest > 0x7f {
+        out.push((rest & 0x7f) as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+    out.push(bit);
+}
