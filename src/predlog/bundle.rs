@@ -19,8 +19,13 @@ use layout::{Layout, Place};
 /// Bytes that a bundle keeps for the next predictions when it is emptied.
 const KEPT_BYTES: usize = 1 << 20;
 
+/// Bytes of a prediction's values at most: more are not copied but handed on.
+const MAX_VALUES: usize = 4 << 10;
+/// A bundle with so many bytes of values takes no more; the next one does.
+const FULL: usize = 4 << 20;
+
 /// Predictions of one form: of one version, with batches that differ in their rows and values only. Those that failed, are
-/// traced, are of a variant or have an element without a fixed length are no part of it. Nor is a caller's trace: no sink
+/// traced, are of a variant, are long or have an element without a fixed length are no part of it. Nor is a caller's trace: no sink
 /// that takes bundles shows it.
 #[derive(Debug)]
 pub struct Bundle {
@@ -93,9 +98,17 @@ fn nanoseconds(timing: &Timing) -> Option<[u32; 5]> {
 }
 
 impl Bundle {
-    /// An empty one for predictions like this, which is [`plain`]. `None` where an element has no fixed
-    /// length.
+    /// An empty one for predictions like this, which is [`plain`]. `None` where an element has no fixed length, or there are
+    /// many.
     pub(super) fn of(record: &Record) -> Option<Bundle> {
+        // Before anything is allocated: what has no bundle is asked again with each prediction.
+        let mut lengths = [&record.inputs, &record.outputs]
+            .into_iter()
+            .flatten()
+            .map(layout::length);
+        if lengths.try_fold(0usize, |all, length| all.checked_add(length?))? > MAX_VALUES {
+            return None;
+        }
         let layout = |batch: &Option<Batch>| match batch {
             Some(batch) => Layout::of(batch).map(Some),
             None => Some(None),
@@ -132,10 +145,11 @@ impl Bundle {
 
     /// Appends the values of a prediction, and says whether it has this form; else nothing is appended.
     pub(super) fn lay(&mut self, record: &Record, rows: u32) -> bool {
-        if !Arc::ptr_eq(&self.like.origin, &record.origin) {
+        let before = self.values.len();
+        let length = self.row_bytes().saturating_mul(rows as usize);
+        if !Arc::ptr_eq(&self.like.origin, &record.origin) || length > MAX_VALUES || before > FULL {
             return false;
         }
-        let before = self.values.len();
         let values = &mut self.values;
         let mut fits = |layout: &Option<Layout>, batch: &Option<Batch>| match (layout, batch) {
             (Some(layout), Some(batch)) => layout.lay(values, batch, rows as usize),

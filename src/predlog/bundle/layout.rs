@@ -197,6 +197,23 @@ fn tensors(body: &Body) -> Option<(Form, Vec<&Tensor>)> {
     })
 }
 
+/// Bytes of a batch's elements, where they have a fixed length.
+pub(super) fn length(batch: &Batch) -> Option<usize> {
+    fn of<'t>(tensors: impl Iterator<Item = &'t Tensor>) -> Option<usize> {
+        let lengths = tensors.map(|tensor| size_of(tensor.dtype())?.checked_mul(tensor.elements().len()));
+        lengths.sum()
+    }
+    match &batch.body {
+        Body::Array(tensor) => of(std::iter::once(tensor)),
+        Body::Named(members) => of(members.iter().map(|(_, tensor)| tensor)),
+        Body::Frame(frame) => match frame.columns() {
+            Columns::Matrix(matrix) => of(std::iter::once(matrix)),
+            Columns::Separate(columns) => of(columns.iter()),
+        },
+        Body::Value(_) => None,
+    }
+}
+
 /// Bytes of an element, where all have as many.
 fn size_of(dtype: DType) -> Option<usize> {
     Some(match dtype {

@@ -257,14 +257,13 @@ proptest! {
     }
 }
 
-#[test]
-fn emptied_bundles_are_filled_again_and_those_of_no_use_go() {
-    let record = |elements: Elements| Record {
+fn of_inputs(inputs: Tensor) -> Record {
+    Record {
         id: Uuid::nil(),
         time: UNIX_EPOCH,
         origin: Arc::clone(&ORIGINS[0]),
-        rows: 1,
-        inputs: Some(Batch::new(Body::Array(Tensor::vector(elements)))),
+        rows: inputs.rows(),
+        inputs: Some(Batch::new(Body::Array(inputs))),
         outputs: None,
         error: None,
         timing: Timing::default(),
@@ -274,7 +273,35 @@ fn emptied_bundles_are_filled_again_and_those_of_no_use_go() {
         routing_key: None,
         sampled: true,
         traced: None,
+    }
+}
+
+#[test]
+fn long_predictions_are_not_copied_and_bundles_have_a_bound() {
+    let shelves = Shelves::default();
+    let offer = |count: usize| {
+        let mut record = of_inputs(Tensor::vector(Elements::F64(vec![0.5; count])));
+        shelves.offer(&mut record, |_| true)
     };
+    let most = MAX_VALUES / 8;
+    assert_eq!(offer(most + 1), Offered::NotPlain);
+    // One that is full is followed by another, up to eight.
+    let (each, mut laid) = (FULL / MAX_VALUES + 1, 0);
+    while offer(most) == Offered::Laid {
+        laid += 1;
+        assert!(laid <= 8 * each);
+    }
+    assert_eq!((laid, offer(1)), (8 * each, Offered::NotPlain));
+    assert_eq!(offer(most + 1), Offered::NotPlain);
+    let mut taken = Taken::default();
+    let weight = shelves.take(&mut taken);
+    assert!(weight >= laid * MAX_VALUES && taken.len() == laid);
+    assert_eq!(offer(most), Offered::Laid);
+}
+
+#[test]
+fn emptied_bundles_are_filled_again_and_those_of_no_use_go() {
+    let record = |elements: Elements| of_inputs(Tensor::vector(elements));
     let shelves = Shelves::default();
     let offer = |mut record: Record| shelves.offer(&mut record, |_| true);
     let mut taken = Taken::default();
@@ -307,20 +334,10 @@ fn the_first_numbers_of_answers_are_read() {
     let of = |elements: Elements| {
         let (rows, outputs) = (elements.len(), Batch::new(Body::Array(Tensor::vector(elements))));
         let record = Record {
-            id: Uuid::nil(),
-            time: UNIX_EPOCH,
-            origin: Arc::clone(&ORIGINS[0]),
             rows,
             inputs: None,
             outputs: Some(outputs),
-            error: None,
-            timing: Timing::default(),
-            request_id: None,
-            trace: None,
-            assignment: Assignment::None,
-            routing_key: None,
-            sampled: true,
-            traced: None,
+            ..of_inputs(Tensor::vector(Elements::I8(vec![0])))
         };
         let (taken, _) = laid(&[record.clone(), record]);
         taken.bundles().next().unwrap().first_numbers()
