@@ -54,6 +54,7 @@ pub(super) struct Head {
 /// A side of a prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
+    #[cfg(any(feature = "parquet", test))]
     Inputs,
     Outputs,
 }
@@ -213,6 +214,7 @@ impl Bundle {
         &self.like
     }
 
+    #[cfg(any(feature = "parquet", test))]
     pub(super) fn heads(&self) -> &[Head] {
         &self.heads
     }
@@ -254,12 +256,14 @@ impl Bundle {
     }
 
     /// Type of a column's elements, and how many of them a row has.
+    #[cfg(any(feature = "parquet", test))]
     pub(super) fn column(&self, side: Side, column: usize) -> Option<(DType, usize)> {
         let place = self.layout(side)?.column(column)?;
-        Some((place.dtype, place.count))
+        Some((place.dtype, place.count()?))
     }
 
     /// The elements of a column that has one a row, where each prediction has one row.
+    #[cfg(any(feature = "parquet", test))]
     #[inline]
     pub(super) fn singles<const SIZE: usize>(
         &self,
@@ -281,12 +285,14 @@ impl Bundle {
     /// Bytes of a row before those of a column's tensor.
     fn before(&self, side: Side, place: Place) -> usize {
         match side {
+            #[cfg(any(feature = "parquet", test))]
             Side::Inputs => place.before,
             Side::Outputs => self.inputs.as_ref().map_or(0, |layout| layout.bytes) + place.before,
         }
     }
 
     /// Tells of the bytes of each row of a column.
+    #[cfg(any(feature = "parquet", test))]
     #[inline]
     pub(super) fn each(&self, side: Side, column: usize, tell: impl FnMut(&[u8])) {
         if let Some(place) = self.layout(side).and_then(|layout| layout.column(column)) {
@@ -323,6 +329,7 @@ impl Bundle {
         }
     }
 
+    #[cfg(any(feature = "parquet", test))]
     fn layout(&self, side: Side) -> Option<&Layout> {
         match side {
             Side::Inputs => self.inputs.as_ref(),

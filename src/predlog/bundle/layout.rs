@@ -46,8 +46,14 @@ pub(super) struct Place {
     pub(super) pitch: usize,
     /// Bytes of a row.
     pub(super) bytes: usize,
+}
+
+impl Place {
     /// Elements of a row.
-    pub(super) count: usize,
+    #[cfg(any(feature = "parquet", test))]
+    pub(super) fn count(&self) -> Option<usize> {
+        self.bytes.checked_div(size_of(self.dtype)?)
+    }
 }
 
 impl Layout {
@@ -85,7 +91,6 @@ impl Layout {
                 within: column * size,
                 pitch: bytes,
                 bytes: count * size,
-                count,
             };
             match matrix {
                 true => layout.columns.extend((0..count).map(|column| place(column, 1))),
