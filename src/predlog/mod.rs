@@ -5,11 +5,15 @@
 //! [`SinkSpec`]; `files` is the ground of those that write files: names, rotation, recovery, retention. A sink of an MLflow
 //! server has a queue and a thread of its own, so that none of the others waits for the network.
 
+#[cfg(any(feature = "parquet", test))]
+mod alike;
+mod bundle;
 mod files;
 mod json;
 mod jsonl;
 mod mlflow;
 mod otlp;
+mod outlet;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod privacy;
@@ -17,6 +21,7 @@ mod read;
 mod record;
 mod recorder;
 mod remote;
+mod shelves;
 mod spans;
 mod spec;
 
@@ -27,6 +32,7 @@ use std::time::SystemTime;
 use read::Form;
 use spec::SinkKind;
 
+pub use bundle::Bundle;
 pub use otlp::Config as OtlpConfig;
 pub use privacy::{Privacy, Salt};
 pub use read::{Filter, ReadError, Reader, Row, Tail};
@@ -65,6 +71,20 @@ pub trait Sink: Send {
     /// # Errors
     /// When entries were lost, with their number.
     fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError>;
+
+    /// Whether the sink takes bundles too. Where all do, predictions come as such as far as they can.
+    fn takes_bundles(&self) -> bool {
+        false
+    }
+
+    /// The same as [`Sink::write`] for predictions that were laid down flat.
+    ///
+    /// # Errors
+    /// When entries were lost, with their number.
+    fn write_bundles(&mut self, bundles: &[&Bundle]) -> Result<(), SinkError> {
+        let entries: Vec<Entry> = bundles.iter().flat_map(|bundle| bundle.unpack()).collect();
+        self.write(&entries)
+    }
 
     /// What is due by the clock: flushing, closing files by age, retention. Called several times a second.
     ///

@@ -51,7 +51,7 @@ enum Fate {
 
 impl Privacy {
     /// Whether there is nothing to do.
-    fn is_nothing(&self) -> bool {
+    pub(super) fn is_nothing(&self) -> bool {
         self.drop.is_empty() && self.hash.is_empty() && self.truncate.is_none()
     }
 

@@ -10,9 +10,12 @@ use std::time::{Duration, Instant, SystemTime};
 use crossbeam_queue::ArrayQueue;
 use metrics::{Counter, Gauge};
 
+use super::Sink;
+use super::bundle::Bundle;
+use super::outlet::Outlet;
 use super::privacy::Privacy;
-use super::record::Entry;
-use super::{Sink, SinkError};
+use super::record::{Entry, Record};
+use super::shelves::{Offered, Shelves, Taken};
 use crate::telemetry::names;
 
 /// The niceness of the writer's thread: records must not cost requests their core.
@@ -21,6 +24,8 @@ const NICENESS: i32 = 10;
 const POLL: Duration = Duration::from_millis(25);
 /// The same while entries come in numbers: what is freed soon is still in the caches when it is allocated again.
 const BUSY_POLL: Duration = Duration::from_millis(3);
+/// The same where nearly all are laid down flat: nothing of them is freed, and each waking costs a look at all shelves.
+const LAID_POLL: Duration = Duration::from_millis(10);
 /// Entries of one sleep that make it busy.
 const BUSY: usize = 64;
 /// Between two ticks of the sinks.
@@ -28,11 +33,6 @@ const TICK: Duration = Duration::from_millis(250);
 /// Entries that are taken at once, and about how many bytes of them.
 const BULK: usize = 1024;
 const BULK_BYTES: usize = 8 << 20;
-/// A sink that fails is left alone this long, then twice as long, up to the second.
-const BACK_OFF: Duration = Duration::from_millis(100);
-const MAX_BACK_OFF: Duration = Duration::from_secs(30);
-/// A sink works again when it took entries this long after its last failure: what it keeps in memory is written by then.
-const SURE: Duration = Duration::from_secs(10);
 
 /// How much may wait, and what is recorded of it.
 #[derive(Debug, Clone)]
@@ -84,7 +84,9 @@ struct Queued {
 
 struct Shared {
     queue: ArrayQueue<Queued>,
-    /// What is in the queue and at the sinks.
+    /// Beside the queue, where all sinks take bundles.
+    shelves: Option<Shelves>,
+    /// What is in the queue, on the shelves and at the sinks.
     bytes: AtomicUsize,
     max_bytes: usize,
     closing: AtomicBool,
@@ -108,8 +110,10 @@ impl Recorder {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(sinks: Vec<Box<dyn Sink>>, config: Config) -> io::Result<Recorder> {
+        let bundles = config.privacy.is_nothing() && sinks.iter().all(|sink| sink.takes_bundles());
         let shared = Arc::new(Shared {
             queue: ArrayQueue::new(config.capacity.max(1)),
+            shelves: bundles.then(Shelves::default),
             bytes: AtomicUsize::new(0),
             max_bytes: config.max_bytes,
             closing: AtomicBool::new(false),
@@ -141,11 +145,15 @@ impl Recorder {
     /// Gives an entry to the writer, or drops and counts it when too many wait. Neither blocks nor wakes anybody.
     pub fn offer(&self, entry: Entry) {
         let shared = &*self.0.shared;
+        let entry = match (&shared.shelves, entry) {
+            (Some(shelves), Entry::Prediction(mut record)) => match shared.lay(shelves, &mut record) {
+                true => return,
+                false => Entry::Prediction(record),
+            },
+            (_, entry) => entry,
+        };
         let weight = entry.weight();
-        let before = shared.bytes.fetch_add(weight, Ordering::Relaxed);
-        let fits =
-            before.saturating_add(weight) <= shared.max_bytes && !shared.closing.load(Ordering::Relaxed);
-        if !fits || shared.queue.push(Queued { entry, weight }).is_err() {
+        if !shared.reserve(weight) || shared.queue.push(Queued { entry, weight }).is_err() {
             shared.bytes.fetch_sub(weight, Ordering::Relaxed);
             shared.lose(1);
         } else if shared.over.load(Ordering::SeqCst) {
@@ -181,6 +189,30 @@ impl Recorder {
 }
 
 impl Shared {
+    /// Counts an entry in, and says whether there is room for it.
+    fn reserve(&self, weight: usize) -> bool {
+        let before = self.bytes.fetch_add(weight, Ordering::Relaxed);
+        let laid = self.shelves.as_ref().map_or(0, Shelves::waiting);
+        before.saturating_add(weight) <= self.max_bytes
+            && !self.closing.load(Ordering::Relaxed)
+            && (laid == 0 || laid.saturating_add(self.queue.len()) < self.queue.capacity())
+    }
+
+    /// Copies a prediction to the shelf of this thread, or drops and counts it when too many wait. Says whether it did
+    /// either; what is in the way of that is no reason to wait.
+    fn lay(&self, shelves: &Shelves, record: &mut Record) -> bool {
+        match shelves.offer(record, |weight| self.reserve(weight)) {
+            Offered::NotPlain => return false,
+            Offered::NoRoom(weight) => {
+                self.bytes.fetch_sub(weight, Ordering::Relaxed);
+                self.lose(1);
+            }
+            Offered::Laid if self.over.load(Ordering::SeqCst) => self.drain(),
+            Offered::Laid => {}
+        }
+        true
+    }
+
     /// Counts entries that no sink was given.
     fn lose(&self, count: u64) {
         self.dropped.fetch_add(count, Ordering::Relaxed);
@@ -193,6 +225,16 @@ impl Shared {
             self.bytes.fetch_sub(queued.weight, Ordering::Relaxed);
             self.lose(1);
         }
+        if let Some(shelves) = &self.shelves {
+            let (count, weight) = shelves.empty();
+            self.bytes.fetch_sub(weight, Ordering::Relaxed);
+            self.lose(count);
+        }
+    }
+
+    /// Entries in the queue and on the shelves.
+    fn waiting(&self) -> usize {
+        self.queue.len() + self.shelves.as_ref().map_or(0, Shelves::waiting)
     }
 
     fn all_lost(&self) -> u64 {
@@ -202,13 +244,13 @@ impl Shared {
     /// What was offered and is neither written nor counted as lost.
     fn unsettled(&self) -> u64 {
         let taken = self.at_hand.load(Ordering::Relaxed) + self.in_sinks.load(Ordering::Relaxed);
-        taken + self.queue.len() as u64
+        taken + self.waiting() as u64
     }
 }
 
 impl fmt::Debug for Recorder {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let queued = self.0.shared.queue.len();
+        let queued = self.0.shared.waiting();
         out.debug_struct("Recorder")
             .field("queued", &queued)
             .finish_non_exhaustive()
@@ -239,14 +281,24 @@ impl Writer {
         }
         let _end = End(Arc::clone(&self.shared));
         let mut entries = Vec::with_capacity(BULK);
+        let mut taken = Taken::default();
         let mut ticked = Instant::now();
         loop {
             // Read before the queue is emptied: what was offered before is written.
             let closing = self.shared.closing.load(Ordering::Acquire);
             let weight = self.take(&mut entries);
-            let poll = if entries.len() < BUSY { POLL } else { BUSY_POLL };
-            if !entries.is_empty() {
-                self.shared.at_hand.store(entries.len() as u64, Ordering::Relaxed);
+            // After the entries, but written before them: whoever told of a prediction did so after it was laid down.
+            let weight = weight.saturating_add(self.take_bundles(&mut taken));
+            let count = entries.len() + taken.len();
+            let poll = match count {
+                0..BUSY => POLL,
+                _ if entries.len() < BUSY => LAID_POLL,
+                _ => BUSY_POLL,
+            };
+            if count > 0 {
+                self.shared.at_hand.store(count as u64, Ordering::Relaxed);
+                self.write_bundles(&taken);
+                taken.clear();
                 self.privacy.apply(&mut entries);
                 self.write(&mut entries);
                 entries.clear();
@@ -263,8 +315,9 @@ impl Writer {
                 self.look();
             }
             // A few entries are no reason to stay awake: they come one by one.
-            if self.shared.queue.len() < BULK / 4 {
-                if closing && self.shared.queue.is_empty() {
+            let waiting = self.shared.waiting();
+            if waiting < BULK / 4 {
+                if closing && waiting == 0 {
                     break;
                 }
                 if !closing {
@@ -298,6 +351,9 @@ impl Writer {
 
     /// Writes entries; those that are there for their spans alone are taken out on the way.
     fn write(&mut self, entries: &mut Vec<Entry>) {
+        if entries.is_empty() {
+            return;
+        }
         if !self.spans.is_empty() {
             for outlet in &mut self.spans {
                 outlet.write(entries, &self.shared.dropped);
@@ -312,9 +368,27 @@ impl Writer {
         }
     }
 
+    /// Writes bundles, which no sink refuses where there are any.
+    fn write_bundles(&mut self, taken: &Taken) {
+        let bundles: Vec<&Bundle> = taken.bundles().collect();
+        if !bundles.is_empty() {
+            for outlet in &mut self.outlets {
+                outlet.write_bundles(&bundles, &self.shared.dropped);
+            }
+        }
+    }
+
+    /// Takes what is on the shelves, and says what it weighs.
+    fn take_bundles(&self, taken: &mut Taken) -> usize {
+        match &self.shared.shelves {
+            Some(shelves) if shelves.waiting() > 0 => shelves.take(taken),
+            _ => 0,
+        }
+    }
+
     /// Takes a part of the queue, and says what it weighs.
     fn take(&self, entries: &mut Vec<Entry>) -> usize {
-        self.depth.set(self.shared.queue.len() as f64);
+        self.depth.set(self.shared.waiting() as f64);
         let mut weight: usize = 0;
         while entries.len() < BULK && weight < BULK_BYTES {
             let Some(queued) = self.shared.queue.pop() else {
@@ -349,94 +423,6 @@ impl Drop for End {
         }
         *self.0.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.0.end.notify_all();
-    }
-}
-
-/// A sink, and how it does.
-struct Outlet {
-    sink: Box<dyn Sink>,
-    taken: Counter,
-    failed: Counter,
-    /// Since it fails: until when it is left alone, and for how long the next time.
-    failing: Option<(Instant, Duration)>,
-}
-
-impl Outlet {
-    fn new(sink: Box<dyn Sink>) -> Outlet {
-        let name = sink.name().to_owned();
-        let failed = metrics::counter!(names::RECORDS_DROPPED_TOTAL, names::REASON => "sink_failed", names::SINK => name.clone());
-        let taken = match sink.counts() {
-            true => Counter::noop(),
-            false => metrics::counter!(names::RECORDS_TOTAL, names::SINK => name),
-        };
-        Outlet {
-            sink,
-            taken,
-            failed,
-            failing: None,
-        }
-    }
-
-    fn write(&mut self, entries: &[Entry], dropped: &AtomicU64) {
-        let count = entries.iter().filter(|entry| self.sink.takes(entry)).count() as u64;
-        if self.is_left_alone() {
-            self.lose(count, dropped);
-            return;
-        }
-        match self.sink.write(entries) {
-            Ok(()) => {
-                self.taken.increment(count);
-                self.works();
-            }
-            Err(error) => {
-                self.taken.increment(count.saturating_sub(error.lost));
-                self.fails(&error, dropped);
-            }
-        }
-    }
-
-    fn tick(&mut self, now: SystemTime, dropped: &AtomicU64) {
-        if self.is_left_alone() {
-            return;
-        }
-        if let Err(error) = self.sink.tick(now) {
-            self.fails(&error, dropped);
-        }
-    }
-
-    fn close(&mut self, dropped: &AtomicU64) {
-        if let Err(error) = self.sink.close() {
-            self.fails(&error, dropped);
-        }
-    }
-
-    fn is_left_alone(&self) -> bool {
-        self.failing.is_some_and(|(until, _)| Instant::now() < until)
-    }
-
-    fn lose(&self, count: u64, dropped: &AtomicU64) {
-        self.failed.increment(count);
-        dropped.fetch_add(count, Ordering::Relaxed);
-    }
-
-    fn fails(&mut self, error: &SinkError, dropped: &AtomicU64) {
-        self.lose(error.lost, dropped);
-        let delay = match self.failing {
-            Some((_, delay)) => delay,
-            None => {
-                let (sink, lost) = (self.sink.name(), error.lost);
-                tracing::error!(sink, lost, %error, cause = %error.source, "records are lost");
-                BACK_OFF
-            }
-        };
-        self.failing = Some((Instant::now() + delay, (delay * 2).min(MAX_BACK_OFF)));
-    }
-
-    fn works(&mut self) {
-        let sure = |&(until, _): &(Instant, Duration)| until.elapsed() >= SURE;
-        if self.failing.take_if(|failing| sure(failing)).is_some() {
-            tracing::info!(sink = self.sink.name(), "records are written again");
-        }
     }
 }
 

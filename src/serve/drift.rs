@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use metrics::{Gauge, Label};
 
 use crate::experiment::drift::Drift;
-use crate::model::batch::Batch;
 use crate::predlog::Record;
 use crate::telemetry::names;
 
@@ -33,16 +32,23 @@ impl Drifts {
     /// Counts what was predicted; the tag is that of the prediction's id.
     pub(super) fn note(&mut self, tag: u32, record: &Record) {
         let Some(output) = &record.outputs else { return };
-        let turn = self.turn;
-        if let Some(followed) = self.followed.get_mut(&tag) {
-            followed.add(output, turn);
-            return;
-        }
-        if self.followed.len() >= MAX_VERSIONS {
+        self.of(tag, record).drift.add(output);
+    }
+
+    /// The same for answers of one number each; the record is like those of all.
+    pub(super) fn note_numbers(&mut self, tag: u32, like: &Record, numbers: &[f64]) {
+        let drift = &mut self.of(tag, like).drift;
+        numbers.iter().for_each(|number| drift.add_number(*number));
+    }
+
+    /// What is known of the version, which is used in this turn.
+    fn of(&mut self, tag: u32, record: &Record) -> &mut Followed {
+        if self.followed.len() >= MAX_VERSIONS && !self.followed.contains_key(&tag) {
             self.forget_one();
         }
         let followed = self.followed.entry(tag).or_insert_with(|| Followed::new(record));
-        followed.add(output, turn);
+        followed.used = self.turn;
+        followed
     }
 
     /// Shows the figures of those that were used since the last turn.
@@ -82,11 +88,6 @@ impl Followed {
             labels,
             used: 0,
         }
-    }
-
-    fn add(&mut self, output: &Batch, turn: u64) {
-        self.drift.add(output);
-        self.used = turn;
     }
 
     fn show(&self) {

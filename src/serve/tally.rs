@@ -7,7 +7,7 @@ use super::drift::Drifts;
 use crate::experiment::series::{Answered, Arm, Draw};
 use crate::experiment::tallies::Tallies;
 use crate::model::prediction_id::PredictionId;
-use crate::predlog::{Assignment, Entry, Record, Sink, SinkError};
+use crate::predlog::{Assignment, Bundle, Entry, Record, Sink, SinkError};
 
 /// A sink that counts what variants answered, and follows what all versions predict. It runs on the writer's thread, so
 /// that requests do not wait for it.
@@ -74,6 +74,29 @@ impl Sink for Tally {
         for entry in entries {
             if let Entry::Prediction(record) = entry {
                 self.note(record);
+            }
+        }
+        self.drifts.show();
+        Ok(())
+    }
+
+    fn takes_bundles(&self) -> bool {
+        true
+    }
+
+    /// Variants are compared prediction by prediction, and come as entries.
+    fn write_bundles(&mut self, bundles: &[&Bundle]) -> Result<(), SinkError> {
+        for bundle in bundles {
+            let like = bundle.like();
+            match bundle.first_numbers() {
+                Some(numbers) => self.drifts.note_numbers(like.origin.tag, like, &numbers),
+                None => {
+                    for entry in bundle.unpack() {
+                        if let Entry::Prediction(record) = entry {
+                            self.note(&record);
+                        }
+                    }
+                }
             }
         }
         self.drifts.show();

@@ -23,6 +23,8 @@ pub(super) struct Chunk {
     column: ColumnDescPtr,
     out: TrackedWrite<Vec<u8>>,
     rows: u64,
+    /// Of lists, all their elements.
+    values: u64,
     encodings: Vec<Encoding>,
     dictionary: bool,
     /// Where the first page of rows begins.
@@ -36,6 +38,7 @@ impl Chunk {
             column: column.clone(),
             out: TrackedWrite::new(Vec::new()),
             rows: 0,
+            values: 0,
             encodings: vec![Encoding::PLAIN, Encoding::RLE],
             dictionary: false,
             data: 0,
@@ -52,7 +55,38 @@ impl Chunk {
     pub(super) fn page(&mut self, rows: usize, present: bool, lay: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         let mut body = self.levels(rows, present);
         lay(&mut body);
-        self.write(rows, Encoding::PLAIN, body)
+        self.write(rows, rows, Encoding::PLAIN, body)
+    }
+
+    /// A page of lists of values, none of which is null or empty; `firsts` says of each value whether a list begins with it.
+    pub(super) fn lists(
+        &mut self,
+        rows: usize,
+        firsts: impl ExactSizeIterator<Item = bool>,
+        lay: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<()> {
+        let count = firsts.len();
+        let mut levels = Vec::with_capacity(count / 8 + 16);
+        // Groups of eight levels of a bit, twice their number and one: the lowest bit is the first, and says that it goes on.
+        number(&mut levels, ((count as u64).div_ceil(8) << 1) | 1);
+        let (mut bits, mut at) = (0u8, 0);
+        for first in firsts {
+            bits |= u8::from(!first) << at;
+            at += 1;
+            if at == 8 {
+                levels.push(bits);
+                (bits, at) = (0, 0);
+            }
+        }
+        if at > 0 {
+            levels.push(bits);
+        }
+        let mut body = with_length(levels);
+        let mut defined = Vec::new();
+        run(&mut defined, count, 3);
+        body.append(&mut with_length(defined));
+        lay(&mut body);
+        self.write(rows, count, Encoding::PLAIN, body)
     }
 
     /// The same value in all rows.
@@ -72,7 +106,7 @@ impl Chunk {
         // Places in the dictionary have a bit, and all are the first.
         body.push(1);
         run(&mut body, rows, 0);
-        self.write(rows, Encoding::RLE_DICTIONARY, body)
+        self.write(rows, rows, Encoding::RLE_DICTIONARY, body)
     }
 
     /// Definition levels, where the column has any: a run of one.
@@ -82,19 +116,15 @@ impl Chunk {
         }
         let mut levels = Vec::new();
         run(&mut levels, rows, u8::from(present));
-        let mut body = u32::try_from(levels.len())
-            .unwrap_or(u32::MAX)
-            .to_le_bytes()
-            .to_vec();
-        body.append(&mut levels);
-        body
+        with_length(levels)
     }
 
-    fn write(&mut self, rows: usize, encoding: Encoding, body: Vec<u8>) -> Result<()> {
+    fn write(&mut self, rows: usize, values: usize, encoding: Encoding, body: Vec<u8>) -> Result<()> {
         self.rows += rows as u64;
+        self.values += values as u64;
         self.put(Page::DataPage {
             buf: body.into(),
-            num_values: u32::try_from(rows).unwrap_or(u32::MAX),
+            num_values: u32::try_from(values).unwrap_or(u32::MAX),
             encoding,
             def_level_encoding: Encoding::RLE,
             rep_level_encoding: Encoding::RLE,
@@ -117,7 +147,7 @@ impl Chunk {
             .set_encodings(self.encodings)
             .set_total_compressed_size(size)
             .set_total_uncompressed_size(size)
-            .set_num_values(i64::try_from(self.rows).unwrap_or(i64::MAX))
+            .set_num_values(i64::try_from(self.values).unwrap_or(i64::MAX))
             .set_data_page_offset(i64::try_from(self.data).unwrap_or(i64::MAX))
             .set_dictionary_page_offset(self.dictionary.then_some(0));
         let builder = match self.statistics {
@@ -136,13 +166,25 @@ impl Chunk {
     }
 }
 
-/// A run of one number of a bit: how often, twice, in groups of seven bits, and which.
-fn run(out: &mut Vec<u8>, count: usize, bit: u8) {
-    let mut rest = (count as u64) << 1;
+/// Levels after their length.
+fn with_length(mut levels: Vec<u8>) -> Vec<u8> {
+    let length = u32::try_from(levels.len()).unwrap_or(u32::MAX);
+    let mut all = length.to_le_bytes().to_vec();
+    all.append(&mut levels);
+    all
+}
+
+/// A run of one number of at most eight bits: twice how often, and which.
+fn run(out: &mut Vec<u8>, count: usize, value: u8) {
+    number(out, (count as u64) << 1);
+    out.push(value);
+}
+
+/// A number in groups of seven bits, the lowest first.
+fn number(out: &mut Vec<u8>, mut rest: u64) {
     while rest > 0x7f {
         out.push((rest & 0x7f) as u8 | 0x80);
         rest >>= 7;
     }
     out.push(rest as u8);
-    out.push(bit);
 }

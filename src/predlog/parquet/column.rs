@@ -31,7 +31,7 @@ const ABSENT: i16 = 0;
 pub(super) const PRESENT: i16 = 1;
 const EMPTY: i16 = 1;
 const NO_ELEMENT: i16 = 2;
-const ELEMENT: i16 = 3;
+pub(super) const ELEMENT: i16 = 3;
 
 /// What was pushed.
 #[derive(Debug)]
@@ -69,6 +69,8 @@ pub(super) struct Column {
 const MAX_WORDS: usize = 16;
 /// Bytes of the length before a text.
 pub(super) const LENGTH_BYTES: usize = 4;
+/// Those of an id of a request as text.
+const ID_BYTES: usize = 36;
 
 impl Column {
     pub(super) fn new(name: impl Into<String>, kind: Kind, nesting: Nesting) -> Column {
@@ -258,10 +260,20 @@ impl Column {
                 }
             }
             Values::Random(all, ends) => {
-                let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+                let length = u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes();
+                // Ids of ours are written as one piece of a known length.
+                if let Ok(text) = <&[u8; ID_BYTES]>::try_from(text) {
+                    let mut piece = [0; LENGTH_BYTES + ID_BYTES];
+                    piece[..LENGTH_BYTES].copy_from_slice(&length);
+                    piece[LENGTH_BYTES..].copy_from_slice(text);
+                    for _ in 0..count {
+                        all.extend_from_slice(&piece);
+                        ends.push(all.len());
+                    }
+                    return;
+                }
                 for _ in 0..count {
-                    all.reserve(LENGTH_BYTES + text.len());
-                    all.extend_from_slice(&length.to_le_bytes());
+                    all.extend_from_slice(&length);
                     all.extend_from_slice(text);
                     ends.push(all.len());
                 }

@@ -15,8 +15,11 @@ use parquet::file::writer::{SerializedColumnWriter, SerializedRowGroupWriter};
 use parquet::schema::types::ColumnDescPtr;
 
 use super::chunk::{Chunk, PAGE_BYTES};
-use super::column::{Column, LENGTH_BYTES, Nesting, PRESENT, Values};
+use super::column::{Column, ELEMENT, LENGTH_BYTES, Nesting, PRESENT, Values};
 use super::kind::Kind;
+
+/// Elements of all lists that are laid down as one page; a page is cut between rows only.
+const MAX_LISTED: usize = 4 * PAGE_BYTES / 8;
 
 impl Column {
     /// Writes what was pushed as the next column of a row group, and forgets it.
@@ -49,6 +52,7 @@ impl Column {
                 chunk.page(rows, false, |_| {})?;
                 return chunk.finish().map(Some);
             }
+            (Nesting::List, Some((ELEMENT, _))) => return self.laid_lists(chunk),
             _ => return Ok(None),
         }
         match &self.values {
@@ -96,6 +100,30 @@ impl Column {
                 })?,
                 _ => return Ok(None),
             },
+            _ => return Ok(None),
+        }
+        chunk.finish().map(Some)
+    }
+
+    /// The chunk of lists of floats, if they are not too long for one page.
+    fn laid_lists(&self, mut chunk: Chunk) -> Result<Option<(Bytes, ColumnCloseResult)>> {
+        let count = self.repetitions.len();
+        if count > MAX_LISTED {
+            return Ok(None);
+        }
+        let rows = self.repetitions.iter().filter(|level| **level == 0).count();
+        let firsts = self.repetitions.iter().map(|level| *level == 0);
+        match &self.values {
+            Values::F64(values) => {
+                chunk.lists(rows, firsts, |out| {
+                    lay(out, values, |value| value.to_bits().to_le_bytes());
+                })?;
+            }
+            Values::F32(values) => {
+                chunk.lists(rows, firsts, |out| {
+                    lay(out, values, |value| value.to_bits().to_le_bytes());
+                })?;
+            }
             _ => return Ok(None),
         }
         chunk.finish().map(Some)
@@ -168,16 +196,19 @@ fn numbers<T: Copy, const WIDTH: usize>(
         return chunk.constant(values.len(), |out| out.extend(bytes(first)));
     }
     for piece in values.chunks(PAGE_BYTES / WIDTH) {
-        chunk.page(piece.len(), true, |out| {
-            let start = out.len();
-            out.resize(start + piece.len() * WIDTH, 0);
-            let room = out.get_mut(start..).unwrap_or_default();
-            for (place, value) in room.as_chunks_mut().0.iter_mut().zip(piece) {
-                *place = bytes(*value);
-            }
-        })?;
+        chunk.page(piece.len(), true, |out| lay(out, piece, &bytes))?;
     }
     Ok(())
+}
+
+/// Appends numbers.
+fn lay<T: Copy, const WIDTH: usize>(out: &mut Vec<u8>, values: &[T], bytes: impl Fn(T) -> [u8; WIDTH]) {
+    let start = out.len();
+    out.resize(start + values.len() * WIDTH, 0);
+    let room = out.get_mut(start..).unwrap_or_default();
+    for (place, value) in room.as_chunks_mut().0.iter_mut().zip(values) {
+        *place = bytes(*value);
+    }
 }
 
 /// Texts that have their lengths before them already.

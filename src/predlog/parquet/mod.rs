@@ -9,6 +9,7 @@
 //! closed: by age, by size, or because too many are open. A process that dies loses the rows that were in memory: those of
 //! the last seconds, or the last 65,536. What it had written is finished at the next start.
 
+mod bundles;
 mod chunk;
 mod column;
 mod encode;
@@ -24,11 +25,13 @@ mod side;
 use std::io;
 use std::time::{Duration, SystemTime};
 
+use super::bundle::Bundle;
 use super::files::{self, Config, Kind, Partial};
+use super::json::since_epoch;
 use super::record::Entry;
 use super::{Sink, SinkError, Standing};
 use part::Lost;
-use rows::Open;
+use rows::{Like, MICROS_A_DAY, Open};
 use run::Run;
 
 /// Its files.
@@ -80,7 +83,7 @@ impl Parquet {
 
     /// Appends predictions to the part that takes the first of them, and writes that when it is full.
     fn push(&mut self, run: &Run<'_>, now: SystemTime, losses: &mut Losses) {
-        self.bring(run.first(), now, losses);
+        self.bring(run.first().into(), now, losses);
         let full = self.parts.first_mut().is_some_and(|open| open.push(run, now));
         if full {
             self.flush(0, losses);
@@ -89,7 +92,7 @@ impl Parquet {
 
     /// The same for feedback.
     fn push_feedback(&mut self, entry: &Entry, now: SystemTime, losses: &mut Losses) {
-        self.bring(entry, now, losses);
+        self.bring(entry.into(), now, losses);
         let full = self
             .parts
             .first_mut()
@@ -99,13 +102,37 @@ impl Parquet {
         }
     }
 
+    /// The same for a bundle.
+    fn push_bundle(&mut self, bundle: &Bundle, now: SystemTime, losses: &mut Losses) {
+        let times: Vec<i64> = bundle.heads().iter().map(|head| since_epoch(head.time)).collect();
+        let mut days = times.iter().map(|time| time.div_euclid(MICROS_A_DAY));
+        let day = days.next();
+        let full = if days.all(|other| Some(other) == day) {
+            self.bring(Like::Prediction(bundle.like()), now, losses);
+            let open = self.parts.first_mut();
+            open.and_then(|open| open.push_bundle(bundle, &times, now))
+        } else {
+            None
+        };
+        match full {
+            Some(true) => self.flush(0, losses),
+            Some(false) => {}
+            // Those of two days, and those whose values are text here.
+            None => {
+                for run in run::runs(bundle.unpack().iter()) {
+                    self.push(&run, now, losses);
+                }
+            }
+        }
+    }
+
     /// Makes the part that takes an entry the first.
-    fn bring(&mut self, entry: &Entry, now: SystemTime, losses: &mut Losses) {
+    fn bring(&mut self, like: Like<'_>, now: SystemTime, losses: &mut Losses) {
         let mut shapes = 0;
         let found = self
             .parts
             .iter_mut()
-            .position(|open| open.takes(entry, &mut shapes));
+            .position(|open| open.takes(like, &mut shapes));
         let open = match found {
             Some(0) => return,
             Some(at) => self.parts.remove(at),
@@ -115,7 +142,7 @@ impl Parquet {
                 {
                     losses.add(last.close());
                 }
-                Open::new(entry, shapes < MAX_SHAPES, &self.config, now)
+                Open::new(like, shapes < MAX_SHAPES, &self.config, now)
             }
         };
         self.parts.insert(0, open);
@@ -172,6 +199,20 @@ impl Sink for Parquet {
         }
         for entry in for_files().filter(|entry| matches!(entry, Entry::Feedback(_))) {
             self.push_feedback(entry, now, &mut losses);
+        }
+        self.bound_memory(&mut losses);
+        self.outcome(losses)
+    }
+
+    fn takes_bundles(&self) -> bool {
+        true
+    }
+
+    fn write_bundles(&mut self, bundles: &[&Bundle]) -> Result<(), SinkError> {
+        let now = SystemTime::now();
+        let mut losses = Losses::default();
+        for bundle in bundles {
+            self.push_bundle(bundle, now, &mut losses);
         }
         self.bound_memory(&mut losses);
         self.outcome(losses)

@@ -7,17 +7,19 @@ use std::time::{Duration, SystemTime};
 use parquet::errors::ParquetError;
 use sha2::{Digest as _, Sha256};
 
+use super::super::bundle::{self, Bundle};
 use super::super::files::{Config, FEEDBACK, timestamp};
 use super::super::json::{self, microseconds, since_epoch};
 use super::super::record::{Entry, Feedback, Record};
 use super::KIND;
+use super::bundles;
 use super::column::{Column, Nesting};
 use super::kind::Kind;
 use super::part::{Lost, Part};
 use super::run::Run;
 use super::side::Side;
 
-const MICROS_A_DAY: i64 = 86_400_000_000;
+pub(super) const MICROS_A_DAY: i64 = 86_400_000_000;
 /// What Hive calls a folder of nothing.
 const NOTHING: &str = "__HIVE_DEFAULT_PARTITION__";
 /// File systems allow 255 bytes.
@@ -43,6 +45,22 @@ struct Of {
     version: Arc<str>,
     inputs: Side,
     outputs: Side,
+}
+
+/// What a part is of: that of the entries which it takes.
+#[derive(Clone, Copy)]
+pub(super) enum Like<'e> {
+    Prediction(&'e Record),
+    Feedback(&'e Feedback),
+}
+
+impl<'e> From<&'e Entry> for Like<'e> {
+    fn from(entry: &'e Entry) -> Like<'e> {
+        match entry {
+            Entry::Prediction(record) => Like::Prediction(record),
+            Entry::Feedback(feedback) => Like::Feedback(feedback),
+        }
+    }
 }
 
 fn prediction_columns() -> Vec<Column> {
@@ -90,10 +108,10 @@ pub(super) fn day_of(time: SystemTime) -> i64 {
 
 impl Open {
     /// A part for entries like this one; without `typed`, its values are JSON text.
-    pub(super) fn new(entry: &Entry, typed: bool, config: &Config, now: SystemTime) -> Open {
-        match entry {
-            Entry::Prediction(record) => Open::of_predictions(record, typed, config, now),
-            Entry::Feedback(feedback) => Open {
+    pub(super) fn new(like: Like<'_>, typed: bool, config: &Config, now: SystemTime) -> Open {
+        match like {
+            Like::Prediction(record) => Open::of_predictions(record, typed, config, now),
+            Like::Feedback(feedback) => Open {
                 part: Part::new(feedback_columns(), Vec::new(), now),
                 folder: config.dir.join(FEEDBACK).join(date(feedback.time)),
                 day: day_of(feedback.time),
@@ -136,11 +154,11 @@ impl Open {
     }
 
     /// Whether the part takes an entry. Counts the parts that are of the same version and day.
-    pub(super) fn takes(&mut self, entry: &Entry, shapes: &mut usize) -> bool {
+    pub(super) fn takes(&mut self, like: Like<'_>, shapes: &mut usize) -> bool {
         let same = |one: &Arc<str>, other: &Arc<str>| Arc::ptr_eq(one, other) || one == other;
-        match (&mut self.rows, entry) {
-            (Rows::Feedback, Entry::Feedback(feedback)) => self.day == day_of(feedback.time),
-            (Rows::Predictions(of), Entry::Prediction(record)) => {
+        match (&mut self.rows, like) {
+            (Rows::Feedback, Like::Feedback(feedback)) => self.day == day_of(feedback.time),
+            (Rows::Predictions(of), Like::Prediction(record)) => {
                 if self.day != day_of(record.time)
                     || !same(&of.version, &record.origin.version)
                     || !same(&of.model, &record.origin.model)
@@ -169,6 +187,23 @@ impl Open {
             of.outputs.push(columns, &run.outputs());
         }
         self.part.note(run.rows(), run.entries(), run.weight(), now)
+    }
+
+    /// Appends the predictions of a bundle, of which [`Open::takes`] took one; their times are given in microseconds. Says
+    /// whether the part is full; `None` where it has no columns for them but text.
+    pub(super) fn push_bundle(&mut self, bundle: &Bundle, times: &[i64], now: SystemTime) -> Option<bool> {
+        let Rows::Predictions(of) = &self.rows else {
+            return None;
+        };
+        if of.inputs.is_text() || of.outputs.is_text() {
+            return None;
+        }
+        let columns = &mut self.part.columns;
+        bundles::push_fixed(columns, bundle, times);
+        of.inputs.push_bundle(columns, bundle, bundle::Side::Inputs);
+        of.outputs.push_bundle(columns, bundle, bundle::Side::Outputs);
+        let (rows, entries) = (bundle.rows(), bundle.len() as u64);
+        Some(self.part.note(rows, entries, bundle.weight(), now))
     }
 
     /// Appends feedback that [`Open::takes`] took, and says whether the part is full.

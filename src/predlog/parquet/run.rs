@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
+use super::super::alike::are_alike;
 use super::super::record::{Entry, Record};
 use super::rows::day_of;
-use crate::model::batch::{Batch, Body, Columns, Names};
+use crate::model::batch::Batch;
 use crate::model::origin::Origin;
-use crate::model::tensor::Tensor;
 
 /// Runs that are looked through for one that takes a prediction.
 const MAX_RUNS: usize = 16;
@@ -111,42 +111,4 @@ impl<'e> Run<'e> {
         self.entries += 1;
         self.weight = self.weight.saturating_add(entry.weight());
     }
-}
-
-/// Whether what takes one batch takes the other.
-fn are_alike(one: Option<&Batch>, other: Option<&Batch>) -> bool {
-    let (Some(one), Some(other)) = (one, other) else {
-        return one.is_none() && other.is_none();
-    };
-    match (&one.body, &other.body) {
-        (Body::Array(one), Body::Array(other)) => are_of_one_type(one, other),
-        (Body::Named(one), Body::Named(other)) => {
-            let mut pairs = one.iter().zip(other);
-            one.len() == other.len()
-                && pairs.all(|((name, one), (other_name, other))| {
-                    (Arc::ptr_eq(name, other_name) || name == other_name) && are_of_one_type(one, other)
-                })
-        }
-        (Body::Frame(one), Body::Frame(other)) => {
-            are_one(one.names(), other.names())
-                && match (one.columns(), other.columns()) {
-                    (Columns::Matrix(one), Columns::Matrix(other)) => one.dtype() == other.dtype(),
-                    (Columns::Separate(one), Columns::Separate(other)) => {
-                        let mut pairs = one.iter().zip(other);
-                        pairs.all(|(one, other)| are_of_one_type(one, other))
-                    }
-                    _ => false,
-                }
-        }
-        (Body::Value(_), Body::Value(_)) => true,
-        _ => false,
-    }
-}
-
-fn are_of_one_type(one: &Tensor, other: &Tensor) -> bool {
-    one.dtype() == other.dtype() && one.shape().get(1..) == other.shape().get(1..)
-}
-
-fn are_one(one: &Names, other: &Names) -> bool {
-    Arc::ptr_eq(one, other) || **one == **other
 }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::super::bundle::{self, Bundle};
 use super::super::json;
 use super::column::{Column, Nesting};
 use super::kind::Kind;
@@ -282,6 +283,33 @@ impl Side {
                     _ => 1,
                 };
                 columns.iter_mut().take(width).for_each(Column::push_null);
+            }
+        }
+    }
+
+    /// Whether it is one column of text.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.form, Form::Json)
+    }
+
+    /// Appends the rows of a bundle, of which [`Side::takes`] took one.
+    pub(super) fn push_bundle(&self, columns: &mut [Column], bundle: &Bundle, side: bundle::Side) {
+        let columns = columns.get_mut(self.first..).unwrap_or_default();
+        match &self.form {
+            Form::Absent | Form::Json => {}
+            Form::Array(_) => columns
+                .iter_mut()
+                .take(1)
+                .for_each(|column| column.push_bundle(bundle, side, Some(0))),
+            Form::Named(slots) => {
+                for (at, column) in columns.iter_mut().take(slots.len()).enumerate() {
+                    column.push_bundle(bundle, side, Some(at));
+                }
+            }
+            Form::Table { at, .. } => {
+                for (column, place) in columns.iter_mut().zip(at) {
+                    column.push_bundle(bundle, side, *place);
+                }
             }
         }
     }

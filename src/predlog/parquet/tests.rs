@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use half::f16;
 use proptest::prelude::*;
 
+use super::super::bundle::tests::{any_elements, any_records, laid};
 use super::super::read::{Filter, Reader, Row};
 use super::super::record::{Assignment, Failure, Feedback, Record, Timing};
 use super::super::{files, json};
@@ -420,49 +420,6 @@ fn long_and_odd_names_make_folders() {
     assert_eq!(models[4].len(), 301);
 }
 
-/// Elements of any type, this many.
-fn any_elements(count: usize) -> BoxedStrategy<Elements> {
-    macro_rules! vector {
-        ($kind:ident, $of:expr) => {
-            proptest::collection::vec($of, count)
-                .prop_map(Elements::$kind)
-                .boxed()
-        };
-    }
-    let half = any::<f32>().prop_map(f16::from_f32);
-    let value = prop_oneof![
-        Just(Value::Null),
-        any::<i64>().prop_map(Value::Int),
-        any::<String>().prop_map(|text| Value::Str(text.into())),
-        proptest::collection::vec(any::<u8>(), 0..4).prop_map(Value::Bytes),
-        any::<f64>().prop_map(|float| Value::List(vec![Value::Float(float)])),
-    ];
-    prop_oneof![
-        vector!(Bool, any::<bool>()),
-        vector!(I8, any::<i8>()),
-        vector!(I16, any::<i16>()),
-        vector!(I32, any::<i32>()),
-        vector!(I64, any::<i64>()),
-        vector!(U8, any::<u8>()),
-        vector!(U16, any::<u16>()),
-        vector!(U32, any::<u32>()),
-        vector!(U64, any::<u64>()),
-        vector!(F16, half),
-        vector!(F32, any::<f32>()),
-        vector!(F64, any::<f64>()),
-        vector!(Str, any::<String>()),
-        vector!(
-            Datetime,
-            prop_oneof![
-                Just(i64::MIN),
-                -9_000_000_000_000_000_000i64..9_000_000_000_000_000_000
-            ]
-        ),
-        vector!(Object, value),
-    ]
-    .boxed()
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -496,5 +453,27 @@ proptest! {
             let expected = String::from_utf8(expected).unwrap();
             prop_assert_eq!(row.get(name).unwrap_or("null"), expected);
         }
+    }
+    /// Bundles are written as the entries that were laid down are.
+    #[test]
+    fn bundles_read_back_as_entries(records in any_records()) {
+        prop_assume!(records.iter().any(|record| record.sampled));
+        let written = |write: &dyn Fn(&mut Parquet)| {
+            let dir = tempfile::tempdir().unwrap();
+            let mut sink = sink(dir.path());
+            write(&mut sink);
+            sink.close().unwrap();
+            rows(dir.path())
+        };
+        let (taken, rest) = laid(&records);
+        let expected = written(&|sink| {
+            taken.bundles().for_each(|bundle| sink.write(&bundle.unpack()).unwrap());
+            sink.write(&rest).unwrap();
+        });
+        let found = written(&|sink| {
+            sink.write_bundles(&taken.bundles().collect::<Vec<_>>()).unwrap();
+            sink.write(&rest).unwrap();
+        });
+        prop_assert_eq!(found, expected);
     }
 }

@@ -4,10 +4,13 @@ use std::time::UNIX_EPOCH;
 
 use proptest::prelude::*;
 
-use super::super::record::Feedback;
+use super::super::record::{Assignment, Feedback, Timing};
 use super::*;
+use crate::model::batch::{Batch, Body};
+use crate::model::origin::Origin;
+use crate::model::tensor::{Elements, Tensor};
 use crate::model::value::Value;
-use crate::predlog::Standing;
+use crate::predlog::{SinkError, Standing};
 
 /// Keeps what it is given, unless told to fail.
 #[derive(Clone, Default)]
@@ -18,6 +21,7 @@ struct Kept {
     panics: Arc<AtomicBool>,
     standing: Standing,
     holds: Arc<Mutex<()>>,
+    takes_bundles: bool,
 }
 
 impl Sink for Kept {
@@ -27,6 +31,10 @@ impl Sink for Kept {
 
     fn standing(&self) -> Standing {
         self.standing
+    }
+
+    fn takes_bundles(&self) -> bool {
+        self.takes_bundles
     }
 
     fn write(&mut self, entries: &[Entry]) -> Result<(), SinkError> {
@@ -294,4 +302,102 @@ proptest! {
         let weight = entry(1, &text).weight();
         prop_assert!(weight >= text.len() && weight < text.len() + 2_000);
     }
+}
+
+fn of_bundles() -> Kept {
+    Kept {
+        takes_bundles: true,
+        ..Kept::default()
+    }
+}
+
+fn prediction(number: u64, origin: &Arc<Origin>) -> Entry {
+    let body = Body::Array(Tensor::vector(Elements::F64(vec![number as f64])));
+    Entry::Prediction(Box::new(Record {
+        id: uuid::Uuid::from_u128(number.into()),
+        time: UNIX_EPOCH,
+        origin: Arc::clone(origin),
+        rows: 1,
+        inputs: Some(Batch::new(body)),
+        outputs: None,
+        error: None,
+        timing: Timing::default(),
+        request_id: None,
+        trace: None,
+        assignment: Assignment::None,
+        routing_key: None,
+        sampled: true,
+        traced: None,
+    }))
+}
+
+#[test]
+fn what_threads_lay_down_is_written_once_and_before_what_is_told_of_it() {
+    const EACH: u64 = 3_000;
+    let sink = of_bundles();
+    let recorder = Recorder::start(boxed(std::slice::from_ref(&sink)), Config::default()).unwrap();
+    let origin = Arc::new(Origin::default());
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (recorder, origin) = (&recorder, &origin);
+            scope.spawn(move || {
+                for number in thread * EACH..(thread + 1) * EACH {
+                    recorder.offer(prediction(number, origin));
+                    recorder.offer(entry(number.into(), "x"));
+                }
+            });
+        }
+    });
+    assert!(recorder.close(LONG).in_time);
+    let written = sink.entries.lock().unwrap();
+    let mut told = std::collections::HashMap::new();
+    for one in written.iter() {
+        match one {
+            Entry::Prediction(record) => {
+                assert!(told.insert(record.id, false).is_none(), "{}", record.id);
+            }
+            Entry::Feedback(feedback) => {
+                assert_eq!(told.insert(feedback.prediction_id, true), Some(false));
+            }
+        }
+    }
+    assert_eq!(told.len() as u64, 4 * EACH);
+    assert!(told.values().all(|told| *told));
+    assert_eq!(recorder.dropped(), 0);
+    recorder.offer(prediction(0, &origin));
+    assert_eq!(recorder.dropped(), 1);
+}
+
+#[test]
+fn what_is_laid_down_has_the_bounds_of_the_queue() {
+    let check = |capacity, max_bytes, at_least| {
+        let sink = of_bundles();
+        let held = sink.holds.lock().unwrap();
+        let config = Config {
+            capacity,
+            max_bytes,
+            ..Config::default()
+        };
+        let recorder = Recorder::start(boxed(std::slice::from_ref(&sink)), config).unwrap();
+        let origin = Arc::new(Origin::default());
+        recorder.offer(prediction(0, &origin));
+        let began = Instant::now();
+        while recorder.0.shared.at_hand.load(Ordering::Relaxed) == 0 {
+            assert!(began.elapsed() < LONG);
+            std::thread::yield_now();
+        }
+        // The sink is held with one, and others wait meanwhile.
+        for number in 1..2_000 {
+            recorder.offer(prediction(number, &origin));
+        }
+        assert!(recorder.dropped() >= at_least, "{}", recorder.dropped());
+        let ending = recorder.close(Duration::ZERO);
+        assert_eq!((ending.in_time, ending.dropped), (false, 2_000));
+        drop(held);
+        assert!(recorder.close(LONG).in_time);
+        let written = sink.entries.lock().unwrap().len() as u64;
+        assert_eq!(written + recorder.dropped(), 2_000);
+    };
+    check(10, 256 << 20, 1_980);
+    check(65_536, 10_000, 1_900);
 }

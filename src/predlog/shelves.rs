@@ -1,0 +1,161 @@
+//! Where the threads of requests lay down predictions: each thread its own, so that none waits for another, and the writer
+//! takes all that lies there at once.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+use super::bundle::{self, Bundle};
+use super::record::Record;
+
+/// More threads than that share shelves: whoever finds his in use goes the way of entries.
+const SHELVES: usize = 32;
+/// Forms of predictions that a shelf has bundles for; of others it takes none.
+const MAX_FORMS: usize = 8;
+
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// The shelf of this thread, once it has one.
+    static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// The bundles of some threads, apart from the others in the caches.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Shelf(Mutex<Vec<Bundle>>);
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Shelves {
+    shelves: Vec<Shelf>,
+    waiting: AtomicUsize,
+}
+
+/// What the writer took, shelf by shelf. Emptied bundles go back with the next taking.
+#[derive(Debug, Default)]
+pub(super) struct Taken(Vec<Vec<Bundle>>);
+
+/// What became of a prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offered {
+    Laid,
+    /// It has to go as an entry.
+    NotPlain,
+    /// It would have weighed so much.
+    NoRoom(usize),
+}
+
+impl Default for Shelves {
+    fn default() -> Shelves {
+        Shelves {
+            shelves: (0..SHELVES).map(|_| Shelf::default()).collect(),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Shelf {
+    fn lock(&self) -> MutexGuard<'_, Vec<Bundle>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Vec<Bundle>>> {
+        match self.0.try_lock() {
+            Ok(bundles) => Some(bundles),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
+impl Shelves {
+    /// Predictions that lie here.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Lays a prediction down, if it is plain and there is room for what it weighs; takes the request's id from it then.
+    /// Neither blocks nor wakes anybody.
+    pub(super) fn offer(&self, record: &mut Record, has_room: impl FnOnce(usize) -> bool) -> Offered {
+        let Some(plain) = bundle::plain(record) else {
+            return Offered::NotPlain;
+        };
+        // The writer may have it, at a lower priority than this thread's.
+        let Some(mut bundles) = self.mine().and_then(Shelf::try_lock) else {
+            return Offered::NotPlain;
+        };
+        let known = bundles
+            .iter_mut()
+            .position(|bundle| bundle.lay(record, plain.rows));
+        let known = known.or_else(|| {
+            let mut new = (bundles.len() < MAX_FORMS).then(|| Bundle::of(record))??;
+            new.lay(record, plain.rows).then(|| bundles.push(new))?;
+            Some(bundles.len() - 1)
+        });
+        let Some(bundle) = known.and_then(|at| bundles.get_mut(at)) else {
+            return Offered::NotPlain;
+        };
+        let weight = bundle.weight_of(plain.rows);
+        if !has_room(weight) {
+            bundle.take_back(plain.rows);
+            return Offered::NoRoom(weight);
+        }
+        bundle.push(record, plain);
+        // While nobody can take it yet: what is taken has been counted.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Offered::Laid
+    }
+
+    fn mine(&self) -> Option<&Shelf> {
+        let mine = MINE.get();
+        let mine = if mine == usize::MAX {
+            let next = NEXT.fetch_add(1, Ordering::Relaxed) % SHELVES;
+            MINE.set(next);
+            next
+        } else {
+            mine
+        };
+        self.shelves.get(mine)
+    }
+
+    /// Takes all that lies here for what was taken before, which is empty; says what it weighs.
+    pub(super) fn take(&self, taken: &mut Taken) -> usize {
+        taken.0.resize_with(SHELVES, Vec::new);
+        for (shelf, taken) in self.shelves.iter().zip(&mut taken.0) {
+            let mut bundles = shelf.lock();
+            if bundles.iter().any(|bundle| !bundle.is_empty()) {
+                std::mem::swap(&mut *bundles, taken);
+            }
+        }
+        self.waiting.fetch_sub(taken.len(), Ordering::Relaxed);
+        taken.bundles().map(Bundle::weight).sum()
+    }
+
+    /// Throws away all that lies here; says how many predictions that is, and what they weigh.
+    pub(super) fn empty(&self) -> (u64, usize) {
+        let mut taken = Taken::default();
+        let weight = self.take(&mut taken);
+        (taken.len() as u64, weight)
+    }
+}
+
+impl Taken {
+    /// Those that have predictions.
+    pub(super) fn bundles(&self) -> impl Iterator<Item = &Bundle> {
+        self.0.iter().flatten().filter(|bundle| !bundle.is_empty())
+    }
+
+    /// Number of predictions.
+    pub(super) fn len(&self) -> usize {
+        self.bundles().map(Bundle::len).sum()
+    }
+
+    /// Empties the bundles; those that nobody used since the last time go.
+    pub(super) fn clear(&mut self) {
+        for bundles in &mut self.0 {
+            bundles.retain(|bundle| !bundle.is_empty());
+            bundles.iter_mut().for_each(Bundle::clear);
+        }
+    }
+}
