@@ -21,8 +21,8 @@ mod source;
 const EXTENSION_FOLDERS: &[&str] = &["registry", "artifact", "flavor", "protocol", "predlog"];
 /// Modules of an extension folder that its kinds share.
 const SHARED: &[&str] = &[
-    "cache", "error", "fetch", "files", "json", "pick", "privacy", "progress", "read", "record", "recorder",
-    "remote", "spans", "spec", "store",
+    "alike", "bundle", "cache", "error", "fetch", "files", "json", "outlet", "pick", "privacy", "progress",
+    "read", "record", "recorder", "remote", "shelves", "spans", "spec", "store",
 ];
 
 const MAX_LINES: usize = 500;
