@@ -171,7 +171,7 @@ pub(super) fn sign(response: &mut Response<Body>, call: &Call) {
 }
 
 /// The id of a prediction, as its record and its feedback have it.
-fn prediction_id(id: PredictionId) -> HeaderValue {
+pub(super) fn prediction_id(id: PredictionId) -> HeaderValue {
     let mut text = [0; TEXT_LENGTH];
     id.write(&mut text);
     HeaderValue::from_maybe_shared(Bytes::from(Box::<[u8]>::from(text))).unwrap_or(NONE)

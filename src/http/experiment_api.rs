@@ -100,7 +100,7 @@ pub(super) async fn feedback(State(app): State<Arc<App>>, Said(body): Said) -> R
             });
             recording.recorder().offer(Entry::Feedback(Box::new(Feedback {
                 prediction_id: uuid::Uuid::from_u128(id.as_u128()),
-                time: SystemTime::now(),
+                time: SystemTime::now().into(),
                 kind: text.kind,
                 value,
                 route: arm.route,

@@ -16,7 +16,7 @@ use super::asked::Asked;
 use super::body::BodyError;
 use super::compression::{Coded, Wish};
 use super::events::{Failed, note_failure};
-use super::request_id::{REQUEST_ID, request_id};
+use super::request_id::{REQUEST_ID, request_id, taken_over};
 use super::{App, answer, body, encoding, patience, unrouted};
 use crate::deploy::deployment::RequestStage;
 use crate::protocol;
@@ -70,12 +70,12 @@ where
 {
     let began = Instant::now();
     let asked = Asked::of(headers);
-    let id = request_id(asked.id);
     let path = match slot {
         None => "/invocations",
         Some(_) => "/models/{name}/invocations",
     };
-    let begun = begin(app, slot, path, began, headers, &asked, &id);
+    let mut begun = begin(app, slot, path, began, headers, &asked);
+    let id = identify(&mut begun, &asked);
     let mut response = match begun {
         Ok(mut call) => {
             let mut response = match predict(app, &mut call, headers, &asked, body).await {
@@ -110,7 +110,7 @@ pub(super) fn note_status(call: &mut Call, response: &Response<Body>) {
     }
 }
 
-/// Begins a request for predictions, and notes who asks where predictions are recorded.
+/// Begins a request for predictions.
 pub(super) fn begin(
     app: &App,
     slot: Option<&str>,
@@ -118,10 +118,9 @@ pub(super) fn begin(
     began: Instant,
     headers: &HeaderMap,
     asked: &Asked<'_>,
-    id: &HeaderValue,
 ) -> Result<Call, Error> {
     let patience = patience::patience(asked.patience).inspect_err(reject)?;
-    let mut begun = app.endpoint.begin(Head {
+    app.endpoint.begin(Head {
         name: slot,
         now: began,
         patience,
@@ -129,19 +128,25 @@ pub(super) fn begin(
         asks_for_variant: asked.variant,
         trace: asked.trace,
         path,
-    });
-    // Changed where it lies: a call is long, and would be moved once more.
-    if let Ok(call) = &mut begun
-        && let Some(draft) = call.draft()
-    {
+    })
+}
+
+/// By which id a request goes that was begun. Notes who asks, where predictions are recorded: where the call lies, for it is
+/// long.
+pub(super) fn identify(begun: &mut Result<Call, Error>, asked: &Asked<'_>) -> HeaderValue {
+    let sent = taken_over(asked.id);
+    let prediction = begun.as_ref().ok().and_then(Call::prediction_id);
+    let id = request_id(sent, prediction);
+    if let Some(draft) = begun.as_mut().ok().and_then(Call::draft) {
+        let own = sent.is_some() || prediction.is_none();
         let key = || {
             asked
                 .key
                 .map(|key| String::from_utf8_lossy(key.as_bytes()).into())
         };
-        draft.note_request(|| Some(SmallVec::from_slice(id.as_bytes())), key);
+        draft.note_request(|| own.then(|| SmallVec::from_slice(id.as_bytes())), key);
     }
-    begun
+    id
 }
 
 /// How a request ends without predictions.

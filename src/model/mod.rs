@@ -7,6 +7,7 @@ pub mod classes;
 pub mod identical;
 pub mod location;
 pub mod mlmodel;
+pub mod moment;
 pub mod number;
 pub mod origin;
 pub mod prediction_id;

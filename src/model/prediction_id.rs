@@ -22,6 +22,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
+use crate::model::moment::Moment;
+
 /// Length of the text form.
 pub const TEXT_LENGTH: usize = 36;
 
@@ -58,11 +60,8 @@ pub enum PredictionIdError {
 impl PredictionId {
     /// A new name. Of `random`, the lowest 42 bits count; a moment before 1970 counts as 1970.
     #[inline]
-    pub fn new(tag: u32, now: SystemTime, random: u64) -> PredictionId {
-        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let whole = since.as_secs().saturating_mul(1000);
-        let milliseconds = whole.saturating_add(u64::from(since.subsec_millis()));
-        let time = u128::from(milliseconds.min(MAX_MILLISECONDS)) << 80;
+    pub fn new(tag: u32, now: impl Into<Moment>, random: u64) -> PredictionId {
+        let time = u128::from(now.into().millis().min(MAX_MILLISECONDS)) << 80;
         let high = u128::from(tag >> LOW_TAG_BITS) << 64;
         let low = u128::from(tag & LOW_TAG_MASK) << RANDOM_BITS;
         PredictionId(time | FIXED | high | low | u128::from(random & RANDOM_MASK))

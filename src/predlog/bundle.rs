@@ -7,12 +7,13 @@
 mod layout;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::record::{Assignment, Entry, Record, RequestId, Timing};
 use crate::model::batch::Batch;
+use crate::model::moment::Moment;
 use crate::model::tensor::DType;
 use layout::{Layout, Place};
 
@@ -36,19 +37,23 @@ pub struct Bundle {
     heads: Vec<Head>,
     /// The elements of each prediction, inputs first.
     values: Vec<u8>,
+    /// The requests' own ids, one after the other.
+    request_ids: Vec<u8>,
     /// Of all predictions.
     rows: usize,
 }
 
-/// What a prediction has besides its values.
+/// What a prediction has besides its values: no more than a line of the caches, for most are no longer in them when the next
+/// prediction is laid down.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) id: Uuid,
-    pub(super) time: SystemTime,
+    pub(super) time: Moment,
     pub(super) rows: u32,
     /// Nanoseconds of decoding, waiting, the model, encoding and all.
     pub(super) times: [u32; 5],
-    pub(super) request_id: Option<RequestId>,
+    /// Bytes of the request's own id, none where it has none.
+    request_id: u8,
 }
 
 /// A side of a prediction.
@@ -64,6 +69,7 @@ pub(super) enum Side {
 pub(super) struct Plain {
     pub(super) rows: u32,
     times: [u32; 5],
+    request_id: u8,
 }
 
 /// Whether a prediction may be a part of a bundle, as far as its values do not tell: it has nothing but these, and took a
@@ -78,9 +84,15 @@ pub(super) fn plain(record: &Record) -> Option<Plain> {
     if !plain || record.rows == 0 {
         return None;
     }
+    let request_id = match &record.request_id {
+        Some(id) if id.is_empty() => return None,
+        Some(id) => u8::try_from(id.len()).ok()?,
+        None => 0,
+    };
     Some(Plain {
         rows: u32::try_from(record.rows).ok()?,
         times: nanoseconds(&record.timing)?,
+        request_id,
     })
 }
 
@@ -124,18 +136,20 @@ impl Bundle {
             outputs,
             heads: Vec::new(),
             values: Vec::new(),
+            request_ids: Vec::new(),
             rows: 0,
         })
     }
 
-    /// What a prediction of so many rows takes of memory here.
-    pub(super) fn weight_of(&self, rows: u32) -> usize {
-        size_of::<Head>() + self.row_bytes().saturating_mul(rows as usize)
+    /// What a prediction takes of memory here.
+    pub(super) fn weight_of(&self, plain: Plain) -> usize {
+        let values = self.row_bytes().saturating_mul(plain.rows as usize);
+        size_of::<Head>() + values + usize::from(plain.request_id)
     }
 
     /// What all predictions take.
     pub(super) fn weight(&self) -> usize {
-        self.heads.len() * size_of::<Head>() + self.values.len()
+        self.heads.len() * size_of::<Head>() + self.values.len() + self.request_ids.len()
     }
 
     /// Bytes of a row.
@@ -169,9 +183,16 @@ impl Bundle {
         self.values.truncate(self.values.len().saturating_sub(bytes));
     }
 
-    /// Appends the prediction whose values were appended, and takes the request's id from it.
-    pub(super) fn push(&mut self, record: &mut Record, plain: Plain) {
-        let Plain { rows, times } = plain;
+    /// Appends the prediction whose values were appended.
+    pub(super) fn push(&mut self, record: &Record, plain: Plain) {
+        let Plain {
+            rows,
+            times,
+            request_id,
+        } = plain;
+        if let Some(id) = &record.request_id {
+            self.request_ids.extend_from_slice(id);
+        }
         if self.heads.is_empty() {
             self.like.time = record.time;
         }
@@ -180,7 +201,7 @@ impl Bundle {
             time: record.time,
             rows,
             times,
-            request_id: record.request_id.take(),
+            request_id,
         });
         self.rows += rows as usize;
     }
@@ -189,9 +210,11 @@ impl Bundle {
     pub(super) fn clear(&mut self) {
         self.heads.clear();
         self.values.clear();
+        self.request_ids.clear();
         self.rows = 0;
         self.heads.shrink_to(KEPT_BYTES / size_of::<Head>());
         self.values.shrink_to(KEPT_BYTES);
+        self.request_ids.shrink_to(KEPT_BYTES);
     }
 
     /// Number of predictions.
@@ -217,6 +240,21 @@ impl Bundle {
     #[cfg(any(feature = "parquet", test))]
     pub(super) fn heads(&self) -> &[Head] {
         &self.heads
+    }
+
+    /// The requests' own ids, in the order of the heads; `None` where no request has one.
+    #[cfg(any(feature = "parquet", test))]
+    pub(super) fn request_ids(&self) -> Option<impl Iterator<Item = Option<&[u8]>>> {
+        (!self.request_ids.is_empty()).then(|| self.each_request_id())
+    }
+
+    fn each_request_id(&self) -> impl Iterator<Item = Option<&[u8]>> {
+        let mut rest = self.request_ids.as_slice();
+        self.heads.iter().map(move |head| {
+            let (id, more) = rest.split_at_checked(head.request_id.into())?;
+            rest = more;
+            (!id.is_empty()).then_some(id)
+        })
     }
 
     /// Whether each prediction has one row.
@@ -344,7 +382,7 @@ impl Bundle {
             self.row_bytes(),
         );
         let mut rest = self.values.as_slice();
-        let one = |head: &Head| {
+        let one = |(head, request_id): (&Head, Option<&[u8]>)| {
             let rows = head.rows as usize;
             let (values, more) = rest.split_at_checked(rows * whole).unwrap_or_default();
             rest = more;
@@ -369,7 +407,7 @@ impl Bundle {
                     encode,
                     total,
                 },
-                request_id: head.request_id.clone(),
+                request_id: request_id.map(RequestId::from_slice),
                 trace: None,
                 assignment: Assignment::None,
                 routing_key: None,
@@ -377,7 +415,7 @@ impl Bundle {
                 traced: None,
             }))
         };
-        self.heads.iter().map(one).collect()
+        self.heads.iter().zip(self.each_request_id()).map(one).collect()
     }
 }
 

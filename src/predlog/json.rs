@@ -1,13 +1,14 @@
 //! Entries as JSON text, in the shapes of MLflow's protocol: `inputs` is a body that `/invocations` takes, `outputs` is
 //! what `predictions` is in an answer. Numbers are written as Python writes them, `NaN` and `Infinity` too.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use uuid::Uuid;
 
 use crate::model::batch::{Batch, Body, Columns, Frame, Name, Params};
+use crate::model::moment::Moment;
 use crate::model::number::{write_f64, write_i64, write_iso, write_u64};
 use crate::model::tensor::{Elements, Tensor};
 use crate::model::value::Value;
@@ -128,18 +129,9 @@ pub(super) fn microseconds(time: Duration) -> f64 {
     nanos.saturating_add(u64::from(time.subsec_nanos())) as f64 / 1e3
 }
 
-/// Microseconds since the epoch; what is before it is the epoch, what is beyond the year 294,246 is that.
-pub(super) fn since_epoch(time: SystemTime) -> i64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let whole = i64::try_from(since.as_secs())
-        .unwrap_or(i64::MAX)
-        .saturating_mul(1_000_000);
-    whole.saturating_add(i64::from(since.subsec_micros()))
-}
-
 /// Appends a moment of UTC to the microsecond.
-fn write_time(out: &mut Vec<u8>, time: SystemTime) {
-    write_iso(out, since_epoch(time).saturating_mul(1_000));
+fn write_time(out: &mut Vec<u8>, time: Moment) {
+    write_iso(out, time.micros().saturating_mul(1_000));
     out.push(b'Z');
 }
 

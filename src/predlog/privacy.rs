@@ -394,7 +394,7 @@ mod tests {
     fn keys_and_messages_of_the_record_are_hidden() {
         let record = Record {
             id: uuid::Uuid::nil(),
-            time: SystemTime::UNIX_EPOCH,
+            time: SystemTime::UNIX_EPOCH.into(),
             origin: Arc::new(Origin {
                 route: "r".into(),
                 variant: "".into(),

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::files;
-use super::json::since_epoch;
+use crate::model::moment::Moment;
 
 /// Why a folder cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -102,8 +102,11 @@ impl Filter {
             return false;
         }
         let time = || row.time().unwrap_or(i64::MIN);
-        self.since.is_none_or(|since| time() >= since_epoch(since))
-            && self.until.is_none_or(|until| time() < since_epoch(until))
+        self.since
+            .is_none_or(|since| time() >= Moment::from(since).micros())
+            && self
+                .until
+                .is_none_or(|until| time() < Moment::from(until).micros())
     }
 }
 
@@ -225,7 +228,7 @@ impl Reader {
         for file in self.files()?.into_iter().rev() {
             // What is in a file is no younger than the file.
             let oldest = kept.first().map_or(i64::MIN, |(time, _)| *time);
-            if kept.len() >= count && since_epoch(file.changed) < oldest {
+            if kept.len() >= count && Moment::from(file.changed).micros() < oldest {
                 break;
             }
             file.read(0, &mut |row| {

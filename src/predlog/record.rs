@@ -1,12 +1,13 @@
 //! What is recorded: one prediction, or what came of one.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use smallvec::SmallVec;
 use uuid::Uuid;
 
 use crate::model::batch::Batch;
+use crate::model::moment::Moment;
 use crate::model::origin::Origin;
 use crate::model::trace_context::TraceContext;
 use crate::model::trace_state::TraceState;
@@ -27,7 +28,7 @@ pub struct Record {
     /// The prediction, as its client knows it.
     pub id: Uuid,
     /// When the request came.
-    pub time: SystemTime,
+    pub time: Moment,
     /// Who answered it.
     pub origin: Arc<Origin>,
     /// Rows of the request.
@@ -40,7 +41,7 @@ pub struct Record {
     pub error: Option<Failure>,
     /// Where the time went.
     pub timing: Timing,
-    /// The request's own id.
+    /// The request's own id. `None` where it brought none: it goes by the prediction's then.
     pub request_id: Option<RequestId>,
     /// The trace that the request is a part of, where it says so.
     pub trace: Option<TraceContext>,
@@ -173,7 +174,7 @@ pub struct Feedback {
     /// The prediction.
     pub prediction_id: Uuid,
     /// When the feedback came.
-    pub time: SystemTime,
+    pub time: Moment,
     /// What it says: `label`, `reward`, or any word of the client.
     pub kind: String,
     /// Its value.

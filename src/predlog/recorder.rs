@@ -146,7 +146,7 @@ impl Recorder {
     pub fn offer(&self, entry: Entry) {
         let shared = &*self.0.shared;
         let entry = match (&shared.shelves, entry) {
-            (Some(shelves), Entry::Prediction(mut record)) => match shared.lay(shelves, &mut record) {
+            (Some(shelves), Entry::Prediction(record)) => match shared.lay(shelves, &record) {
                 true => return,
                 false => Entry::Prediction(record),
             },
@@ -200,7 +200,7 @@ impl Shared {
 
     /// Copies a prediction to the shelf of this thread, or drops and counts it when too many wait. Says whether it did
     /// either; what is in the way of that is no reason to wait.
-    fn lay(&self, shelves: &Shelves, record: &mut Record) -> bool {
+    fn lay(&self, shelves: &Shelves, record: &Record) -> bool {
         match shelves.offer(record, |weight| self.reserve(weight)) {
             Offered::NotPlain => return false,
             Offered::NoRoom(weight) => {

@@ -75,9 +75,8 @@ impl Shelves {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Lays a prediction down, if it is plain and there is room for what it weighs; takes the request's id from it then.
-    /// Neither blocks nor wakes anybody.
-    pub(super) fn offer(&self, record: &mut Record, has_room: impl FnOnce(usize) -> bool) -> Offered {
+    /// Lays a prediction down, if it is plain and there is room for what it weighs. Neither blocks nor wakes anybody.
+    pub(super) fn offer(&self, record: &Record, has_room: impl FnOnce(usize) -> bool) -> Offered {
         let Some(plain) = bundle::plain(record) else {
             return Offered::NotPlain;
         };
@@ -96,7 +95,7 @@ impl Shelves {
         let Some(bundle) = known.and_then(|at| bundles.get_mut(at)) else {
             return Offered::NotPlain;
         };
-        let weight = bundle.weight_of(plain.rows);
+        let weight = bundle.weight_of(plain);
         if !has_room(weight) {
             bundle.take_back(plain.rows);
             return Offered::NoRoom(weight);

@@ -11,7 +11,6 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, SpanFlags, Status};
 
-use super::json;
 use super::record::Record;
 
 /// Most spans of a prediction.
@@ -99,7 +98,7 @@ pub(super) fn spans(
     attributes: Vec<KeyValue>,
     status: Status,
 ) -> Vec<Span> {
-    let start = (json::since_epoch(record.time) as u64).saturating_mul(1_000);
+    let start = (record.time.micros() as u64).saturating_mul(1_000);
     let parent = place.parent.map(|parent| parent.to_be_bytes().to_vec());
     let mut all = vec![Span {
         trace_id: place.trace.to_be_bytes().to_vec(),

@@ -13,3 +13,4 @@ pub mod recording;
 pub mod routes;
 pub mod shadow;
 pub mod tally;
+mod wall;

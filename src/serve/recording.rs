@@ -1,12 +1,14 @@
 //! Recording of predictions: which requests are recorded or traced, and what is noted of each on its way.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::endpoint::Head;
+use super::wall;
 use crate::deploy::deployment::{Deployment, RequestStage};
 use crate::experiment::tallies::Tallies;
 use crate::model::batch::Batch;
+use crate::model::moment::Moment;
 use crate::model::prediction_id::PredictionId;
 use crate::model::sampler::Sampler;
 use crate::model::trace_context::TraceContext;
@@ -114,7 +116,7 @@ impl Recording {
         }
         let values = sampled || varies;
         let kept = values || traced.is_some();
-        let mut draft = self.draft(deployment, SystemTime::now(), assignment, sampled, kept);
+        let mut draft = self.draft(deployment, wall::moment(head.now), assignment, sampled, kept);
         draft.named = named;
         if let Some(kept) = &mut draft.kept {
             kept.values = values;
@@ -130,7 +132,7 @@ impl Recording {
     }
 
     /// A draft for a copy that a shadow ran at that time. `None` where nothing is recorded.
-    pub(super) fn begin_shadow(&self, deployment: &Deployment, now: SystemTime) -> Option<Draft> {
+    pub(super) fn begin_shadow(&self, deployment: &Deployment, now: Moment) -> Option<Draft> {
         let sampled = self.share >= 1.0 || fastrand::f64() < self.share;
         sampled.then(|| self.draft(deployment, now, Assignment::None, true, true))
     }
@@ -138,7 +140,7 @@ impl Recording {
     fn draft(
         &self,
         deployment: &Deployment,
-        now: SystemTime,
+        now: Moment,
         assignment: Assignment,
         sampled: bool,
         kept: bool,
@@ -211,7 +213,8 @@ impl Draft {
         self.named.then_some(self.id)
     }
 
-    /// Notes the request's own id and what its variant was chosen by; neither is asked for where nothing is kept.
+    /// Notes the request's own id, where it does not go by the prediction's, and what its variant was chosen by; neither is
+    /// asked for where nothing is kept.
     pub fn note_request(
         &mut self,
         id: impl FnOnce() -> Option<RequestId>,
@@ -248,10 +251,14 @@ impl Draft {
         self.kept.as_mut()?.record.traced.as_deref_mut()
     }
 
-    /// The request's own id and what its variant was chosen by, as far as they are kept.
+    /// The id that the request goes by and what its variant was chosen by, as far as they are kept.
     pub(super) fn request(&self) -> (Option<RequestId>, Option<Box<str>>) {
         match &self.kept {
-            Some(Kept { record, .. }) => (record.request_id.clone(), record.routing_key.clone()),
+            Some(Kept { record, .. }) => {
+                let id = || RequestId::from_slice(self.id.to_string().as_bytes());
+                let id = record.request_id.clone().or_else(|| self.named.then(id));
+                (id, record.routing_key.clone())
+            }
             None => (None, None),
         }
     }

@@ -311,7 +311,7 @@ fn record(
     result: Result<Batch, &'static str>,
     took: Duration,
 ) {
-    let draft = recording.begin_shadow(deployment, SystemTime::now());
+    let draft = recording.begin_shadow(deployment, SystemTime::now().into());
     if let Some(mut draft) = draft {
         let About {
             request_id,

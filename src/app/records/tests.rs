@@ -16,7 +16,7 @@ fn record(number: u64, rows: usize) -> Entry {
     let tensor = |start| Batch::new(Body::Array(Tensor::vector(Elements::F64(values(start)))));
     Entry::Prediction(Box::new(Record {
         id: uuid::Uuid::from_u128(u128::from(number)),
-        time: UNIX_EPOCH + Duration::from_secs(1_700_000_000 + number),
+        time: (UNIX_EPOCH + Duration::from_secs(1_700_000_000 + number)).into(),
         origin: Arc::new(Origin {
             route: "shop".into(),
             variant: if number.is_multiple_of(2) { "a" } else { "b" }.into(),
@@ -49,7 +49,7 @@ fn record(number: u64, rows: usize) -> Entry {
 fn feedback() -> Entry {
     Entry::Feedback(Box::new(Feedback {
         prediction_id: uuid::Uuid::from_u128(2),
-        time: UNIX_EPOCH + Duration::from_secs(1_700_000_009),
+        time: (UNIX_EPOCH + Duration::from_secs(1_700_000_009)).into(),
         kind: "label".into(),
         value: Value::Int(1),
         route: "shop".into(),

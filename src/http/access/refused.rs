@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::role::Role;
 use crate::http::admin::refusal;
-use crate::http::request_id::{self, REQUEST_ID, request_id};
+use crate::http::request_id::{self, REQUEST_ID, request_id, taken_over};
 
 /// Why a request is refused by its head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +112,10 @@ impl Refused {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
-        headers.insert(REQUEST_ID, request_id(asked.get(request_id::NAME)));
+        headers.insert(
+            REQUEST_ID,
+            request_id(taken_over(asked.get(request_id::NAME)), None),
+        );
         response
     }
 }

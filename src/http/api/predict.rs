@@ -22,8 +22,8 @@ use crate::deploy::deployment::RequestStage;
 use crate::http::asked::Asked;
 use crate::http::body::{self, BodyError};
 use crate::http::events::{Failed, note_failure};
-use crate::http::invocations::{LARGE_BODY, aside, begin, explain, note_status};
-use crate::http::request_id::{REQUEST_ID, request_id};
+use crate::http::invocations::{LARGE_BODY, aside, begin, explain, identify, note_status};
+use crate::http::request_id::REQUEST_ID;
 use crate::http::{App, answer, encoding};
 use crate::model::classes::Classes;
 use crate::protocol;
@@ -105,8 +105,8 @@ async fn answer_to(app: &App, slot: Option<&str>, path: &'static str, request: R
     let (head, mut body) = request.into_parts();
     let headers = &head.headers;
     let asked = Asked::of(headers);
-    let id = request_id(asked.id);
-    let begun = begin(app, slot, path, began, headers, &asked, &id);
+    let mut begun = begin(app, slot, path, began, headers, &asked);
+    let id = identify(&mut begun, &asked);
     let mut response = match begun {
         Ok(mut call) => {
             let mut response = match predict(app, &mut call, headers, &asked, &mut body).await {

@@ -125,12 +125,14 @@ fn any_record() -> impl Strategy<Value = Record> {
         (Just(rows), batch(), batch())
     });
     let time = prop_oneof![9 => 0u64..5_000_000_000, 1 => any::<u64>()];
-    let request_id = proptest::option::weighted(0.9, proptest::collection::vec(any::<u8>(), 0..50));
+    let length = prop_oneof![9 => 0usize..50, 1 => 254usize..258];
+    let request_id = length.prop_flat_map(|length| proptest::collection::vec(any::<u8>(), length));
+    let request_id = proptest::option::weighted(0.7, request_id);
     let rest = (any::<u128>(), time, request_id, 0usize..3, 0u8..20);
     (batches, rest).prop_map(
         |((rows, inputs, outputs), (id, time, request_id, origin, kind))| Record {
             id: Uuid::from_u128(id),
-            time: UNIX_EPOCH + Duration::from_micros(time % 100_000_000_000_000),
+            time: (UNIX_EPOCH + Duration::from_micros(time % 100_000_000_000_000)).into(),
             origin: Arc::clone(&ORIGINS[origin]),
             rows: if kind == 1 { rows + 1 } else { rows },
             inputs,
@@ -171,8 +173,8 @@ pub(in crate::predlog) fn laid(records: &[Record]) -> (Taken, Vec<Entry>) {
     let shelves = Shelves::default();
     let mut rest = Vec::new();
     for record in records {
-        let mut record = Box::new(record.clone());
-        match shelves.offer(&mut record, |_| true) {
+        let record = Box::new(record.clone());
+        match shelves.offer(&record, |_| true) {
             Offered::Laid => {}
             _ => rest.push(Entry::Prediction(record)),
         }
@@ -207,6 +209,10 @@ fn is_plain(record: &Record) -> bool {
         && record.routing_key.is_none()
         && record.origin.variant.is_empty()
         && record.timing.predict < Duration::from_secs(4)
+        && record
+            .request_id
+            .as_ref()
+            .is_none_or(|id| (1..256).contains(&id.len()))
         && (record.inputs.is_some() || record.outputs.is_some())
         && batches.all(fits)
 }
@@ -260,7 +266,7 @@ proptest! {
 fn of_inputs(inputs: Tensor) -> Record {
     Record {
         id: Uuid::nil(),
-        time: UNIX_EPOCH,
+        time: UNIX_EPOCH.into(),
         origin: Arc::clone(&ORIGINS[0]),
         rows: inputs.rows(),
         inputs: Some(Batch::new(Body::Array(inputs))),
@@ -280,8 +286,8 @@ fn of_inputs(inputs: Tensor) -> Record {
 fn long_predictions_are_not_copied_and_bundles_have_a_bound() {
     let shelves = Shelves::default();
     let offer = |count: usize| {
-        let mut record = of_inputs(Tensor::vector(Elements::F64(vec![0.5; count])));
-        shelves.offer(&mut record, |_| true)
+        let record = of_inputs(Tensor::vector(Elements::F64(vec![0.5; count])));
+        shelves.offer(&record, |_| true)
     };
     let most = MAX_VALUES / 8;
     assert_eq!(offer(most + 1), Offered::NotPlain);
@@ -303,7 +309,7 @@ fn long_predictions_are_not_copied_and_bundles_have_a_bound() {
 fn emptied_bundles_are_filled_again_and_those_of_no_use_go() {
     let record = |elements: Elements| of_inputs(Tensor::vector(elements));
     let shelves = Shelves::default();
-    let offer = |mut record: Record| shelves.offer(&mut record, |_| true);
+    let offer = |mut record: Record| shelves.offer(&record, |_| true);
     let mut taken = Taken::default();
     assert_eq!(offer(record(Elements::I8(vec![1]))), Offered::Laid);
     for number in 0..4 {

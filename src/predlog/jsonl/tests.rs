@@ -29,7 +29,7 @@ fn entry(number: u128) -> Entry {
     };
     Entry::Prediction(Box::new(Record {
         id: uuid::Uuid::from_u128(number),
-        time: UNIX_EPOCH + Duration::from_micros(1_700_000_000_123_456),
+        time: (UNIX_EPOCH + Duration::from_micros(1_700_000_000_123_456)).into(),
         origin: Arc::new(Origin {
             route: "r".into(),
             variant: "".into(),
@@ -59,7 +59,7 @@ fn entry(number: u128) -> Entry {
 fn feedback() -> Entry {
     Entry::Feedback(Box::new(Feedback {
         prediction_id: uuid::Uuid::from_u128(1),
-        time: UNIX_EPOCH,
+        time: UNIX_EPOCH.into(),
         kind: "reward".into(),
         value: Value::Float(0.5),
         route: "r".into(),

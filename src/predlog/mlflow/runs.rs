@@ -28,7 +28,7 @@ pub(super) async fn send(
 }
 
 fn milliseconds(record: &Record) -> i64 {
-    json::since_epoch(record.time) / 1_000
+    record.time.micros() / 1_000
 }
 
 /// The run as it begins.

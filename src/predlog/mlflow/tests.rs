@@ -54,7 +54,7 @@ fn server(bad: String) -> (String, Arc<Mutex<Vec<String>>>) {
 fn entry(id: u128) -> Entry {
     Entry::Prediction(Box::new(Record {
         id: Uuid::from_u128(id),
-        time: SystemTime::UNIX_EPOCH,
+        time: SystemTime::UNIX_EPOCH.into(),
         origin: Arc::default(),
         rows: 1,
         inputs: None,

@@ -71,13 +71,18 @@ pub(super) fn push_fixed(columns: &mut [Column], bundle: &Bundle, times: &[i64])
             spread(all, bundle, times.iter().copied());
         }
     });
-    for head in bundle.heads() {
-        let rows = head.rows as usize;
-        match head.request_id.as_deref() {
-            Some(id) if id.is_ascii() => request_id.push_texts(id, rows),
-            // A text in Parquet is UTF-8; a header need not be.
-            Some(id) => request_id.push_texts(String::from_utf8_lossy(id).as_bytes(), rows),
-            None => request_id.push_nulls(rows),
+    match bundle.request_ids() {
+        None => request_id.push_nulls(count),
+        Some(ids) => {
+            for (id, head) in ids.zip(bundle.heads()) {
+                let rows = head.rows as usize;
+                match id {
+                    Some(id) if id.is_ascii() => request_id.push_texts(id, rows),
+                    // A text in Parquet is UTF-8; a header need not be.
+                    Some(id) => request_id.push_texts(String::from_utf8_lossy(id).as_bytes(), rows),
+                    None => request_id.push_nulls(rows),
+                }
+            }
         }
     }
     let (durations, more) = durations.split_at_mut_checked(5).unwrap_or_default();

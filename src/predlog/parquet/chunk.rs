@@ -18,10 +18,18 @@ use parquet::schema::types::ColumnDescPtr;
 /// About how many bytes a page has.
 pub(super) const PAGE_BYTES: usize = 1 << 20;
 
+/// Memory for one chunk after the other: to be given it anew by the system costs more than what is written to it.
+#[derive(Default)]
+pub(super) struct Room {
+    page: Vec<u8>,
+    chunk: Vec<u8>,
+}
+
 /// A chunk as it is written: its pages in a row, and what is said of them.
-pub(super) struct Chunk {
+pub(super) struct Chunk<'room> {
     column: ColumnDescPtr,
     out: TrackedWrite<Vec<u8>>,
+    room: &'room mut Room,
     rows: u64,
     /// Of lists, all their elements.
     values: u64,
@@ -32,11 +40,21 @@ pub(super) struct Chunk {
     statistics: Option<Statistics>,
 }
 
-impl Chunk {
-    pub(super) fn new(column: &ColumnDescPtr) -> Chunk {
+impl Room {
+    /// Takes back the memory of a chunk.
+    pub(super) fn take_back(&mut self, chunk: Bytes) {
+        self.chunk = chunk.into();
+    }
+}
+
+impl<'room> Chunk<'room> {
+    pub(super) fn new(column: &ColumnDescPtr, room: &'room mut Room) -> Chunk<'room> {
+        let mut out = std::mem::take(&mut room.chunk);
+        out.clear();
         Chunk {
             column: column.clone(),
-            out: TrackedWrite::new(Vec::new()),
+            out: TrackedWrite::new(out),
+            room,
             rows: 0,
             values: 0,
             encodings: vec![Encoding::PLAIN, Encoding::RLE],
@@ -81,10 +99,11 @@ impl Chunk {
         if at > 0 {
             levels.push(bits);
         }
-        let mut body = with_length(levels);
-        let mut defined = Vec::new();
-        run(&mut defined, count, 3);
-        body.append(&mut with_length(defined));
+        let mut body = self.body();
+        with_length(&mut body, &levels);
+        levels.clear();
+        run(&mut levels, count, 3);
+        with_length(&mut body, &levels);
         lay(&mut body);
         self.write(rows, count, Encoding::PLAIN, body)
     }
@@ -109,27 +128,38 @@ impl Chunk {
         self.write(rows, rows, Encoding::RLE_DICTIONARY, body)
     }
 
-    /// Definition levels, where the column has any: a run of one.
-    fn levels(&self, rows: usize, present: bool) -> Vec<u8> {
-        if self.column.max_def_level() == 0 {
-            return Vec::new();
+    /// An empty page.
+    fn body(&mut self) -> Vec<u8> {
+        let mut body = std::mem::take(&mut self.room.page);
+        body.clear();
+        body
+    }
+
+    /// A page with definition levels, where the column has any: a run of one.
+    fn levels(&mut self, rows: usize, present: bool) -> Vec<u8> {
+        let mut body = self.body();
+        if self.column.max_def_level() > 0 {
+            let mut levels = Vec::new();
+            run(&mut levels, rows, u8::from(present));
+            with_length(&mut body, &levels);
         }
-        let mut levels = Vec::new();
-        run(&mut levels, rows, u8::from(present));
-        with_length(levels)
+        body
     }
 
     fn write(&mut self, rows: usize, values: usize, encoding: Encoding, body: Vec<u8>) -> Result<()> {
         self.rows += rows as u64;
         self.values += values as u64;
+        let body = Bytes::from(body);
         self.put(Page::DataPage {
-            buf: body.into(),
+            buf: body.clone(),
             num_values: u32::try_from(values).unwrap_or(u32::MAX),
             encoding,
             def_level_encoding: Encoding::RLE,
             rep_level_encoding: Encoding::RLE,
             statistics: None,
-        })
+        })?;
+        self.room.page = body.into();
+        Ok(())
     }
 
     fn put(&mut self, page: Page) -> Result<()> {
@@ -138,7 +168,13 @@ impl Chunk {
         Ok(())
     }
 
-    /// The bytes, and what the row group is told of them.
+    /// Leaves the column to the crate's writer.
+    pub(super) fn leave<T>(self) -> Result<Option<T>> {
+        self.room.chunk = self.out.into_inner()?;
+        Ok(None)
+    }
+
+    /// The bytes, whose memory goes back to the room afterwards, and what the row group is told of them.
     pub(super) fn finish(self) -> Result<(Bytes, ColumnCloseResult)> {
         let length = self.out.bytes_written();
         let size = i64::try_from(length).unwrap_or(i64::MAX);
@@ -166,12 +202,11 @@ impl Chunk {
     }
 }
 
-/// Levels after their length.
-fn with_length(mut levels: Vec<u8>) -> Vec<u8> {
+/// Appends levels after their length.
+fn with_length(out: &mut Vec<u8>, levels: &[u8]) {
     let length = u32::try_from(levels.len()).unwrap_or(u32::MAX);
-    let mut all = length.to_le_bytes().to_vec();
-    all.append(&mut levels);
-    all
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(levels);
 }
 
 /// A run of one number of at most eight bits: twice how often, and which.

@@ -14,7 +14,7 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedColumnWriter, SerializedRowGroupWriter};
 use parquet::schema::types::ColumnDescPtr;
 
-use super::chunk::{Chunk, PAGE_BYTES};
+use super::chunk::{Chunk, PAGE_BYTES, Room};
 use super::column::{Column, ELEMENT, LENGTH_BYTES, Nesting, PRESENT, Values};
 use super::kind::Kind;
 
@@ -27,9 +27,13 @@ impl Column {
         &mut self,
         group: &mut SerializedRowGroupWriter<'_, File>,
         described: &ColumnDescPtr,
+        room: &mut Room,
     ) -> Result<()> {
-        match self.laid(described)? {
-            Some((bytes, close)) => group.append_column(&bytes, close)?,
+        match self.laid(described, room)? {
+            Some((bytes, close)) => {
+                group.append_column(&bytes, close)?;
+                room.take_back(bytes);
+            }
             None => {
                 let mut out = group
                     .next_column()?
@@ -43,8 +47,8 @@ impl Column {
     }
 
     /// The chunk of a column that is regular.
-    fn laid(&self, described: &ColumnDescPtr) -> Result<Option<(Bytes, ColumnCloseResult)>> {
-        let mut chunk = Chunk::new(described);
+    fn laid(&self, described: &ColumnDescPtr, room: &mut Room) -> Result<Option<(Bytes, ColumnCloseResult)>> {
+        let mut chunk = Chunk::new(described, room);
         match (self.nesting, self.definitions.uniform()) {
             (Nesting::Required, _) => {}
             (Nesting::Optional, Some((PRESENT, _))) => {}
@@ -53,7 +57,7 @@ impl Column {
                 return chunk.finish().map(Some);
             }
             (Nesting::List, Some((ELEMENT, _))) => return self.laid_lists(chunk),
-            _ => return Ok(None),
+            _ => return chunk.leave(),
         }
         match &self.values {
             Values::F64(values) => numbers(&mut chunk, values, |value| value.to_bits().to_le_bytes())?,
@@ -98,18 +102,18 @@ impl Column {
                     out.extend(u32::try_from(word.len()).unwrap_or(u32::MAX).to_le_bytes());
                     out.extend_from_slice(word.data());
                 })?,
-                _ => return Ok(None),
+                _ => return chunk.leave(),
             },
-            _ => return Ok(None),
+            _ => return chunk.leave(),
         }
         chunk.finish().map(Some)
     }
 
     /// The chunk of lists of floats, if they are not too long for one page.
-    fn laid_lists(&self, mut chunk: Chunk) -> Result<Option<(Bytes, ColumnCloseResult)>> {
+    fn laid_lists(&self, mut chunk: Chunk<'_>) -> Result<Option<(Bytes, ColumnCloseResult)>> {
         let count = self.repetitions.len();
         if count > MAX_LISTED {
-            return Ok(None);
+            return chunk.leave();
         }
         let rows = self.repetitions.iter().filter(|level| **level == 0).count();
         let firsts = self.repetitions.iter().map(|level| *level == 0);
@@ -124,7 +128,7 @@ impl Column {
                     lay(out, values, |value| value.to_bits().to_le_bytes());
                 })?;
             }
-            _ => return Ok(None),
+            _ => return chunk.leave(),
         }
         chunk.finish().map(Some)
     }
@@ -186,7 +190,7 @@ fn are_same<T: PartialEq>(values: &[T]) -> bool {
 
 /// Numbers in their own form, or one where they are all the same to the last bit.
 fn numbers<T: Copy, const WIDTH: usize>(
-    chunk: &mut Chunk,
+    chunk: &mut Chunk<'_>,
     values: &[T],
     bytes: impl Fn(T) -> [u8; WIDTH],
 ) -> Result<()> {
@@ -212,7 +216,7 @@ fn lay<T: Copy, const WIDTH: usize>(out: &mut Vec<u8>, values: &[T], bytes: impl
 }
 
 /// Texts that have their lengths before them already.
-fn texts(chunk: &mut Chunk, all: &[u8], ends: &[usize]) -> Result<()> {
+fn texts(chunk: &mut Chunk<'_>, all: &[u8], ends: &[usize]) -> Result<()> {
     let (mut start, mut rest) = (0, ends);
     while let Some(&first) = rest.first() {
         // At least one, however long it is.

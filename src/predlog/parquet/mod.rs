@@ -27,9 +27,9 @@ use std::time::{Duration, SystemTime};
 
 use super::bundle::Bundle;
 use super::files::{self, Config, Kind, Partial};
-use super::json::since_epoch;
 use super::record::Entry;
 use super::{Sink, SinkError, Standing};
+use chunk::Room;
 use part::Lost;
 use rows::{Like, MICROS_A_DAY, Open};
 use run::Run;
@@ -58,6 +58,7 @@ pub(super) struct Parquet {
     config: Config,
     /// The one that was written to last is the first.
     parts: Vec<Open>,
+    room: Room,
     retained: SystemTime,
     looked: SystemTime,
 }
@@ -76,6 +77,7 @@ impl Parquet {
         Ok(Parquet {
             config,
             parts: Vec::new(),
+            room: Room::default(),
             retained: now,
             looked: now,
         })
@@ -104,7 +106,7 @@ impl Parquet {
 
     /// The same for a bundle.
     fn push_bundle(&mut self, bundle: &Bundle, now: SystemTime, losses: &mut Losses) {
-        let times: Vec<i64> = bundle.heads().iter().map(|head| since_epoch(head.time)).collect();
+        let times: Vec<i64> = bundle.heads().iter().map(|head| head.time.micros()).collect();
         let mut days = times.iter().map(|time| time.div_euclid(MICROS_A_DAY));
         let day = days.next();
         let full = if days.all(|other| Some(other) == day) {
@@ -140,7 +142,7 @@ impl Parquet {
                 if self.parts.len() >= MAX_OPEN
                     && let Some(last) = self.parts.pop()
                 {
-                    losses.add(last.close());
+                    losses.add(last.close(&mut self.room));
                 }
                 Open::new(like, shapes < MAX_SHAPES, &self.config, now)
             }
@@ -153,7 +155,7 @@ impl Parquet {
         let Some(open) = self.parts.get_mut(at) else {
             return;
         };
-        if let Err(lost) = open.flush() {
+        if let Err(lost) = open.flush(&mut self.room) {
             losses.add(Err(self.parts.remove(at).salvage(lost)));
         }
     }
@@ -235,7 +237,7 @@ impl Sink for Parquet {
         let mut at = 0;
         while let Some(open) = self.parts.get(at) {
             if open.is_due(now, &self.config) {
-                losses.add(self.parts.remove(at).close());
+                losses.add(self.parts.remove(at).close(&mut self.room));
                 continue;
             }
             let before = self.parts.len();
@@ -259,7 +261,7 @@ impl Sink for Parquet {
     fn close(&mut self) -> Result<(), SinkError> {
         let mut losses = Losses::default();
         for open in self.parts.drain(..) {
-            losses.add(open.close());
+            losses.add(open.close(&mut self.room));
         }
         self.outcome(losses)
     }

@@ -17,6 +17,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnDescPtr, Type};
 
 use super::super::files::{Kind, Partial};
+use super::chunk::Room;
 use super::column::Column;
 use super::repair;
 
@@ -127,25 +128,30 @@ impl Part {
     }
 
     /// Writes the rows in memory as a row group. After a failure they are lost, and the part must be left.
-    pub(super) fn flush(&mut self, folder: &Path, kind: Kind) -> std::result::Result<(), Lost> {
+    pub(super) fn flush(
+        &mut self,
+        folder: &Path,
+        kind: Kind,
+        room: &mut Room,
+    ) -> std::result::Result<(), Lost> {
         if self.rows == 0 {
             return Ok(());
         }
         let entries = std::mem::take(&mut self.entries);
         self.rows = 0;
         self.bytes = 0;
-        self.write_group(folder, kind, entries)
+        self.write_group(folder, kind, entries, room)
             .map_err(|error| Lost { entries, error })
     }
 
-    fn write_group(&mut self, folder: &Path, kind: Kind, entries: u64) -> Result<()> {
+    fn write_group(&mut self, folder: &Path, kind: Kind, entries: u64, room: &mut Room) -> Result<()> {
         let opened = match &mut self.opened {
             Some(opened) => opened,
             none => none.insert(open(&self.columns, self.notes.clone(), folder, kind)?),
         };
         let mut group = opened.writer.next_row_group()?;
         for (column, described) in self.columns.iter_mut().zip(&opened.described) {
-            column.write(&mut group, described)?;
+            column.write(&mut group, described, room)?;
         }
         group.close()?;
         let footer = footer(&opened.writer, &self.notes)?;

@@ -9,15 +9,17 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::bundle::{self, Bundle};
 use super::super::files::{Config, FEEDBACK, timestamp};
-use super::super::json::{self, microseconds, since_epoch};
+use super::super::json::{self, microseconds};
 use super::super::record::{Entry, Feedback, Record};
 use super::KIND;
 use super::bundles;
+use super::chunk::Room;
 use super::column::{Column, Nesting};
 use super::kind::Kind;
 use super::part::{Lost, Part};
 use super::run::Run;
 use super::side::Side;
+use crate::model::moment::Moment;
 
 pub(super) const MICROS_A_DAY: i64 = 86_400_000_000;
 /// What Hive calls a folder of nothing.
@@ -102,8 +104,8 @@ fn feedback_columns() -> Vec<Column> {
     ]
 }
 
-pub(super) fn day_of(time: SystemTime) -> i64 {
-    since_epoch(time).div_euclid(MICROS_A_DAY)
+pub(super) fn day_of(time: Moment) -> i64 {
+    time.micros().div_euclid(MICROS_A_DAY)
 }
 
 impl Open {
@@ -215,13 +217,13 @@ impl Open {
     }
 
     /// Writes what is in memory. After a failure the part must be left.
-    pub(super) fn flush(&mut self) -> Result<(), Lost> {
-        self.part.flush(&self.folder, KIND)
+    pub(super) fn flush(&mut self, room: &mut Room) -> Result<(), Lost> {
+        self.part.flush(&self.folder, KIND, room)
     }
 
     /// Writes what is in memory and gives the file its name.
-    pub(super) fn close(mut self) -> Result<(), Lost> {
-        match self.flush() {
+    pub(super) fn close(mut self, room: &mut Room) -> Result<(), Lost> {
+        match self.flush(room) {
             Ok(()) => self.part.finish(),
             Err(lost) => Err(self.salvage(lost)),
         }
@@ -265,8 +267,8 @@ impl Open {
 }
 
 /// The folder of a day.
-fn date(time: SystemTime) -> String {
-    format!("date={}", timestamp(time).strftime("%Y-%m-%d"))
+fn date(time: Moment) -> String {
+    format!("date={}", timestamp(time.into()).strftime("%Y-%m-%d"))
 }
 
 /// The folder of one value, as Hive writes it: what has a meaning in paths is percent-encoded. A value that is too long
@@ -328,7 +330,7 @@ fn push_fixed(columns: &mut [Column], run: &Run<'_>) {
     for (record, at) in run.each() {
         id.push_id(record.id.as_bytes());
         row.push_i32(int(at));
-        time.push_i64(since_epoch(record.time));
+        time.push_i64(record.time.micros());
         shadow.push_bool(origin.shadow);
         rows.push_i32(int(record.rows));
     }
@@ -375,7 +377,7 @@ fn push_feedback(columns: &mut [Column], feedback: &Feedback) {
         return;
     };
     id.push_id(feedback.prediction_id.as_bytes());
-    time.push_i64(since_epoch(feedback.time));
+    time.push_i64(feedback.time.micros());
     kind.push_text(feedback.kind.as_bytes());
     value.push_json(|out| json::write_value(out, &feedback.value));
     let of = [

@@ -31,7 +31,7 @@ fn config(dir: &Path) -> Config {
 fn record(number: u128, inputs: Option<Body>, outputs: Option<Body>) -> Record {
     Record {
         id: uuid::Uuid::from_u128(number),
-        time: UNIX_EPOCH + Duration::from_micros(1_700_000_000_123_456 + number as u64),
+        time: (UNIX_EPOCH + Duration::from_micros(1_700_000_000_123_456 + number as u64)).into(),
         origin: Arc::new(Origin {
             route: "r".into(),
             shadow: number % 2 == 1,
@@ -382,7 +382,7 @@ fn feedback_has_its_own_folder() {
     let mut sink = sink(dir.path());
     let feedback = Feedback {
         prediction_id: uuid::Uuid::from_u128(1),
-        time: UNIX_EPOCH,
+        time: UNIX_EPOCH.into(),
         kind: "reward".into(),
         value: Value::List(vec![Value::Float(0.5), Value::Null]),
         route: "r".into(),

@@ -74,7 +74,7 @@ fn record(number: u64) -> Record {
     let outputs = rows.clone().map(|row| row as f64 * 0.1).collect();
     Record {
         id: Uuid::from_u128(u128::from(number) << 64 | 7),
-        time: UNIX_EPOCH + Duration::from_micros(1_700_000_000_000_000 + number * 1_001),
+        time: (UNIX_EPOCH + Duration::from_micros(1_700_000_000_000_000 + number * 1_001)).into(),
         origin: Arc::new(Origin {
             route: "shop".into(),
             variant: if number.is_multiple_of(2) { "a" } else { "b" }.into(),
@@ -114,7 +114,7 @@ fn pandas_reads_what_was_recorded() {
     }
     let feedback = Feedback {
         prediction_id: Uuid::from_u128(7),
-        time: UNIX_EPOCH,
+        time: UNIX_EPOCH.into(),
         kind: "reward".into(),
         value: Value::Float(0.5),
         route: "shop".into(),

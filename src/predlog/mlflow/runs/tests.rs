@@ -12,7 +12,7 @@ use crate::predlog::{Assignment, Failure, Timing};
 fn record(inputs: Body, outputs: Body) -> Record {
     Record {
         id: uuid::Uuid::from_u128(7),
-        time: UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
+        time: (UNIX_EPOCH + Duration::from_millis(1_700_000_000_123)).into(),
         origin: std::sync::Arc::new(Origin {
             route: "shop".into(),
             variant: "b".into(),

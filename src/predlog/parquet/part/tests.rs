@@ -18,7 +18,7 @@ fn a_part_whose_folder_has_gone_is_lost_with_the_write_that_fails() {
         }
         part.note(3, 3, 1, SystemTime::now());
         assert_eq!(part.waiting(), 3);
-        assert!(part.flush(folder, KIND).is_ok());
+        assert!(part.flush(folder, KIND, &mut Room::default()).is_ok());
         assert_eq!(part.waiting(), 0);
         part
     };
