@@ -43,7 +43,7 @@ fn entry(seed: u64, shared: &Shared) -> Entry {
     );
     Entry::Prediction(Box::new(Record {
         id,
-        time: SystemTime::now(),
+        time: SystemTime::now().into(),
         origin: Arc::clone(&shared.origin),
         rows: 1,
         inputs: Some(Batch::new(Body::Frame(inputs))),

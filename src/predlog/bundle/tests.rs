@@ -309,7 +309,7 @@ fn long_predictions_are_not_copied_and_bundles_have_a_bound() {
 fn emptied_bundles_are_filled_again_and_those_of_no_use_go() {
     let record = |elements: Elements| of_inputs(Tensor::vector(elements));
     let shelves = Shelves::default();
-    let offer = |mut record: Record| shelves.offer(&record, |_| true);
+    let offer = |record: Record| shelves.offer(&record, |_| true);
     let mut taken = Taken::default();
     assert_eq!(offer(record(Elements::I8(vec![1]))), Offered::Laid);
     for number in 0..4 {
@@ -327,11 +327,8 @@ fn emptied_bundles_are_filled_again_and_those_of_no_use_go() {
         assert_eq!(taken.len(), 0);
     }
     assert_eq!(shelves.waiting(), 0);
-    let mut refused = record(Elements::F64(vec![0.0]));
-    assert!(matches!(
-        shelves.offer(&mut refused, |_| false),
-        Offered::NoRoom(8..)
-    ));
+    let refused = record(Elements::F64(vec![0.0]));
+    assert!(matches!(shelves.offer(&refused, |_| false), Offered::NoRoom(8..)));
     assert_eq!(shelves.waiting(), 0);
 }
 
