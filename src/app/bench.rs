@@ -53,6 +53,7 @@ pub(super) fn run(config: &BenchConfig) -> anyhow::Result<()> {
         duration: config.duration,
         rate: config.rate,
         threads: config.threads.get(),
+        spin: config.spin,
         timeout: config.timeout,
     };
     runtime.block_on(run::greet(&plan))?;

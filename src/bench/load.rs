@@ -1,6 +1,6 @@
 //! One thread of the load: its runtime, its connections, and the slices it is told to run.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
@@ -50,6 +50,8 @@ pub(super) struct Outcome {
 pub(super) struct Thread {
     pub(super) targets: Vec<Target>,
     pub(super) timeout: Duration,
+    /// Whether it stays awake while it waits for answers.
+    pub(super) spin: bool,
     pub(super) orders: Receiver<Order>,
     pub(super) outcomes: SyncSender<io::Result<Outcome>>,
     pub(super) stop: watch::Receiver<bool>,
@@ -73,6 +75,7 @@ impl Thread {
         while let Ok(order) = self.orders.recv() {
             let tally = RefCell::new(Tally::new().map_err(io::Error::other)?);
             let before = busy();
+            let mut idle = Duration::ZERO;
             let (Order::Connect { target, .. } | Order::Run { target, .. }) = order;
             let (Some(to), Some(over)) = (self.targets.get(target), connections.get_mut(target)) else {
                 return Err(io::Error::other("there is no such target"));
@@ -93,7 +96,7 @@ impl Thread {
                         None => runtime.block_on(async { Timer::new() })?,
                     };
                     let schedule = Schedule::new(start, end, pace, timer_now);
-                    runtime.block_on(self.send(to, over, &schedule, &tally));
+                    idle = runtime.block_on(self.send(to, over, &schedule, &tally));
                     let now = Instant::now();
                     let unsent = |waited, count| tally.borrow_mut().unsent(waited, count);
                     timer = Some(schedule.finish(now, unsent));
@@ -101,7 +104,7 @@ impl Thread {
             }
             let ended = Instant::now();
             let mut tally = tally.into_inner();
-            tally.busy = busy().saturating_sub(before);
+            tally.busy = busy().saturating_sub(before).saturating_sub(idle);
             for connection in over.iter_mut() {
                 tally.connections += std::mem::take(&mut connection.made);
                 tally.bytes_received += std::mem::take(&mut connection.bytes_received);
@@ -121,11 +124,23 @@ impl Thread {
         self.all(each.collect()).await;
     }
 
-    async fn send(&self, to: &Target, over: &mut [Connection], schedule: &Schedule, tally: &RefCell<Tally>) {
+    /// Sends, and says for how long it was awake only because it is to be.
+    async fn send(
+        &self,
+        to: &Target,
+        over: &mut [Connection],
+        schedule: &Schedule,
+        tally: &RefCell<Tally>,
+    ) -> Duration {
         let each = over
             .iter_mut()
             .map(|connection| keep_sending(to, connection, schedule, tally, self.timeout));
-        self.all(each.collect()).await;
+        let idle = Cell::new(Duration::ZERO);
+        tokio::select! {
+            () = self.all(each.collect()) => {}
+            () = stay_awake(&idle, tally), if self.spin => {}
+        }
+        idle.get()
     }
 
     /// Runs all of them to their end, unless told to stop.
@@ -139,6 +154,19 @@ impl Thread {
             }
         })
         .await;
+    }
+}
+
+/// Looks for answers again and again instead of sleeping until one is there. Notes the time in which none came.
+async fn stay_awake(idle: &Cell<Duration>, tally: &RefCell<Tally>) {
+    let (mut before, mut since) = (0, Instant::now());
+    loop {
+        tokio::task::yield_now().await;
+        let (sent, now) = (tally.borrow().bytes_sent, Instant::now());
+        if sent == before {
+            idle.set(idle.get() + (now - since));
+        }
+        (before, since) = (sent, now);
     }
 }
 

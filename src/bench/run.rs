@@ -44,6 +44,8 @@ pub struct Plan {
     pub rate: Option<f64>,
     /// Threads that send.
     pub threads: usize,
+    /// Whether they stay awake while they wait for answers.
+    pub spin: bool,
     /// How long an answer may take.
     pub timeout: Duration,
 }
@@ -124,6 +126,7 @@ impl Crew {
             let thread = Thread {
                 targets: targets.clone(),
                 timeout: plan.timeout,
+                spin: plan.spin,
                 orders: received,
                 outcomes: sent,
                 stop: stop.clone(),

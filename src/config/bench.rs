@@ -103,6 +103,10 @@ pub struct BenchArgs {
     /// Threads that send [default: half the cores, at least 1]
     #[arg(long, env = "MODELSD_BENCH_THREADS", value_name = "N")]
     pub threads: Option<String>,
+    /// Keep the threads that send awake. Else the server pays for waking them whenever it answers faster than they are
+    /// asleep, which takes long in virtual machines. Give the server other cores than them
+    #[arg(long, env = "MODELSD_BENCH_SPIN")]
+    pub spin: bool,
     /// How long an answer may take; it counts as an error then
     #[arg(
         long,
@@ -147,6 +151,8 @@ pub struct BenchConfig {
     pub rate: Option<f64>,
     /// Threads that send.
     pub threads: NonZeroUsize,
+    /// Whether they stay awake.
+    pub spin: bool,
     /// How long an answer may take.
     pub timeout: Duration,
     /// Whether the report is JSON.
@@ -206,6 +212,7 @@ impl BenchConfig {
             warm_up: check.parsed("--warm-up", &some(&args.warm_up), &[], "", units::span_or_none),
             rate,
             threads: check.count("--threads", &args.threads, half),
+            spin: args.spin,
             timeout: check.parsed("--timeout", &some(&args.timeout), &[], "", units::span),
             json: args.json,
             log: check.log(&args.log, "warn"),

@@ -8,9 +8,10 @@ use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER}
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 
+use super::asked::Asked;
 use super::compression::Coded;
 use super::encoding;
-use super::request_id::REQUEST_ID;
+use super::request_id::{REQUEST_ID, taken_over};
 use crate::deploy::deployment::Deployment;
 use crate::model::prediction_id::{PredictionId, TEXT_LENGTH};
 use crate::protocol;
@@ -121,13 +122,14 @@ impl Heads {
 }
 
 /// Predictions, and who made them, how long it took, and for which request.
-pub(super) fn predictions(body: Coded, call: &Call, id: HeaderValue) -> Response<Payload> {
+pub(super) fn predictions(body: Coded, call: &Call, asked: &Asked<'_>, id: HeaderValue) -> Response<Payload> {
     let deployment = call.deployment();
-    let later = [
-        timing(call.timing()),
-        Some(id),
-        call.prediction_id().map(prediction_id),
-    ];
+    let own = taken_over(asked.id).is_some();
+    let prediction = call.prediction_id().map(|prediction| match own {
+        true => prediction_id(prediction),
+        false => id.clone(),
+    });
+    let later = [timing(call.timing()), Some(id), prediction];
     let headers = match deployment.once(|| Heads::of(deployment)) {
         Some(heads) => heads.filled(later),
         // Nobody else keeps anything with a deployment.

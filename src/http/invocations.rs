@@ -79,7 +79,7 @@ where
     let mut response = match begun {
         Ok(mut call) => {
             let mut response = match predict(app, &mut call, headers, &asked, body).await {
-                Ok(encoded) => return answer::predictions(encoded, &call, id),
+                Ok(encoded) => return answer::predictions(encoded, &call, &asked, id),
                 Err(Failure::Answered(error)) => {
                     explain(&error, &call, &id, &asked);
                     answer::failure(&error)

@@ -15,7 +15,7 @@ use super::bundle::Bundle;
 use super::outlet::Outlet;
 use super::privacy::Privacy;
 use super::record::{Entry, Record};
-use super::shelves::{Offered, Shelves, Taken};
+use super::shelves::{Load, MOST, Offered, Shelves, Taken};
 use crate::telemetry::names;
 
 /// The niceness of the writer's thread: records must not cost requests their core.
@@ -86,7 +86,7 @@ struct Shared {
     queue: ArrayQueue<Queued>,
     /// Beside the queue, where all sinks take bundles.
     shelves: Option<Shelves>,
-    /// What is in the queue, on the shelves and at the sinks.
+    /// What is in the queue, and what of it is at the sinks.
     bytes: AtomicUsize,
     max_bytes: usize,
     closing: AtomicBool,
@@ -191,22 +191,31 @@ impl Recorder {
 impl Shared {
     /// Counts an entry in, and says whether there is room for it.
     fn reserve(&self, weight: usize) -> bool {
-        let before = self.bytes.fetch_add(weight, Ordering::Relaxed);
-        let laid = self.shelves.as_ref().map_or(0, Shelves::waiting);
-        before.saturating_add(weight) <= self.max_bytes
+        let bytes = self
+            .bytes
+            .fetch_add(weight, Ordering::Relaxed)
+            .saturating_add(weight);
+        let shelves = self.shelves.as_ref();
+        let laid = shelves.map_or(0, Shelves::waiting);
+        bytes.saturating_add(shelves.map_or(0, Shelves::bytes)) <= self.max_bytes
             && !self.closing.load(Ordering::Relaxed)
             && (laid == 0 || laid.saturating_add(self.queue.len()) < self.queue.capacity())
+    }
+
+    /// Whether there is room for so much on the shelves.
+    fn has_room(&self, laid: Load) -> bool {
+        let (bytes, count) = (self.bytes.load(Ordering::Relaxed), self.queue.len());
+        bytes.saturating_add(laid.bytes) <= self.max_bytes.min(MOST.bytes)
+            && !self.closing.load(Ordering::Relaxed)
+            && laid.count.saturating_add(count) <= self.queue.capacity().min(MOST.count)
     }
 
     /// Copies a prediction to the shelf of this thread, or drops and counts it when too many wait. Says whether it did
     /// either; what is in the way of that is no reason to wait.
     fn lay(&self, shelves: &Shelves, record: &Record) -> bool {
-        match shelves.offer(record, |weight| self.reserve(weight)) {
+        match shelves.offer(record, |laid| self.has_room(laid)) {
             Offered::NotPlain => return false,
-            Offered::NoRoom(weight) => {
-                self.bytes.fetch_sub(weight, Ordering::Relaxed);
-                self.lose(1);
-            }
+            Offered::NoRoom => self.lose(1),
             Offered::Laid if self.over.load(Ordering::SeqCst) => self.drain(),
             Offered::Laid => {}
         }
@@ -226,9 +235,7 @@ impl Shared {
             self.lose(1);
         }
         if let Some(shelves) = &self.shelves {
-            let (count, weight) = shelves.empty();
-            self.bytes.fetch_sub(weight, Ordering::Relaxed);
-            self.lose(count);
+            self.lose(shelves.empty());
         }
     }
 
@@ -288,7 +295,7 @@ impl Writer {
             let closing = self.shared.closing.load(Ordering::Acquire);
             let weight = self.take(&mut entries);
             // After the entries, but written before them: whoever told of a prediction did so after it was laid down.
-            let weight = weight.saturating_add(self.take_bundles(&mut taken));
+            let laid = self.take_bundles(&mut taken);
             let count = entries.len() + taken.len();
             let poll = match count {
                 0..BUSY => POLL,
@@ -305,6 +312,9 @@ impl Writer {
                 self.look();
                 self.shared.at_hand.store(0, Ordering::Relaxed);
                 self.shared.bytes.fetch_sub(weight, Ordering::Relaxed);
+                if let Some(shelves) = &self.shared.shelves {
+                    shelves.release(laid);
+                }
             }
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();

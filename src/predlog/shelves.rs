@@ -2,7 +2,7 @@
 //! takes all that lies there at once.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::bundle::{self, Bundle};
@@ -29,7 +29,55 @@ struct Shelf(Mutex<Vec<Bundle>>);
 #[derive(Debug)]
 pub(super) struct Shelves {
     shelves: Vec<Shelf>,
-    waiting: AtomicUsize,
+    held: Held,
+}
+
+/// How many predictions, and what they weigh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) count: usize,
+    pub(super) bytes: usize,
+}
+
+/// A load that all threads see, as one number: each prediction changes it, and waits for that.
+#[derive(Debug, Default)]
+struct Held(AtomicU64);
+
+/// Of the number, the bits of the bytes; the others are the count's.
+const BYTES_BITS: u32 = 40;
+/// Bounds of what lies on shelves: half of what the number holds, for each thread adds before it asks whether there is room.
+pub(super) const MOST: Load = Load {
+    count: 1 << 23,
+    bytes: 1 << 39,
+};
+
+impl Held {
+    /// What it is with this.
+    fn add(&self, load: Load) -> Load {
+        let load = load.packed();
+        Load::of(self.0.fetch_add(load, Ordering::Relaxed).wrapping_add(load))
+    }
+
+    fn sub(&self, load: Load) {
+        self.0.fetch_sub(load.packed(), Ordering::Relaxed);
+    }
+
+    fn load(&self) -> Load {
+        Load::of(self.0.load(Ordering::Relaxed))
+    }
+}
+
+impl Load {
+    fn packed(self) -> u64 {
+        ((self.count as u64) << BYTES_BITS) + self.bytes as u64
+    }
+
+    fn of(packed: u64) -> Load {
+        Load {
+            count: (packed >> BYTES_BITS) as usize,
+            bytes: (packed & ((1 << BYTES_BITS) - 1)) as usize,
+        }
+    }
 }
 
 /// What the writer took, shelf by shelf. Emptied bundles go back with the next taking.
@@ -42,15 +90,15 @@ pub(super) enum Offered {
     Laid,
     /// It has to go as an entry.
     NotPlain,
-    /// It would have weighed so much.
-    NoRoom(usize),
+    /// There is no room for it.
+    NoRoom,
 }
 
 impl Default for Shelves {
     fn default() -> Shelves {
         Shelves {
             shelves: (0..SHELVES).map(|_| Shelf::default()).collect(),
-            waiting: AtomicUsize::new(0),
+            held: Held::default(),
         }
     }
 }
@@ -72,11 +120,17 @@ impl Shelf {
 impl Shelves {
     /// Predictions that lie here.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.held.load().count
     }
 
-    /// Lays a prediction down, if it is plain and there is room for what it weighs. Neither blocks nor wakes anybody.
-    pub(super) fn offer(&self, record: &Record, has_room: impl FnOnce(usize) -> bool) -> Offered {
+    /// What weighs what lies here, and what was taken and is not [released](Shelves::release).
+    pub(super) fn bytes(&self) -> usize {
+        self.held.load().bytes
+    }
+
+    /// Lays a prediction down, if it is plain and there is room for it and what lies here already. Neither blocks nor wakes
+    /// anybody.
+    pub(super) fn offer(&self, record: &Record, has_room: impl FnOnce(Load) -> bool) -> Offered {
         let Some(plain) = bundle::plain(record) else {
             return Offered::NotPlain;
         };
@@ -95,14 +149,17 @@ impl Shelves {
         let Some(bundle) = known.and_then(|at| bundles.get_mut(at)) else {
             return Offered::NotPlain;
         };
-        let weight = bundle.weight_of(plain);
-        if !has_room(weight) {
+        let one = Load {
+            count: 1,
+            bytes: bundle.weight_of(plain),
+        };
+        // While nobody can take it yet: what is taken has been counted.
+        if !has_room(self.held.add(one)) {
             bundle.take_back(plain.rows);
-            return Offered::NoRoom(weight);
+            self.held.sub(one);
+            return Offered::NoRoom;
         }
         bundle.push(record, plain);
-        // While nobody can take it yet: what is taken has been counted.
-        self.waiting.fetch_add(1, Ordering::Relaxed);
         Offered::Laid
     }
 
@@ -118,7 +175,7 @@ impl Shelves {
         self.shelves.get(mine)
     }
 
-    /// Takes all that lies here for what was taken before, which is empty; says what it weighs.
+    /// Takes all that lies here for what was taken before, which is empty; says what it weighs until it is released.
     pub(super) fn take(&self, taken: &mut Taken) -> usize {
         taken.0.resize_with(SHELVES, Vec::new);
         for (shelf, taken) in self.shelves.iter().zip(&mut taken.0) {
@@ -127,15 +184,24 @@ impl Shelves {
                 std::mem::swap(&mut *bundles, taken);
             }
         }
-        self.waiting.fetch_sub(taken.len(), Ordering::Relaxed);
+        self.held.sub(Load {
+            count: taken.len(),
+            bytes: 0,
+        });
         taken.bundles().map(Bundle::weight).sum()
     }
 
-    /// Throws away all that lies here; says how many predictions that is, and what they weigh.
-    pub(super) fn empty(&self) -> (u64, usize) {
+    /// Says that so many bytes of what was taken are no longer there.
+    pub(super) fn release(&self, bytes: usize) {
+        self.held.sub(Load { count: 0, bytes });
+    }
+
+    /// Throws away all that lies here; says how many predictions that is.
+    pub(super) fn empty(&self) -> u64 {
         let mut taken = Taken::default();
         let weight = self.take(&mut taken);
-        (taken.len() as u64, weight)
+        self.release(weight);
+        taken.len() as u64
     }
 }
 

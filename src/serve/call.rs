@@ -18,7 +18,7 @@ use crate::model::prediction_id::PredictionId;
 pub struct Call {
     deployment: Arc<Deployment>,
     /// Given back at the end, or as soon as there is nothing to work on any more.
-    permit: Option<Permit>,
+    permit: Permit,
     began: Instant,
     deadline: Instant,
     /// When the last stage ended.
@@ -68,7 +68,7 @@ impl Call {
     ) -> Call {
         Call {
             deployment,
-            permit: Some(permit),
+            permit,
             began: now,
             deadline: now + timeout,
             stage_ended: now,
@@ -234,7 +234,7 @@ impl Call {
 
     /// Marks the call as failed and gives its permit back: what is left is to say so.
     pub fn fail(&mut self, error: Error) -> Error {
-        self.permit = None;
+        self.permit.give_back();
         self.outcome = Outcome::Failed(error.kind());
         if let Some(draft) = &mut self.draft {
             draft.note_failure(error.kind().label(), error.message());
@@ -292,8 +292,14 @@ impl Drop for Call {
                 Outcome::Failed(_) | Outcome::Abandoned => {}
             }
         }
-        if let Some(draft) = self.draft.take() {
-            draft.end(self.rows, &self.stages, total, self.outcome == Outcome::Abandoned);
+        if let (Some(draft), Some(recorder)) = (self.draft.take(), self.permit.recorder()) {
+            draft.end(
+                recorder,
+                self.rows,
+                &self.stages,
+                total,
+                self.outcome == Outcome::Abandoned,
+            );
         }
     }
 }

@@ -55,7 +55,6 @@ pub struct Endpoint {
     shadowing: Option<Shadowing>,
     admission: Admission,
     timeout: Duration,
-    in_flight: metrics::Gauge,
 }
 
 impl Endpoint {
@@ -68,14 +67,14 @@ impl Endpoint {
         shadowing: Option<Shadowing>,
         config: &Config,
     ) -> Endpoint {
+        let recorder = recording.as_ref().map(Recording::recorder).cloned();
         Endpoint {
             fleet,
             routes,
             recording,
             shadowing,
-            admission: Admission::new(config.max_in_flight),
+            admission: Admission::new(config.max_in_flight, metrics::gauge!(names::IN_FLIGHT), recorder),
             timeout: config.timeout,
-            in_flight: metrics::gauge!(names::IN_FLIGHT),
         }
     }
 
@@ -105,7 +104,7 @@ impl Endpoint {
     /// [`Kind::Overloaded`], [`Kind::UnknownSlot`], [`Kind::UnknownVariant`], or [`Kind::NotReady`] while nothing is
     /// loaded.
     pub fn begin(&self, head: Head<'_>) -> Result<Call, Error> {
-        let permit = self.admission.admit(&self.in_flight).inspect_err(reject)?;
+        let permit = self.admission.admit().inspect_err(reject)?;
         let routes = self.routes.any();
         let route = routes.as_ref().and_then(|routes| routes.get(head.name));
         let deployment = match route {

@@ -40,7 +40,6 @@ pub struct Draft {
 
 /// What becomes of a draft.
 struct Kept {
-    recorder: Recorder,
     record: Box<Record>,
     /// Whether it has what the model gives back; what it is handed, only where it is in the sample.
     values: bool,
@@ -165,7 +164,6 @@ impl Recording {
                 traced: None,
             };
             Kept {
-                recorder: self.recorder.clone(),
                 record: Box::new(record),
                 values: true,
             }
@@ -264,7 +262,13 @@ impl Draft {
     }
 
     /// Hands over the record of a copy that a shadow was run on.
-    pub(super) fn end_shadow(mut self, inputs: Batch, result: Result<Batch, &'static str>, took: Duration) {
+    pub(super) fn end_shadow(
+        mut self,
+        recorder: &Recorder,
+        inputs: Batch,
+        result: Result<Batch, &'static str>,
+        took: Duration,
+    ) {
         let rows = inputs.rows();
         if let Some(Kept { record, .. }) = &mut self.kept {
             record.inputs = Some(inputs);
@@ -280,7 +284,7 @@ impl Draft {
         }
         let mut stages = [None; RequestStage::ALL.len()];
         stages[RequestStage::Predict as usize] = Some(took);
-        self.end(rows, &stages, took, false);
+        self.end(recorder, rows, &stages, took, false);
     }
 
     /// Where to note what the model is handed. `None` where nobody asks for it: what is counted of variants, or shown of
@@ -315,15 +319,13 @@ impl Draft {
     /// Hands the record over.
     pub(super) fn end(
         self,
+        recorder: &Recorder,
         rows: usize,
         stages: &[Option<Duration>; RequestStage::ALL.len()],
         total: Duration,
         abandoned: bool,
     ) {
-        let Some(Kept {
-            recorder, mut record, ..
-        }) = self.kept
-        else {
+        let Some(Kept { mut record, .. }) = self.kept else {
             return;
         };
         let stage = |stage: RequestStage| stages[stage as usize].unwrap_or_default();

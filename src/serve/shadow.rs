@@ -318,7 +318,7 @@ fn record(
             routing_key,
         } = job.about;
         draft.note_request(|| request_id, || routing_key);
-        draft.end_shadow(job.inputs, result, took);
+        draft.end_shadow(recording.recorder(), job.inputs, result, took);
     }
 }
 

@@ -5,6 +5,7 @@ mod tls;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -153,6 +154,50 @@ fn it_counts_what_the_server_counts() {
         of("p50") > 0.0 && of("p50") <= of("p99") && of("p99") <= of("max"),
         "{latency}"
     );
+}
+
+#[test]
+fn a_load_that_spins_stays_awake_and_knows_when_it_has_nothing_to_do() {
+    let modelsd_server = Server::start("models:/iris/1", &[]);
+    let url = format!("http://{}", modelsd_server.address);
+    let measure = |more: &[&str]| {
+        let mut command = modelsd();
+        command.args(["bench", &url, "-m", "models:/iris/1", "--rate", "10", "--json"]);
+        command
+            .args(["-c", "1", "-d", "1500ms", "-w", "0", "--threads", "1"])
+            .args(more);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut spent = 0;
+        while child.try_wait().unwrap().is_none() {
+            spent = nanoseconds_of(child.id()).max(spent);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (spent, report)
+    };
+    let ((resting, _), (spinning, report)) = (measure(&[]), measure(&["--spin"]));
+    assert!(spinning > 2 * resting, "{spinning} ns beside {resting}");
+    assert_eq!(report["spin"], true);
+    let busy = server(&report, 0, 0)["load_busy"].as_f64().unwrap();
+    assert!(busy < 0.5, "{report:#}");
+}
+
+/// What the threads of a process have had of the processors.
+fn nanoseconds_of(process: u32) -> u64 {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else {
+        return 0;
+    };
+    let of = |path: PathBuf| {
+        let text = std::fs::read_to_string(path.join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    };
+    threads.filter_map(|thread| of(thread.ok()?.path())).sum()
 }
 
 #[test]

@@ -214,6 +214,7 @@ pub(super) fn json(plan: &Plan, report: &Report) -> String {
         "duration_seconds": plan.duration.as_secs_f64(),
         "warm_up_seconds": plan.warm_up.as_secs_f64(),
         "threads": plan.threads,
+        "spin": plan.spin,
         "content_type": plan.request.content_type,
         "body_bytes": plan.request.body.len(),
         "rows": plan.request.rows,

@@ -230,7 +230,7 @@ fn size_of(dtype: DType) -> Option<usize> {
     })
 }
 
-/// Elements that are copied one by one.
+/// Elements that are few.
 const FEW: usize = 8;
 
 /// Appends elements, if they have a fixed length.
@@ -241,10 +241,13 @@ fn lay_elements(out: &mut Vec<u8>, elements: &Elements) -> bool {
         all: &[T],
         bytes: impl Fn(T) -> [u8; SIZE],
     ) -> bool {
-        // Most requests have one row, of a few numbers.
+        // Most requests have one row, of a few numbers: they are appended in one go, and no memory is cleared for them.
         if all.len() <= FEW {
-            out.reserve(FEW * SIZE);
-            all.iter().for_each(|one| out.extend_from_slice(&bytes(*one)));
+            let mut few = [[0; SIZE]; FEW];
+            for (place, element) in few.iter_mut().zip(all) {
+                *place = bytes(*element);
+            }
+            out.extend_from_slice(few.get(..all.len()).unwrap_or_default().as_flattened());
             return true;
         }
         let start = out.len();

@@ -328,7 +328,13 @@ fn emptied_bundles_are_filled_again_and_those_of_no_use_go() {
     }
     assert_eq!(shelves.waiting(), 0);
     let refused = record(Elements::F64(vec![0.0]));
-    assert!(matches!(shelves.offer(&refused, |_| false), Offered::NoRoom(8..)));
+    let mut asked = None;
+    let answer = shelves.offer(&refused, |laid| {
+        asked = Some(laid);
+        false
+    });
+    assert_eq!(answer, Offered::NoRoom);
+    assert!(asked.is_some_and(|laid| laid.count == 1 && laid.bytes > 8));
     assert_eq!(shelves.waiting(), 0);
 }
 
