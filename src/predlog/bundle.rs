@@ -177,12 +177,6 @@ impl Bundle {
         fits
     }
 
-    /// Takes back what [`Bundle::lay`] has appended.
-    pub(super) fn take_back(&mut self, rows: u32) {
-        let bytes = self.row_bytes() * rows as usize;
-        self.values.truncate(self.values.len().saturating_sub(bytes));
-    }
-
     /// Appends the prediction whose values were appended.
     pub(super) fn push(&mut self, record: &Record, plain: Plain) {
         let Plain {
@@ -204,6 +198,18 @@ impl Bundle {
             request_id,
         });
         self.rows += rows as usize;
+    }
+
+    /// Takes back the last prediction.
+    pub(super) fn take_back(&mut self, plain: Plain) {
+        let rows = plain.rows as usize;
+        let less = |length: usize, by: usize| length.saturating_sub(by);
+        self.heads.pop();
+        self.values
+            .truncate(less(self.values.len(), self.row_bytes() * rows));
+        self.request_ids
+            .truncate(less(self.request_ids.len(), plain.request_id.into()));
+        self.rows = less(self.rows, rows);
     }
 
     /// Forgets all predictions.

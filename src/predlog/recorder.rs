@@ -22,10 +22,9 @@ use crate::telemetry::names;
 const NICENESS: i32 = 10;
 /// How long the writer sleeps when the queue is empty. It is not woken, since that would cost each request a system call.
 const POLL: Duration = Duration::from_millis(25);
-/// The same while entries come in numbers: what is freed soon is still in the caches when it is allocated again.
+/// The same while entries come in numbers: what is freed soon is still in the caches when it is allocated again. Of what is
+/// laid down flat nothing is freed, and each waking takes time from whoever is at work.
 const BUSY_POLL: Duration = Duration::from_millis(3);
-/// The same where nearly all are laid down flat: nothing of them is freed, and each waking costs a look at all shelves.
-const LAID_POLL: Duration = Duration::from_millis(10);
 /// Entries of one sleep that make it busy.
 const BUSY: usize = 64;
 /// Between two ticks of the sinks.
@@ -297,9 +296,8 @@ impl Writer {
             // After the entries, but written before them: whoever told of a prediction did so after it was laid down.
             let laid = self.take_bundles(&mut taken);
             let count = entries.len() + taken.len();
-            let poll = match count {
+            let poll = match entries.len() {
                 0..BUSY => POLL,
-                _ if entries.len() < BUSY => LAID_POLL,
                 _ => BUSY_POLL,
             };
             if count > 0 {

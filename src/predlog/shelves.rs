@@ -153,13 +153,14 @@ impl Shelves {
             count: 1,
             bytes: bundle.weight_of(plain),
         };
-        // While nobody can take it yet: what is taken has been counted.
+        bundle.push(record, plain);
+        // While nobody can take it yet: what is taken has been counted. After all of it was written, for what was written lies
+        // in lines that are no longer in the caches, and to count it waits for them: for both at once.
         if !has_room(self.held.add(one)) {
-            bundle.take_back(plain.rows);
+            bundle.take_back(plain);
             self.held.sub(one);
             return Offered::NoRoom;
         }
-        bundle.push(record, plain);
         Offered::Laid
     }
 

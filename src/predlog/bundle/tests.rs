@@ -317,7 +317,8 @@ fn emptied_bundles_are_filled_again_and_those_of_no_use_go() {
             offer(record(Elements::F64(vec![f64::from(number)]))),
             Offered::Laid
         );
-        shelves.take(&mut taken);
+        let weight = shelves.take(&mut taken);
+        shelves.release(weight);
         assert_eq!(taken.len(), if number == 0 { 2 } else { 1 });
         let last = taken.bundles().last().unwrap();
         let mut seen = Vec::new();
@@ -335,7 +336,23 @@ fn emptied_bundles_are_filled_again_and_those_of_no_use_go() {
     });
     assert_eq!(answer, Offered::NoRoom);
     assert!(asked.is_some_and(|laid| laid.count == 1 && laid.bytes > 8));
-    assert_eq!(shelves.waiting(), 0);
+    assert_eq!((shelves.waiting(), shelves.bytes()), (0, 0));
+    // Nothing of it is left, wherever it would have come.
+    let named = |number: f64| Record {
+        request_id: Some(RequestId::from_slice(b"id")),
+        ..record(Elements::F64(vec![number]))
+    };
+    let (first, refused, last) = (named(1.0), named(2.0), named(3.0));
+    assert_eq!(shelves.offer(&first, |_| true), Offered::Laid);
+    assert_eq!(shelves.offer(&refused, |_| false), Offered::NoRoom);
+    assert_eq!(shelves.offer(&last, |_| true), Offered::Laid);
+    let weight = shelves.take(&mut taken);
+    let entries: Vec<Entry> = taken.bundles().flat_map(Bundle::unpack).collect();
+    let expected = [first, last].map(|record| Entry::Prediction(Box::new(record)));
+    assert_eq!(entries, expected);
+    assert_eq!(taken.bundles().map(Bundle::rows).sum::<usize>(), 2);
+    shelves.release(weight);
+    assert_eq!(shelves.bytes(), 0);
 }
 
 #[test]
