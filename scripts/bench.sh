@@ -54,7 +54,9 @@ trap 'exit 130' INT TERM
 
 server_core=() load_core=() pinned="nothing is pinned: there is one core, or no taskset"
 if [ "$(nproc)" -ge 2 ] && command -v taskset >/dev/null; then
-  server_core=(taskset -c 0) load_core=(taskset -c 1) pinned="servers on core 0, load on core 1"
+  server_core=(taskset -c 0) load_core=(taskset -c 1) pinned="servers on core 0, load on core 1, which never sleeps"
+  # Else a server pays for waking the load: the slower it is, the more often, and in virtual machines much.
+  export MODELSD_BENCH_SPIN=true
 fi
 
 start() { # LOG COMMAND...
