@@ -179,13 +179,17 @@ fn a_shadow_is_compared_with_what_was_answered() {
     }
     // The two models do not say the same of the third.
     let bodies = ["5.1, 3.5, 1.4, 0.2", "6.2, 2.9, 4.3, 1.3", "6.0, 2.2, 5.0, 1.5"];
+    let mut ids = Vec::new();
     for number in 0..30 {
+        let own = format!("order-{number}");
+        let headers = [("x-request-id", &*own)];
         let answer = ask(
             &server,
-            &[],
+            if number % 2 == 0 { &headers } else { &[] },
             &format!(r#"{{"inputs": [[{}]]}}"#, bodies[number % 3]),
         );
         assert_eq!(answer.header("x-model-variant"), Some("champion"));
+        ids.push(if number % 2 == 0 { own } else { id(&answer) });
         // One at a time: none of them is dropped.
         wait_for("the copies", || {
             ["same", "forest"]
@@ -236,6 +240,11 @@ fn a_shadow_is_compared_with_what_was_answered() {
             .iter()
             .all(|record| record["outputs"].is_object() && record["variant"] != "champion")
     );
+    // A copy goes by the id of the request that was answered: the client's, or that of its prediction.
+    for id in ids {
+        let copies = shadows.iter().filter(|record| record["request_id"] == *id);
+        assert_eq!(copies.count(), 2, "{id}");
+    }
 }
 
 #[test]
