@@ -103,8 +103,8 @@ pub struct BenchArgs {
     /// Threads that send [default: half the cores, at least 1]
     #[arg(long, env = "MODELSD_BENCH_THREADS", value_name = "N")]
     pub threads: Option<String>,
-    /// Keep the threads that send awake. Else the server pays for waking them whenever it answers faster than they are
-    /// asleep, which takes long in virtual machines. Give the server other cores than them
+    /// Keep the threads that send awake. Else a server pays for waking them whenever they wait for its answer, which takes
+    /// long in virtual machines. Give it other cores than them
     #[arg(long, env = "MODELSD_BENCH_SPIN")]
     pub spin: bool,
     /// How long an answer may take; it counts as an error then

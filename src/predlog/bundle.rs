@@ -56,6 +56,8 @@ pub(super) struct Head {
     request_id: u8,
 }
 
+const _: () = assert!(size_of::<Head>() <= 64);
+
 /// A side of a prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {

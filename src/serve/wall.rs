@@ -16,38 +16,63 @@ thread_local! {
 
 /// The moment of UTC at which the clock of durations showed this.
 pub(super) fn moment(at: Instant) -> Moment {
-    if let Some((then, moment)) = READ.get()
+    let (read, moment) = told(at, READ.get(), || (Instant::now(), SystemTime::now().into()));
+    READ.set(Some(read));
+    moment
+}
+
+/// The same by what the two clocks showed when they were last read, or are if that is too long ago; and that.
+fn told(
+    at: Instant,
+    read: Option<(Instant, Moment)>,
+    look: impl FnOnce() -> (Instant, Moment),
+) -> ((Instant, Moment), Moment) {
+    if let Some((then, moment)) = read
         && let Some(since) = at.checked_duration_since(then)
         && since < KEPT
     {
-        return moment.after(since);
+        return ((then, moment), moment.after(since));
     }
-    let (then, moment) = (Instant::now(), Moment::from(SystemTime::now()));
-    READ.set(Some((then, moment)));
-    match then.checked_duration_since(at) {
+    let (then, moment) = look();
+    let told = match then.checked_duration_since(at) {
         Some(ago) => moment.before(ago),
         None => moment.after(at.duration_since(then)),
-    }
+    };
+    ((then, moment), told)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn the_wall_clock_is_read_anew_when_that_is_too_long_ago() {
+        let start = Instant::now() + Duration::from_secs(1);
+        let noon = Moment::EPOCH.after(Duration::from_secs(43_200));
+        // Set forward by an hour since it was read.
+        let later = noon.after(Duration::from_secs(3_600));
+        let read = Some((start, noon));
+        let set = |at: Instant| told(at, read, || (at + MS, later));
+        assert_eq!(set(start), ((start, noon), noon));
+        let soon = start + 9 * MS;
+        assert_eq!(set(soon), ((start, noon), noon.after(9 * MS)));
+        let late = start + 10 * MS;
+        assert_eq!(set(late), ((late + MS, later), later.before(MS)));
+        let earlier = start - MS;
+        assert_eq!(set(earlier), ((start, later), later.before(MS)));
+        assert_eq!(told(start, None, || (start, later)).1, later);
+        assert_eq!(told(late, None, || (start, later)).1, later.after(10 * MS));
+    }
+
     #[test]
     fn it_is_what_the_wall_clock_shows() {
-        let off = |at: Instant| {
-            let (moment, ago) = (moment(at), at.elapsed());
-            let wall = Moment::from(SystemTime::now()).before(ago);
-            (moment.micros() - wall.micros()).abs()
+        // The thread may be held up between two looks at the clocks; then it is looked again.
+        let near = || {
+            let wall: Moment = SystemTime::now().into();
+            (moment(Instant::now()).micros() - wall.micros()).abs() < 1_000
         };
-        for pause in [0, 1, 5, 12] {
-            std::thread::sleep(Duration::from_millis(pause));
-            let at = Instant::now();
-            // The thread may be held up between two looks at the clocks; then it is looked again.
-            assert!((0..100).any(|_| off(at) < 1_000), "{pause} ms");
-            let before = at - Duration::from_millis(50);
-            assert!((0..100).any(|_| off(before) < 1_000), "before {pause} ms");
-        }
+        assert!((0..1_000).any(|_| near()));
     }
 }

@@ -18,6 +18,9 @@ use parquet::schema::types::ColumnDescPtr;
 /// About how many bytes a page has.
 pub(super) const PAGE_BYTES: usize = 1 << 20;
 
+/// Bytes that a [`Room`] keeps for the next page and the next chunk. Few are longer, but a row may be as long as a request.
+const KEPT_BYTES: usize = 4 * PAGE_BYTES;
+
 /// Memory for one chunk after the other: to be given it anew by the system costs more than what is written to it.
 #[derive(Default)]
 pub(super) struct Room {
@@ -43,14 +46,21 @@ pub(super) struct Chunk<'room> {
 impl Room {
     /// Takes back the memory of a chunk.
     pub(super) fn take_back(&mut self, chunk: Bytes) {
-        self.chunk = chunk.into();
+        self.chunk = kept(chunk);
     }
+}
+
+/// The memory of these bytes, as far as it is kept.
+fn kept(bytes: Bytes) -> Vec<u8> {
+    let mut memory = Vec::from(bytes);
+    memory.clear();
+    memory.shrink_to(KEPT_BYTES);
+    memory
 }
 
 impl<'room> Chunk<'room> {
     pub(super) fn new(column: &ColumnDescPtr, room: &'room mut Room) -> Chunk<'room> {
-        let mut out = std::mem::take(&mut room.chunk);
-        out.clear();
+        let out = std::mem::take(&mut room.chunk);
         Chunk {
             column: column.clone(),
             out: TrackedWrite::new(out),
@@ -130,9 +140,7 @@ impl<'room> Chunk<'room> {
 
     /// An empty page.
     fn body(&mut self) -> Vec<u8> {
-        let mut body = std::mem::take(&mut self.room.page);
-        body.clear();
-        body
+        std::mem::take(&mut self.room.page)
     }
 
     /// A page with definition levels, where the column has any: a run of one.
@@ -158,7 +166,7 @@ impl<'room> Chunk<'room> {
             rep_level_encoding: Encoding::RLE,
             statistics: None,
         })?;
-        self.room.page = body.into();
+        self.room.page = kept(body);
         Ok(())
     }
 
@@ -222,4 +230,27 @@ fn number(out: &mut Vec<u8>, mut rest: u64) {
         rest >>= 7;
     }
     out.push(rest as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_used_again_up_to_a_bound() {
+        let mut room = Room::default();
+        let mut filled = |length: usize| {
+            let mut chunk = std::mem::take(&mut room.chunk);
+            assert!(chunk.is_empty());
+            let before = chunk.as_ptr();
+            chunk.resize(length, 1);
+            let same = chunk.as_ptr() == before;
+            room.take_back(chunk.into());
+            (same, room.chunk.capacity())
+        };
+        filled(1_000);
+        assert_eq!(filled(1_000), (true, 1_000));
+        let (_, kept) = filled(3 * KEPT_BYTES);
+        assert_eq!(kept, KEPT_BYTES);
+    }
 }
