@@ -27,6 +27,7 @@ mod http2;
 mod live;
 mod mlmodel;
 mod native;
+mod overload;
 mod page;
 mod parity;
 mod platform;
