@@ -14,6 +14,7 @@ ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /build
 # The dependencies alone, with a program that does nothing: this layer is made anew only when they change.
 COPY Cargo.toml Cargo.lock build.rs ./
+COPY scripts/link-order.txt scripts/
 COPY benches benches
 RUN mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
     && cargo build --profile dist --locked --bin modelsd

@@ -24,6 +24,7 @@ mod hot_swap;
 mod house;
 mod http;
 mod http2;
+mod link_order;
 mod live;
 mod mlmodel;
 mod native;
