@@ -7,6 +7,7 @@ mod gather;
 mod join;
 mod plan;
 mod run;
+mod spare;
 
 use std::time::Duration;
 

@@ -25,17 +25,13 @@ use super::gather::Gather;
 use super::plan::{Taken, take};
 use super::run::{Job, Runner};
 pub use super::run::{Run, panic_text};
+use super::spare::Spare;
 use super::{Config, Meters};
 use lease::{Lease, Work, spawn};
 
 /// Calls expected to take less run on the calling task. A hop to a thread and back takes 10 to 30 µs; a runtime's
 /// worker that is busy for half a millisecond still answers `/ping` in time.
 const INLINE_BELOW: Duration = Duration::from_micros(500);
-
-/// A call has to have this part of its expected wait to spare, or it is refused: what is expected is an estimate, the
-/// answer has yet to be written, and one that comes late has cost as much as one in time. Without it, a server with three
-/// times its load computes several answers for each that is of use.
-const MARGIN: u32 = 2;
 
 /// A call that comes when a batch has just begun waits for that and is in the next: each may take this part of the time
 /// that the call waits, and the last part is for estimates and for the way back.
@@ -92,6 +88,7 @@ pub struct Pool {
 struct Shared {
     config: Config,
     runner: Runner,
+    spare: Spare,
     state: Mutex<State>,
     /// Told when a full batch waits for the end of its delay.
     full: Notify,
@@ -121,6 +118,8 @@ enum Entry {
     Waits {
         answer: oneshot::Receiver<Result<Run, RunError>>,
         leads: bool,
+        /// How long it should, where that was asked before it was let in.
+        wait: Option<Duration>,
     },
 }
 
@@ -142,6 +141,7 @@ impl Pool {
             shared: Arc::new(Shared {
                 config: setup.config,
                 runner,
+                spare: Spare::new(),
                 state: Mutex::new(State {
                     idle,
                     line: VecDeque::new(),
@@ -202,11 +202,16 @@ impl Pool {
                     self.run_there(lease, batch, rows, deadline, queued).await
                 }
             },
-            Entry::Waits { answer, leads } => {
+            Entry::Waits { answer, leads, wait } => {
                 if leads {
                     self.lead().await;
                 }
-                end(answer, deadline).await
+                let mut result = end(answer, deadline).await;
+                let ended = self.learn(wait, queued, &result);
+                if let Ok(run) = &mut result {
+                    run.ended = ended;
+                }
+                result
             }
         }
     }
@@ -236,7 +241,7 @@ impl Pool {
         if self.lanes.is_empty() {
             return Err(RunError::Stopped);
         }
-        self.admit(&state, rows, deadline, queued)?;
+        let wait = self.admit(&state, rows, deadline, queued)?;
         if kept.is_some() {
             // Others need not wait for the copy; the line may be another after it.
             drop(state);
@@ -259,11 +264,18 @@ impl Pool {
         if state.led && state.rows >= shared.config.max_rows {
             shared.full.notify_one();
         }
-        Ok(Entry::Waits { answer, leads })
+        Ok(Entry::Waits { answer, leads, wait })
     }
 
-    /// Whether there is room in line for so many rows, and time to run them.
-    fn admit(&self, state: &State, rows: usize, deadline: Instant, now: Instant) -> Result<(), RunError> {
+    /// How long so many rows should wait until they are answered, if there is room in line and time for them. With an idle
+    /// predictor any time will do, for else a model that was slow once would never get a chance again.
+    fn admit(
+        &self,
+        state: &State,
+        rows: usize,
+        deadline: Instant,
+        now: Instant,
+    ) -> Result<Option<Duration>, RunError> {
         let shared = &self.shared;
         let ahead = state.rows.saturating_add(rows);
         let left = deadline.saturating_duration_since(now);
@@ -274,13 +286,32 @@ impl Pool {
         let wait = shared.runner.wait(ahead, calls, now) / self.lanes.len().max(1) as u32;
         let reason = if !state.line.is_empty() && ahead > shared.config.max_queue_rows {
             "too many rows wait for the model"
-        } else if state.idle.is_empty() && wait.saturating_add(wait / MARGIN) > left {
-            // With an idle predictor it is tried, or a model that was slow once would never get a chance again.
+        } else if state.idle.is_empty() && wait.saturating_add(shared.spare.beyond(wait, left)) > left {
             "the answer would come after the time limit"
         } else {
-            return Ok(());
+            return Ok(state.idle.is_empty().then_some(wait));
         };
         Err(RunError::Overloaded { reason, after: wait })
+    }
+
+    /// Learns from a call that should have waited for `wait`, if that was asked; gives when it ended, if with an answer.
+    fn learn<T>(
+        &self,
+        wait: Option<Duration>,
+        queued: Instant,
+        result: &Result<T, RunError>,
+    ) -> Option<Instant> {
+        let ended = match result {
+            Ok(_) => Some(Instant::now()),
+            Err(RunError::Deadline) => None,
+            // Says nothing about waits.
+            Err(_) => return None,
+        };
+        if let Some(wait) = wait {
+            let took = ended.map(|ended| ended.saturating_duration_since(queued));
+            self.shared.spare.learn(wait, took);
+        }
+        ended
     }
 
     /// Whether a call of so many rows would be refused now, so that its body need not be decoded to know.

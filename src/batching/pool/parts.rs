@@ -48,9 +48,9 @@ impl Pool {
             .collect();
         let batches = split(batch, &sizes).ok_or(RunError::Stopped)?;
         let mut answers = Vec::with_capacity(parts);
-        let idle = {
+        let (idle, wait) = {
             let mut state = self.shared.lock();
-            self.admit(&state, rows, deadline, queued)?;
+            let wait = self.admit(&state, rows, deadline, queued)?;
             state.rows = state.rows.saturating_add(rows);
             self.shared.runner.meters.enqueued_rows.increment(rows as u64);
             for (batch, &rows) in batches.into_iter().zip(&sizes) {
@@ -66,7 +66,7 @@ impl Pool {
                 answers.push(end(answer, deadline));
             }
             let spare = state.idle.len().saturating_sub(parts);
-            state.idle.split_off(spare)
+            (state.idle.split_off(spare), wait)
         };
         for slot in idle {
             // One part each, so that the first to come does not take them all.
@@ -77,7 +77,9 @@ impl Pool {
                 .next(|_| 1, Instant::now(), &self.shared.runner.meters);
             self.hand_on(lease, jobs);
         }
-        let runs: Vec<Run> = join_all(answers).await.into_iter().collect::<Result<_, _>>()?;
+        let runs: Result<Vec<Run>, RunError> = join_all(answers).await.into_iter().collect();
+        self.learn(wait, queued, &runs);
+        let runs = runs?;
         let outputs: Vec<&Batch> = runs.iter().map(|run| &run.output).collect();
         match join(&outputs) {
             Some(output) if output.rows() == rows => Ok(Run {

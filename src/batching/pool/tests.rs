@@ -1,6 +1,7 @@
 //! The pool with predictors that do as they are told.
 
 mod batches;
+mod refusals;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

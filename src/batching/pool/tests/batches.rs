@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::tensor::{Elements, Tensor};
 
-const MICRO: Duration = Duration::from_micros(1);
+pub(super) const MICRO: Duration = Duration::from_micros(1);
 
-fn rows(values: &[f32]) -> Batch {
+pub(super) fn rows(values: &[f32]) -> Batch {
     Batch::new(Body::Array(Tensor::vector(Elements::F32(values.to_vec()))))
 }
 
@@ -39,7 +39,7 @@ fn doubler() -> (Box<dyn Predictor>, Receiver<usize>) {
 }
 
 /// The same, once it is let go.
-fn held_doubler() -> (Box<dyn Predictor>, Receiver<usize>, mpsc::SyncSender<()>) {
+pub(super) fn held_doubler() -> (Box<dyn Predictor>, Receiver<usize>, mpsc::SyncSender<()>) {
     let (mut predictor, calls) = doubler();
     let (go, going) = mpsc::sync_channel(1);
     let mut held = true;
@@ -52,7 +52,11 @@ fn held_doubler() -> (Box<dyn Predictor>, Receiver<usize>, mpsc::SyncSender<()>)
     (predictor, calls, go)
 }
 
-fn joining(predictors: Vec<Box<dyn Predictor>>, config: Config, times: &[(usize, Duration)]) -> Arc<Pool> {
+pub(super) fn joining(
+    predictors: Vec<Box<dyn Predictor>>,
+    config: Config,
+    times: &[(usize, Duration)],
+) -> Arc<Pool> {
     // A call that was held for long counts as slow, and batches would be cut short for that.
     let config = Config {
         max_time: Duration::from_secs(600),
@@ -72,13 +76,13 @@ fn joining(predictors: Vec<Box<dyn Predictor>>, config: Config, times: &[(usize,
 
 type Answer = tokio::task::JoinHandle<Result<Run, RunError>>;
 
-fn call(runtime: &Runtime, pool: &Arc<Pool>, batch: Batch) -> Answer {
+pub(super) fn call(runtime: &Runtime, pool: &Arc<Pool>, batch: Batch) -> Answer {
     let pool = Arc::clone(pool);
     runtime.spawn(async move { pool.run(batch, later()).await })
 }
 
 /// Puts calls in line behind one that is held, in that order, and lets it go.
-fn behind(
+pub(super) fn behind(
     runtime: &Runtime,
     pool: &Arc<Pool>,
     go: &mpsc::SyncSender<()>,
@@ -276,73 +280,6 @@ fn a_dear_call_takes_all_idle_predictors() {
     let input = rows(&[1.0, 2.0, 3.0, 4.0, 5.0]);
     let run = runtime().block_on(pool.run(input.clone(), later())).unwrap();
     assert_eq!(run.output, input);
-}
-
-#[test]
-fn a_full_line_and_a_late_answer_are_refused_at_once() {
-    let (predictor, starts, go) = held();
-    let config = Config {
-        max_queue_rows: 2,
-        ..Config::default()
-    };
-    let second = Duration::from_secs(1);
-    let pool = joining(vec![predictor], config, &[(1, 2 * second)]);
-    let runtime = runtime();
-    let first = call(&runtime, &pool, batch(0));
-    assert_eq!(starts.recv().unwrap(), 0);
-    // Two seconds are what one call should take, and one is before it, however long it has been at work.
-    let deadline = Instant::now() + second * 5 / 2;
-    match runtime.block_on(pool.run(batch(1), deadline)) {
-        Err(RunError::Overloaded { after, .. }) => assert!(after >= 2 * second),
-        other => panic!("{other:?}"),
-    }
-    let waiting = [call(&runtime, &pool, batch(2)), call(&runtime, &pool, batch(3))];
-    while pool.shared.lock().line.len() < 2 {
-        std::thread::sleep(MICRO);
-    }
-    let refused = runtime.block_on(pool.run(batch(4), later()));
-    assert!(matches!(refused, Err(RunError::Overloaded { .. })), "{refused:?}");
-    (0..3).for_each(|_| go.send(()).unwrap());
-    runtime.block_on(first).unwrap().unwrap();
-    for call in waiting {
-        runtime.block_on(call).unwrap().unwrap();
-    }
-}
-
-#[test]
-fn what_would_be_refused_is_known_before_it_is_decoded() {
-    let (predictor, _calls, go) = held_doubler();
-    let pool = joining(vec![predictor], Config::default(), &[(1, 100_000 * MICRO)]);
-    let runtime = runtime();
-    let first = call(&runtime, &pool, rows(&[0.0]));
-    let in_line = |calls| {
-        while pool.shared.lock().idle.len() == pool.size() || pool.shared.lock().line.len() < calls {
-            std::thread::sleep(MICRO);
-        }
-    };
-    in_line(0);
-    let refused = |rows, within| pool.refuses(rows, Instant::now() + within).is_some();
-    let wait = |rows: usize| 100_000 * MICRO * rows as u32;
-    let with_margin = |wait: Duration| wait + wait / MARGIN;
-    let mut waiting = Vec::new();
-    for number in 1..=3 {
-        let before = with_margin(wait(2 * (number - 1)));
-        assert_eq!(refused(0, before / 2), number > 1, "with {} in line", number - 1);
-        assert!(!refused(0, before + wait(20)));
-        waiting.push(call(&runtime, &pool, rows(&[1.0, 2.0])));
-        in_line(number);
-    }
-    // One row is being run, and six wait, of a tenth of a second each. How much of the first is done by now depends on the
-    // machine; and between a deadline and the look at it, it may stand still.
-    for rows in [0, 2, 50] {
-        assert!(refused(rows, with_margin(wait(6 + rows)) - MICRO));
-        assert!(!refused(rows, with_margin(wait(7 + rows)) + wait(20)));
-    }
-    go.send(()).unwrap();
-    for call in std::iter::once(first).chain(waiting) {
-        runtime.block_on(call).unwrap().unwrap();
-    }
-    assert!(!refused(50, MICRO), "nobody waits");
 }
 
 /// What a call costs where sharing is worth it: 40 µs, and 10 more for each row.
