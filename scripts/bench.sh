@@ -103,11 +103,12 @@ environment() { # FOLDER REQUIREMENT...
 }
 
 say "building ..."
-cargo build --release --locked --bin modelsd
 yardstick=$(cargo build --release --locked --bench yardstick --message-format=json-render-diagnostics | "$python" -c '
 import json, sys
 artifacts = (json.loads(line) for line in sys.stdin)
 print([one["executable"] for one in artifacts if one.get("target", {}).get("name") == "yardstick"][0])')
+# Last, for the yardstick's build leaves a program behind that has the dependencies of tests.
+cargo build --release --locked --bin modelsd
 modelsd=$root/${CARGO_TARGET_DIR:-target}/release/modelsd
 [ -n "${ORT_DYLIB_PATH:-}" ] || scripts/fetch-onnxruntime.sh -q || say "going on without ONNX Runtime"
 
