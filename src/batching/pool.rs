@@ -261,8 +261,15 @@ impl Pool {
             queued,
             reply,
         });
-        if state.led && state.rows >= shared.config.max_rows {
+        let full = |first| state.rows >= shared.rows_of(first);
+        if state.led && joins && state.line.front().is_some_and(full) {
+            // A full batch waits for nobody: whoever leads may be behind all the requests of an overload.
             shared.full.notify_one();
+            if let Some(slot) = state.idle.pop() {
+                state.led = false;
+                drop(state);
+                self.hand_on(shared.lease(slot), Vec::new());
+            }
         }
         Ok(Entry::Waits { answer, leads, wait })
     }
@@ -279,17 +286,24 @@ impl Pool {
         let shared = &self.shared;
         let ahead = state.rows.saturating_add(rows);
         let left = deadline.saturating_duration_since(now);
-        let calls = match shared.runner.joins_any() {
-            true => ahead.div_ceil(shared.batch_rows(left)),
-            false => state.line.len() + 1,
+        // Others will come in time to share its call, and all of them get their answers together.
+        let (expected, calls) = match shared.runner.joins_any() {
+            true => {
+                let most = shared.batch_rows(left);
+                let calls = ahead.div_ceil(most);
+                (calls.saturating_mul(most), calls)
+            }
+            false => (ahead, state.line.len() + 1),
         };
-        let wait = shared.runner.wait(ahead, calls, now) / self.lanes.len().max(1) as u32;
+        let wait = shared.runner.wait(expected, calls, now) / self.lanes.len().max(1) as u32;
+        // One that is idle while somebody waits is for those who do.
+        let free = !state.idle.is_empty() && state.line.is_empty();
         let reason = if !state.line.is_empty() && ahead > shared.config.max_queue_rows {
             "too many rows wait for the model"
-        } else if state.idle.is_empty() && wait.saturating_add(shared.spare.beyond(wait, left)) > left {
+        } else if !free && wait.saturating_add(shared.spare.beyond(wait, left)) > left {
             "the answer would come after the time limit"
         } else {
-            return Ok(state.idle.is_empty().then_some(wait));
+            return Ok((!free).then_some(wait));
         };
         Err(RunError::Overloaded { reason, after: wait })
     }
@@ -318,7 +332,7 @@ impl Pool {
     pub fn refuses(&self, rows: usize, deadline: Instant) -> Option<RunError> {
         let state = self.shared.lock();
         // It would have a predictor, or be the first in line for one that is about to be free.
-        if !state.idle.is_empty() || state.line.is_empty() {
+        if state.line.is_empty() {
             return None;
         }
         self.admit(&state, rows, deadline, Instant::now()).err()

@@ -20,8 +20,13 @@ impl Pool {
             yield_now().await;
         } else {
             // Asked again each time, for a word about a batch before this one may still be waiting.
+            let waits = || {
+                let state = self.shared.lock();
+                // Who found the batch full has taken it, and the lead with it.
+                state.led && state.rows < self.shared.config.max_rows
+            };
             let full = async {
-                while self.shared.lock().rows < self.shared.config.max_rows {
+                while waits() {
                     self.shared.full.notified().await;
                 }
             };

@@ -282,6 +282,28 @@ fn a_dear_call_takes_all_idle_predictors() {
     assert_eq!(run.output, input);
 }
 
+#[test]
+fn a_full_batch_waits_for_nobody() {
+    let (predictor, calls) = doubler();
+    let config = Config {
+        max_delay: Duration::from_secs(600),
+        ..Config::default()
+    };
+    let pool = joining(vec![predictor], config, &[(1, Duration::from_secs(1))]);
+    let runtime = runtime();
+    // A third of the eight seconds that they wait is enough for two rows; the first lets others join it.
+    let deadline = Instant::now() + Duration::from_secs(8);
+    let both = [1.0, 2.0].map(|value| {
+        let pool = Arc::clone(&pool);
+        runtime.spawn(async move { pool.run(rows(&[value]), deadline).await })
+    });
+    for (call, wanted) in both.into_iter().zip([2.0, 4.0]) {
+        let run = runtime.block_on(call).unwrap().unwrap();
+        assert_eq!(values(&run.output), [wanted]);
+    }
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), [2]);
+}
+
 /// What a call costs where sharing is worth it: 40 µs, and 10 more for each row.
 const DEAR_TO_START: [(usize, Duration); 4] = [
     (1, Duration::from_micros(50)),

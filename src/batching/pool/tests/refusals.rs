@@ -62,13 +62,37 @@ fn what_would_be_refused_is_known_before_it_is_decoded() {
     // machine; and between a deadline and the look at it, it may stand still.
     for rows in [0, 2, 50] {
         assert!(refused(rows, with_margin(wait(6 + rows)) - MICRO));
-        assert!(!refused(rows, with_margin(wait(7 + rows)) + wait(20)));
+        // Its batch may take a third of the time, however few are in it yet.
+        assert!(!refused(rows, 2 * with_margin(wait(7 + rows)) + wait(20)));
     }
     go.send(()).unwrap();
     for call in std::iter::once(first).chain(waiting) {
         runtime.block_on(call).unwrap().unwrap();
     }
     assert!(!refused(50, MICRO), "nobody waits");
+}
+
+#[test]
+fn a_call_waits_for_those_that_will_share_its_batch() {
+    let (predictor, _calls, go) = held_doubler();
+    let pool = joining(vec![predictor], Config::default(), &[(1, 10_000 * MICRO)]);
+    let runtime = runtime();
+    let first = call(&runtime, &pool, rows(&[0.0]));
+    while !pool.shared.lock().idle.is_empty() {
+        std::thread::sleep(MICRO);
+    }
+    // A hundredth of a second a row: batches are of a third of three seconds, and before it there may be the first call.
+    let now = Instant::now();
+    let wait = pool
+        .admit(&pool.shared.lock(), 1, now + 3_000_000 * MICRO, now)
+        .unwrap();
+    let batch = 1_000_000 * MICRO;
+    assert!(
+        (batch - 11_000 * MICRO..=batch + 11_000 * MICRO).contains(&wait.unwrap()),
+        "{wait:?}"
+    );
+    go.send(()).unwrap();
+    runtime.block_on(first).unwrap().unwrap();
 }
 
 #[test]
