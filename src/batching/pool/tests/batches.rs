@@ -289,10 +289,10 @@ fn a_full_batch_waits_for_nobody() {
         max_delay: Duration::from_secs(600),
         ..Config::default()
     };
-    let pool = joining(vec![predictor], config, &[(1, Duration::from_secs(1))]);
+    let pool = joining(vec![predictor], config, &[(1, Duration::from_secs(10))]);
     let runtime = runtime();
-    // A third of the eight seconds that they wait is enough for two rows; the first lets others join it.
-    let deadline = Instant::now() + Duration::from_secs(8);
+    // A third of the eighty seconds that they wait is enough for two rows; the first lets others join it.
+    let deadline = Instant::now() + Duration::from_secs(80);
     let both = [1.0, 2.0].map(|value| {
         let pool = Arc::clone(&pool);
         runtime.spawn(async move { pool.run(rows(&[value]), deadline).await })
