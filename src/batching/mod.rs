@@ -8,6 +8,7 @@ mod join;
 mod plan;
 mod run;
 mod spare;
+mod stretch;
 
 use std::time::Duration;
 

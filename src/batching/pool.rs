@@ -8,13 +8,15 @@
 mod lead;
 mod lease;
 mod parts;
+mod turns;
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout_at;
 
@@ -33,9 +35,9 @@ use lease::{Lease, Work, spawn};
 /// worker that is busy for half a millisecond still answers `/ping` in time.
 const INLINE_BELOW: Duration = Duration::from_micros(500);
 
-/// A call that comes when a batch has just begun waits for that and is in the next: each may take this part of the time
-/// that the call waits, and the last part is for estimates and for the way back.
-const BATCHES: u32 = 3;
+/// A batch may take this part of the time that its calls wait: so one that comes while another is being run can be in the
+/// next.
+const BATCHES: u32 = 2;
 
 /// Why a call gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -81,12 +83,14 @@ pub struct Setup<'a> {
 #[derive(Debug)]
 pub struct Pool {
     shared: Arc<Shared>,
-    /// The thread of each predictor; none when the system refused one, its calls then run inline.
-    lanes: Vec<Option<SyncSender<Work>>>,
 }
 
 struct Shared {
     config: Config,
+    /// The thread of each predictor; none when the system refused one, its calls then run inline.
+    lanes: Vec<Option<SyncSender<Work>>>,
+    /// The runtime of the calls, where it may run those in line as well: see [`turns`].
+    host: OnceLock<Option<Handle>>,
     runner: Runner,
     spare: Spare,
     state: Mutex<State>,
@@ -99,6 +103,10 @@ struct State {
     line: VecDeque<Job>,
     /// Rows in line.
     rows: usize,
+    /// Calls refused since the last batch was taken.
+    refused: usize,
+    /// And since the one before it, until that was taken.
+    refused_before: usize,
     /// Whether a task is about to take what is in line, so that others need not.
     led: bool,
     gather: Gather,
@@ -140,24 +148,27 @@ impl Pool {
         Pool {
             shared: Arc::new(Shared {
                 config: setup.config,
+                lanes: lanes.map(|lane| spawn(setup.name, lane)).collect(),
+                host: OnceLock::new(),
                 runner,
                 spare: Spare::new(),
                 state: Mutex::new(State {
                     idle,
                     line: VecDeque::new(),
                     rows: 0,
+                    refused: 0,
+                    refused_before: 0,
                     led: false,
                     gather: Gather::new(),
                 }),
                 full: Notify::new(),
             }),
-            lanes: lanes.map(|lane| spawn(setup.name, lane)).collect(),
         }
     }
 
     /// Number of predictors, which is the number of batches that run at once.
     pub fn size(&self) -> usize {
-        self.lanes.len()
+        self.shared.lanes.len()
     }
 
     /// Runs one call, alone or with others, waiting for a predictor and for the answer until the deadline.
@@ -238,10 +249,10 @@ impl Pool {
                 return Ok(Entry::Now(shared.lease(slot)));
             }
         }
-        if self.lanes.is_empty() {
+        if shared.lanes.is_empty() {
             return Err(RunError::Stopped);
         }
-        let wait = self.admit(&state, rows, deadline, queued)?;
+        let wait = self.admit(&mut state, rows, deadline, queued)?;
         if kept.is_some() {
             // Others need not wait for the copy; the line may be another after it.
             drop(state);
@@ -268,7 +279,7 @@ impl Pool {
             if let Some(slot) = state.idle.pop() {
                 state.led = false;
                 drop(state);
-                self.hand_on(shared.lease(slot), Vec::new());
+                shared.lease(slot).hand_on(Vec::new());
             }
         }
         Ok(Entry::Waits { answer, leads, wait })
@@ -278,7 +289,7 @@ impl Pool {
     /// predictor any time will do, for else a model that was slow once would never get a chance again.
     fn admit(
         &self,
-        state: &State,
+        state: &mut State,
         rows: usize,
         deadline: Instant,
         now: Instant,
@@ -295,7 +306,7 @@ impl Pool {
             }
             false => (ahead, state.line.len() + 1),
         };
-        let wait = shared.runner.wait(expected, calls, now) / self.lanes.len().max(1) as u32;
+        let wait = shared.runner.wait(expected, calls, now) / self.shared.lanes.len().max(1) as u32;
         // One that is idle while somebody waits is for those who do.
         let free = !state.idle.is_empty() && state.line.is_empty();
         let reason = if !state.line.is_empty() && ahead > shared.config.max_queue_rows {
@@ -305,6 +316,8 @@ impl Pool {
         } else {
             return Ok((!free).then_some(wait));
         };
+        state.refused += 1;
+        shared.host.get_or_init(|| shared.find_host());
         Err(RunError::Overloaded { reason, after: wait })
     }
 
@@ -330,22 +343,18 @@ impl Pool {
 
     /// Whether a call of so many rows would be refused now, so that its body need not be decoded to know.
     pub fn refuses(&self, rows: usize, deadline: Instant) -> Option<RunError> {
-        let state = self.shared.lock();
-        // It would have a predictor, or be the first in line for one that is about to be free.
-        if state.line.is_empty() {
+        let mut state = self.shared.lock();
+        // It would have a predictor, or be the first in line for one that is about to be free; unless others just were, and
+        // came too late all the same.
+        if state.line.is_empty() && state.refused + state.refused_before == 0 {
             return None;
         }
-        self.admit(&state, rows, deadline, Instant::now()).err()
-    }
-
-    /// The thread of a predictor in use.
-    fn thread(&self, lease: &Lease) -> Option<&SyncSender<Work>> {
-        self.lanes.get(lease.lane()?)?.as_ref()
+        self.admit(&mut state, rows, deadline, Instant::now()).err()
     }
 
     /// Whether a call is for the task that asks.
     fn runs_here(&self, lease: &Lease, rows: usize) -> bool {
-        self.shared.runner.cost.is_below(rows, INLINE_BELOW) || self.thread(lease).is_none()
+        self.shared.runner.cost.is_below(rows, INLINE_BELOW) || lease.thread().is_none()
     }
 
     /// Runs a call on a predictor that was idle.
@@ -371,7 +380,6 @@ impl Pool {
         deadline: Instant,
         queued: Instant,
     ) -> Result<Run, RunError> {
-        let lane = self.thread(&lease).ok_or(RunError::Stopped)?;
         let (reply, answer) = oneshot::channel();
         let job = Job {
             batch,
@@ -381,12 +389,7 @@ impl Pool {
             queued,
             reply,
         };
-        // Never full: whoever holds the predictor is the only one to send to its thread.
-        let work = Work {
-            lease,
-            jobs: vec![job],
-        };
-        lane.try_send(work).map_err(|_| RunError::Stopped)?;
+        lease.hand_on(vec![job]);
         end(answer, deadline).await
     }
 
@@ -399,17 +402,7 @@ impl Pool {
             return;
         }
         drop(state);
-        self.hand_on(lease, Vec::new());
-    }
-
-    /// Has the thread of the predictor run these calls, and then what is in line; or does so here, without one.
-    fn hand_on(&self, lease: Lease, jobs: Vec<Job>) {
-        let work = Work { lease, jobs };
-        match self.thread(&work.lease) {
-            // Should the thread be gone, the calls get no answer and the predictor goes back.
-            Some(lane) => drop(lane.try_send(work)),
-            None => work.carry_out(),
-        }
+        lease.hand_on(Vec::new());
     }
 }
 
@@ -473,6 +466,7 @@ impl State {
         for job in dropped {
             let _ = job.reply.send(Err(RunError::Deadline));
         }
+        self.refused_before = std::mem::take(&mut self.refused);
         batch
     }
 }

@@ -12,6 +12,7 @@ use super::cost::Cost;
 use super::join::{fit, has_rows, join, split};
 use super::plan::Waiting;
 use super::pool::RunError;
+use super::stretch::Stretch;
 use crate::flavor::Predictor;
 use crate::model::batch::Batch;
 
@@ -125,9 +126,8 @@ impl Underway {
 pub(super) struct Runner {
     /// What a call of the model takes.
     pub(super) cost: Cost,
-    /// What a call takes the line: that of the model, putting batches together and taking them apart, and whatever else
-    /// keeps the thread from the next, such as requests that are read on the same core.
-    drain: Cost,
+    /// How much longer a call takes the line.
+    stretch: Stretch,
     underway: Underway,
     /// Calls of so many rows, or more, may be put together and taken apart; 0 for none, also once an answer had not the
     /// rows of its batch.
@@ -139,7 +139,7 @@ impl Runner {
     pub(super) fn new(join_from: Option<NonZeroUsize>, meters: Meters) -> Runner {
         Runner {
             cost: Cost::new(),
-            drain: Cost::new(),
+            stretch: Stretch::new(),
             underway: Underway::new(),
             join_from: AtomicUsize::new(join_from.map_or(0, NonZeroUsize::get)),
             meters,
@@ -148,24 +148,24 @@ impl Runner {
 
     /// Learns what a batch out of the line took, until the next could be taken.
     pub(super) fn drained(&self, rows: usize, took: Duration) {
-        self.drain.learn(rows, took);
+        if let Some(work) = self.cost.expect(rows, 1) {
+            self.stretch.learn(work, took);
+        }
     }
 
     /// How long it should take until so many rows, in so many calls, and those being run are done by one predictor.
     pub(super) fn wait(&self, rows: usize, calls: usize, now: Instant) -> Duration {
         let (running, done) = self.underway.look(now);
-        let all = rows.saturating_add(running);
-        let drain = self.drain.expect(all, calls);
-        let whole = drain.or_else(|| self.cost.expect(all, calls)).unwrap_or_default();
-        let most = self.cost.expect(running, 1).unwrap_or_default();
-        whole.saturating_sub(done.min(most))
+        let all = self.cost.expect(rows.saturating_add(running), calls);
+        let under_way = self.cost.expect(running, 1).unwrap_or_default();
+        let whole = self.stretch.whole(all.unwrap_or_default());
+        whole.saturating_sub(done.min(self.stretch.whole(under_way)))
     }
 
     /// Rows of a batch in which the model should be at work no longer than `predict`, and after which the next should begin
     /// within `whole`.
     pub(super) fn rows_within(&self, predict: Duration, whole: Duration) -> usize {
-        let rows = self.cost.rows_within(predict.min(whole));
-        rows.min(self.drain.rows_within(whole))
+        self.cost.rows_within(predict.min(self.stretch.work(whole)))
     }
 
     /// Whether this call may be put together with others, or taken apart.

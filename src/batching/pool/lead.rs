@@ -67,7 +67,7 @@ impl Lead<'_> {
             lease.run(jobs);
             self.pool.give_back(lease);
         } else {
-            self.pool.hand_on(lease, jobs);
+            lease.hand_on(jobs);
         }
     }
 }
@@ -83,7 +83,7 @@ impl Drop for Lead<'_> {
             state.idle.pop()
         };
         if let Some(slot) = slot {
-            self.pool.hand_on(self.pool.shared.lease(slot), Vec::new());
+            self.pool.shared.lease(slot).hand_on(Vec::new());
         }
     }
 }

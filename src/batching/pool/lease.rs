@@ -1,10 +1,12 @@
 //! A predictor in use, and its thread.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
-use super::{Job, Shared, Slot};
+use tokio::runtime::Handle;
+
+use super::{Job, Shared, Slot, State};
 
 /// A predictor in use. Goes back to the pool when dropped.
 pub(super) struct Lease {
@@ -19,9 +21,22 @@ pub(super) struct Work {
 }
 
 impl Lease {
-    /// The number of its thread.
-    pub(super) fn lane(&self) -> Option<usize> {
-        self.slot.as_ref().map(|slot| slot.lane)
+    /// Its thread.
+    pub(super) fn thread(&self) -> Option<&SyncSender<Work>> {
+        let lane = self.slot.as_ref()?.lane;
+        self.shared.lanes.get(lane)?.as_ref()
+    }
+
+    /// Has its thread run these calls, and then what is in line; or does so here, without one.
+    pub(super) fn hand_on(self, jobs: Vec<Job>) {
+        let lane = self.thread().cloned();
+        let work = Work { lease: self, jobs };
+        match lane {
+            // Never full: whoever holds the predictor is the only one to send to its thread. Should that be gone, the calls
+            // get no answer and the predictor goes back.
+            Some(lane) => drop(lane.try_send(work)),
+            None => work.carry_out(),
+        }
     }
 
     /// Runs these calls as one.
@@ -43,32 +58,62 @@ impl Drop for Lease {
 }
 
 impl Work {
-    /// Runs the calls, and then what is in line until nobody is.
+    /// Runs the calls, and then what is in line until nobody is, or a task of the runtime takes over.
     pub(super) fn carry_out(self) {
         let Work { mut lease, mut jobs } = self;
         let shared = Arc::clone(&lease.shared);
         let mut begun = Instant::now();
         loop {
-            let ran = jobs.iter().map(|job| job.rows).sum();
+            let rows = rows_of(&jobs);
             lease.run(jobs);
-            let mut state = shared.lock();
-            let now = Instant::now();
-            if ran > 0 {
-                shared.runner.drained(ran, now - begun);
-            }
-            begun = now;
-            // Somebody else is about to take the line, and needs a predictor.
-            jobs = if state.led {
-                Vec::new()
-            } else {
-                state.next(|first| shared.rows_of(first), now, &shared.runner.meters)
-            };
+            let (mut state, next) = shared.next(rows, &mut begun);
+            jobs = next.jobs;
             if jobs.is_empty() {
                 state.idle.extend(lease.slot.take());
                 return;
             }
+            drop(state);
+            if let Some(host) = next.host {
+                host.spawn(Work { lease, jobs }.take_turns());
+                return;
+            }
         }
     }
+}
+
+/// The next batch of a predictor.
+pub(super) struct Next<'a> {
+    pub(super) jobs: Vec<Job>,
+    /// The runtime, if a task of it should run that and not a thread.
+    pub(super) host: Option<&'a Handle>,
+}
+
+impl Shared {
+    /// Takes the next batch, after one of so many rows that was taken at `begun`.
+    pub(super) fn next(&self, rows: usize, begun: &mut Instant) -> (MutexGuard<'_, State>, Next<'_>) {
+        let mut state = self.lock();
+        let now = Instant::now();
+        if rows > 0 {
+            self.runner.drained(rows, now - *begun);
+        }
+        *begun = now;
+        let refused = state.refused;
+        // Somebody else may be about to take the line, and needs a predictor.
+        let jobs = match state.led {
+            true => Vec::new(),
+            false => state.next(|first| self.rows_of(first), now, &self.runner.meters),
+        };
+        let host = match jobs.is_empty() {
+            true => None,
+            false => self.host(refused, rows_of(&jobs)),
+        };
+        (state, Next { jobs, host })
+    }
+}
+
+/// Rows of these calls together.
+pub(super) fn rows_of(jobs: &[Job]) -> usize {
+    jobs.iter().map(|job| job.rows).sum()
 }
 
 /// The thread of a predictor.

@@ -20,7 +20,7 @@ impl Pool {
         let shared = &self.shared;
         let few = rows <= shared.config.max_rows;
         let cost = &shared.runner.cost;
-        let enough = self.lanes.len() >= 2 && !cost.is_below(rows, 2 * PART);
+        let enough = self.shared.lanes.len() >= 2 && !cost.is_below(rows, 2 * PART);
         if (few && !enough) || !shared.runner.joins(batch, rows) {
             return 1;
         }
@@ -50,7 +50,7 @@ impl Pool {
         let mut answers = Vec::with_capacity(parts);
         let (idle, wait) = {
             let mut state = self.shared.lock();
-            let wait = self.admit(&state, rows, deadline, queued)?;
+            let wait = self.admit(&mut state, rows, deadline, queued)?;
             state.rows = state.rows.saturating_add(rows);
             self.shared.runner.meters.enqueued_rows.increment(rows as u64);
             for (batch, &rows) in batches.into_iter().zip(&sizes) {
@@ -75,7 +75,7 @@ impl Pool {
                 .shared
                 .lock()
                 .next(|_| 1, Instant::now(), &self.shared.runner.meters);
-            self.hand_on(lease, jobs);
+            lease.hand_on(jobs);
         }
         let runs: Result<Vec<Run>, RunError> = join_all(answers).await.into_iter().collect();
         self.learn(wait, queued, &runs);

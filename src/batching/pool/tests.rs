@@ -2,6 +2,7 @@
 
 mod batches;
 mod refusals;
+mod turns;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -238,7 +239,7 @@ fn a_call_whose_caller_left_does_not_run() {
         queued: Instant::now(),
         reply,
     };
-    pool.hand_on(lease, vec![job]);
+    lease.hand_on(vec![job]);
     // The next call waits until the thread has given the predictor back.
     runtime.block_on(pool.run(batch(1), later())).unwrap();
     assert_eq!(ran.load(Ordering::SeqCst), 1);

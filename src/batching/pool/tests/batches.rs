@@ -291,8 +291,8 @@ fn a_full_batch_waits_for_nobody() {
     };
     let pool = joining(vec![predictor], config, &[(1, Duration::from_secs(10))]);
     let runtime = runtime();
-    // A third of the eighty seconds that they wait is enough for two rows; the first lets others join it.
-    let deadline = Instant::now() + Duration::from_secs(80);
+    // Half of the fifty seconds that they wait is enough for two rows; the first lets others join it.
+    let deadline = Instant::now() + Duration::from_secs(50);
     let both = [1.0, 2.0].map(|value| {
         let pool = Arc::clone(&pool);
         runtime.spawn(async move { pool.run(rows(&[value]), deadline).await })
@@ -313,26 +313,26 @@ const DEAR_TO_START: [(usize, Duration); 4] = [
 ];
 
 #[test]
-fn a_batch_takes_no_more_than_a_third_of_what_its_first_call_waits() {
+fn a_batch_takes_no_more_than_half_of_what_its_first_call_waits() {
     let (predictor, _calls) = doubler();
     let pool = joining(vec![predictor], Config::default(), &DEAR_TO_START);
     let rows = |patience| pool.shared.batch_rows(patience);
     // 200 µs: 40, and 16 rows of 10.
-    assert!((15..=16).contains(&rows(600 * MICRO)), "{}", rows(600 * MICRO));
+    assert!((15..=16).contains(&rows(400 * MICRO)), "{}", rows(400 * MICRO));
     assert_eq!(rows(Duration::ZERO), 1);
     assert_eq!(rows(later() - Instant::now()), pool.shared.config.max_rows);
     let (reply, _answer) = oneshot::channel();
-    let queued = Instant::now() - 600 * MICRO;
+    let queued = Instant::now() - 400 * MICRO;
     let job = Job {
         batch: batch(1),
         rows: 1,
         joins: true,
-        deadline: queued + 600 * MICRO,
+        deadline: queued + 400 * MICRO,
         queued,
         reply,
     };
     assert!(
-        rows(600 * MICRO) == pool.shared.rows_of(&job),
+        rows(400 * MICRO) == pool.shared.rows_of(&job),
         "whatever is left of it"
     );
 }

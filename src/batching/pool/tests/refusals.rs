@@ -62,7 +62,7 @@ fn what_would_be_refused_is_known_before_it_is_decoded() {
     // machine; and between a deadline and the look at it, it may stand still.
     for rows in [0, 2, 50] {
         assert!(refused(rows, with_margin(wait(6 + rows)) - MICRO));
-        // Its batch may take a third of the time, however few are in it yet.
+        // Its batch may take half of the time, however few are in it yet.
         assert!(!refused(rows, 2 * with_margin(wait(7 + rows)) + wait(20)));
     }
     go.send(()).unwrap();
@@ -81,12 +81,12 @@ fn a_call_waits_for_those_that_will_share_its_batch() {
     while !pool.shared.lock().idle.is_empty() {
         std::thread::sleep(MICRO);
     }
-    // A hundredth of a second a row: batches are of a third of three seconds, and before it there may be the first call.
+    // A hundredth of a second a row: batches are of half of three seconds, and before it there may be the first call.
     let now = Instant::now();
     let wait = pool
-        .admit(&pool.shared.lock(), 1, now + 3_000_000 * MICRO, now)
+        .admit(&mut pool.shared.lock(), 1, now + 3_000_000 * MICRO, now)
         .unwrap();
-    let batch = 1_000_000 * MICRO;
+    let batch = 1_500_000 * MICRO;
     assert!(
         (batch - 11_000 * MICRO..=batch + 11_000 * MICRO).contains(&wait.unwrap()),
         "{wait:?}"
@@ -124,6 +124,38 @@ fn how_long_calls_wait_beyond_what_was_expected_is_learnt_from_those_in_line() {
     let late = runtime.block_on(pool.run(rows(&[1.0]), Instant::now() + 10_000 * MICRO));
     assert!(matches!(late, Err(RunError::Deadline)), "{late:?}");
     assert!(learnt(&pool));
+    go.send(()).unwrap();
+    runtime.block_on(first).unwrap().unwrap();
+}
+
+#[test]
+fn who_would_be_first_in_line_is_refused_early_only_after_others_were() {
+    let (predictor, _calls, go) = held_doubler();
+    let pool = joining(vec![predictor], Config::default(), &[(1, 100_000 * MICRO)]);
+    let runtime = runtime();
+    let refused = |pool: &Pool| pool.refuses(1, Instant::now() + MICRO).is_some();
+    let first = call(&runtime, &pool, rows(&[0.0]));
+    while !pool.shared.lock().idle.is_empty() {
+        std::thread::sleep(MICRO);
+    }
+    // It may be its turn by the time that its body is decoded.
+    assert!(!refused(&pool));
+    let late = runtime.block_on(pool.run(rows(&[1.0]), Instant::now() + 50_000 * MICRO));
+    assert!(
+        matches!(late, Err(RunError::Overloaded { .. } | RunError::Deadline)),
+        "{late:?}"
+    );
+    assert!(refused(&pool));
+    // Those that were refused while the batch before ran count as well, and no others.
+    let next_batch = |pool: &Pool| {
+        let taken = pool.shared.lock().next(|_| 1, Instant::now(), &Meters::default());
+        assert!(taken.is_empty());
+    };
+    next_batch(&pool);
+    assert!(refused(&pool));
+    pool.shared.lock().refused = 0;
+    next_batch(&pool);
+    assert!(!refused(&pool));
     go.send(()).unwrap();
     runtime.block_on(first).unwrap().unwrap();
 }
