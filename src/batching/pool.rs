@@ -107,8 +107,10 @@ struct State {
     refused: usize,
     /// And since the one before it, until that was taken.
     refused_before: usize,
-    /// Whether a task is about to take what is in line, so that others need not.
-    led: bool,
+    /// The number of the task that is about to take what is in line, so that others need not.
+    led: Option<u64>,
+    /// How many there were.
+    leads: u64,
     gather: Gather,
 }
 
@@ -122,10 +124,10 @@ struct Slot {
 enum Entry {
     /// It has a predictor, and its batch still.
     Now(Lease),
-    /// It waits in line; with `leads`, the caller takes the line after others had time to join it.
+    /// It waits in line; with a number in `leads`, the caller takes the line after others had time to join it.
     Waits {
         answer: oneshot::Receiver<Result<Run, RunError>>,
-        leads: bool,
+        leads: Option<u64>,
         /// How long it should, where that was asked before it was let in.
         wait: Option<Duration>,
     },
@@ -158,7 +160,8 @@ impl Pool {
                     rows: 0,
                     refused: 0,
                     refused_before: 0,
-                    led: false,
+                    led: None,
+                    leads: 0,
                     gather: Gather::new(),
                 }),
                 full: Notify::new(),
@@ -214,8 +217,8 @@ impl Pool {
                 }
             },
             Entry::Waits { answer, leads, wait } => {
-                if leads {
-                    self.lead().await;
+                if let Some(number) = leads {
+                    self.lead(number).await;
                 }
                 let mut result = end(answer, deadline).await;
                 let ended = self.learn(wait, queued, &result);
@@ -242,7 +245,7 @@ impl Pool {
             .is_some_and(|batch| shared.runner.joins(batch, rows));
         let mut state = shared.lock();
         let mut leads = false;
-        if !state.led && !state.idle.is_empty() {
+        if state.led.is_none() && !state.idle.is_empty() {
             leads = !state.line.is_empty() || (joins && shared.gathers(&mut state));
             if !leads && let Some(slot) = state.idle.pop() {
                 drop(state);
@@ -263,7 +266,10 @@ impl Pool {
         let (reply, answer) = oneshot::channel();
         state.rows = state.rows.saturating_add(rows);
         shared.runner.meters.enqueued_rows.increment(rows as u64);
-        state.led |= leads;
+        let leads = leads.then_some(state.leads + 1);
+        if let Some(number) = leads {
+            (state.led, state.leads) = (leads, number);
+        }
         state.line.push_back(Job {
             batch,
             rows,
@@ -272,12 +278,11 @@ impl Pool {
             queued,
             reply,
         });
-        let full = |first| state.rows >= shared.rows_of(first);
-        if state.led && joins && state.line.front().is_some_and(full) {
+        if state.led.is_some() && joins && shared.is_full(&state) {
             // A full batch waits for nobody: whoever leads may be behind all the requests of an overload.
             shared.full.notify_one();
             if let Some(slot) = state.idle.pop() {
-                state.led = false;
+                state.led = None;
                 drop(state);
                 shared.lease(slot).hand_on(Vec::new());
             }
@@ -396,7 +401,7 @@ impl Pool {
     /// Gives back a predictor that was used here; what came meanwhile is for its thread.
     fn give_back(&self, mut lease: Lease) {
         let mut state = self.shared.lock();
-        if state.line.is_empty() || state.led {
+        if state.line.is_empty() || state.led.is_some() {
             // Under the same lock that showed nobody in line, lest somebody come in between.
             state.idle.extend(lease.slot.take());
             return;
@@ -443,6 +448,12 @@ impl Shared {
     fn batch_rows(&self, patience: Duration) -> usize {
         let rows = self.runner.rows_within(self.config.max_time, patience / BATCHES);
         self.config.max_rows.min(rows)
+    }
+
+    /// Whether the next batch has all the rows that it may have.
+    fn is_full(&self, state: &State) -> bool {
+        let full = |first| state.rows >= self.rows_of(first);
+        state.line.front().is_some_and(full)
     }
 
     /// Rows of a batch by its first call: by what that was ready to wait and not by what is left of it, for else each batch

@@ -8,10 +8,11 @@ use tokio::time::timeout;
 use super::{INLINE_BELOW, Pool};
 
 impl Pool {
-    /// Lets others join the line, and takes it.
-    pub(super) async fn lead(&self) {
+    /// Lets others join the line, and takes it, unless it was taken with this lead.
+    pub(super) async fn lead(&self, number: u64) {
         let lead = Lead {
             pool: self,
+            number,
             done: false,
         };
         let delay = self.shared.config.max_delay;
@@ -22,8 +23,8 @@ impl Pool {
             // Asked again each time, for a word about a batch before this one may still be waiting.
             let waits = || {
                 let state = self.shared.lock();
-                // Who found the batch full has taken it, and the lead with it.
-                state.led && state.rows < self.shared.config.max_rows
+                // Who found the batch full has taken it, and the lead with it; the next batch has another.
+                state.led == Some(number) && !self.shared.is_full(&state)
             };
             let full = async {
                 while waits() {
@@ -39,6 +40,7 @@ impl Pool {
 /// The task that takes the line; when it is dropped before, the line goes to a thread.
 struct Lead<'a> {
     pool: &'a Pool,
+    number: u64,
     done: bool,
 }
 
@@ -48,7 +50,10 @@ impl Lead<'_> {
         let shared = &self.pool.shared;
         let now = Instant::now();
         let mut state = shared.lock();
-        state.led = false;
+        if state.led != Some(self.number) {
+            return;
+        }
+        state.led = None;
         // Without one, those who run take the line when they end.
         let Some(slot) = state.idle.pop() else { return };
         let jobs = state.next(|first| shared.rows_of(first), now, &shared.runner.meters);
@@ -79,7 +84,10 @@ impl Drop for Lead<'_> {
         }
         let slot = {
             let mut state = self.pool.shared.lock();
-            state.led = false;
+            if state.led != Some(self.number) {
+                return;
+            }
+            state.led = None;
             state.idle.pop()
         };
         if let Some(slot) = slot {

@@ -100,8 +100,8 @@ impl Shared {
         let refused = state.refused;
         // Somebody else may be about to take the line, and needs a predictor.
         let jobs = match state.led {
-            true => Vec::new(),
-            false => state.next(|first| self.rows_of(first), now, &self.runner.meters),
+            Some(_) => Vec::new(),
+            None => state.next(|first| self.rows_of(first), now, &self.runner.meters),
         };
         let host = match jobs.is_empty() {
             true => None,

@@ -2,6 +2,7 @@
 
 use std::sync::mpsc::Receiver;
 
+use futures_util::future::maybe_done;
 use proptest::prelude::*;
 
 use super::*;
@@ -381,6 +382,46 @@ fn a_delay_is_waited_unless_the_batch_is_full() {
 }
 
 #[test]
+fn whose_batch_was_full_does_not_wait_for_the_next() {
+    let (predictor, calls) = doubler();
+    let config = Config {
+        max_rows: 2,
+        max_delay: Duration::from_secs(20),
+        ..Config::default()
+    };
+    let pool = joining(vec![predictor], config, &[]);
+    // Nobody but the test polls the calls, so that the first is polled again only when another leads.
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let asked = |value| {
+        let pool = Arc::clone(&pool);
+        Box::pin(async move { pool.run(rows(&[value]), later()).await })
+    };
+    let mut first = asked(1.0);
+    let mut second = Box::pin(maybe_done(asked(2.0)));
+    let mut third = asked(3.0);
+    let answer = runtime.block_on(async {
+        assert!(futures_util::poll!(first.as_mut()).is_pending());
+        let _ = futures_util::poll!(second.as_mut());
+        while pool.shared.lock().idle.is_empty() {
+            tokio::time::sleep(MICRO).await;
+        }
+        assert!(futures_util::poll!(third.as_mut()).is_pending());
+        assert!(pool.shared.lock().led.is_some());
+        // Within the test's patience, which is shorter than the delay.
+        tokio::time::timeout(Duration::from_secs(15), first).await
+    });
+    assert_eq!(values(&answer.unwrap().unwrap().output), [2.0]);
+    runtime.block_on(second.as_mut());
+    let answer = second.as_mut().take_output().unwrap();
+    assert_eq!(values(&answer.unwrap().output), [4.0]);
+    // The third still leads.
+    assert_eq!(
+        (calls.try_iter().collect::<Vec<_>>(), pool.shared.lock().rows),
+        (vec![2], 1)
+    );
+}
+
+#[test]
 fn who_leads_and_leaves_takes_nobody_along() {
     let (predictor, _calls) = doubler();
     let config = Config {
@@ -390,7 +431,7 @@ fn who_leads_and_leaves_takes_nobody_along() {
     let pool = joining(vec![predictor], config, &[]);
     let runtime = runtime();
     let leader = call(&runtime, &pool, rows(&[1.0]));
-    while !pool.shared.lock().led {
+    while pool.shared.lock().led.is_none() {
         std::thread::sleep(MICRO);
     }
     let other = call(&runtime, &pool, rows(&[2.0]));
@@ -431,6 +472,6 @@ proptest! {
             }
         }
         let pool = pool.shared.lock();
-        prop_assert!(pool.line.is_empty() && pool.rows == 0 && !pool.led);
+        prop_assert!(pool.line.is_empty() && pool.rows == 0 && pool.led.is_none());
     }
 }
