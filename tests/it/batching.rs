@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::onnx::{Extent, FLOAT, graph, ints, model, node, value};
 use crate::support::{Server, read_answer, repository};
 
 /// Numbers of a body, a little other in each round; whole numbers stay, they may be keys of something.
@@ -93,32 +94,14 @@ signature:
   outputs: '[{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 2]}}]'
 "#;
 
-/// An ONNX graph that subtracts the mean over all rows, as protobuf; the fields are those of onnx.proto.
+/// An ONNX graph that subtracts the mean over all rows.
 fn centred() -> Vec<u8> {
-    let field = |number: u8, bytes: &[u8]| [&[number << 3 | 2, bytes.len() as u8], bytes].concat();
-    let number = |field: u8, value: u8| vec![field << 3, value];
-    // `AttributeProto.type` is field 20, whose key takes two bytes; 7 is a list of integers.
-    let axis_0 = [&field(1, b"axes")[..], &number(8, 0), &[0xa0, 0x01, 7]].concat();
-    let mean = [
-        field(1, b"x"),
-        field(2, b"m"),
-        field(4, b"ReduceMean"),
-        field(5, &axis_0),
-    ]
-    .concat();
-    let subtract = [field(1, b"x"), field(1, b"m"), field(2, b"y"), field(4, b"Sub")].concat();
-    let shape = [field(1, &field(2, b"n")), field(1, &number(1, 2))].concat();
-    let kind = field(1, &[number(1, 1), field(2, &shape)].concat());
-    let value = |name: &[u8]| [field(1, name), field(2, &kind)].concat();
-    let graph = [
-        field(1, &mean),
-        field(1, &subtract),
-        field(2, b"centred"),
-        field(11, &value(b"x")),
-        field(12, &value(b"y")),
-    ]
-    .concat();
-    [number(1, 8), field(7, &graph), field(8, &number(2, 13))].concat()
+    let pairs = |name| value(name, FLOAT, &[Extent::Named("n"), Extent::Is(2)]);
+    let nodes = [
+        node("ReduceMean", &["x"], "m", &[ints("axes", 0)]),
+        node("Sub", &["x", "m"], "y", &[]),
+    ];
+    model(13, &graph("centred", &nodes, &[pairs("x")], &[pairs("y")]))
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::support::onnx::{BOOL, DOUBLE, Extent, INT64, graph, int, model, node, subgraph, value};
 use crate::support::{Answer, Server, read_answer};
 
 const MLMODEL: &str = r#"
@@ -17,83 +18,38 @@ signature:
   outputs: '[{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 1]}}]'
 "#;
 
-/// A field of bytes and a field of a number, as protobuf writes them.
-fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    let length = bytes.len();
-    let length = match u8::try_from(length).unwrap_or(u8::MAX) {
-        short @ 0..0x80 => vec![short],
-        _ => vec![length as u8 | 0x80, (length >> 7) as u8],
-    };
-    [&[number << 3 | 2][..], &length, bytes].concat()
-}
-
-fn number(field: u8, value: u8) -> Vec<u8> {
-    vec![field << 3, value]
-}
-
-/// An operator: the fields are those of `NodeProto` in onnx.proto.
-fn node(operator: &str, inputs: &[&str], output: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
-    let inputs = inputs.iter().map(|input| field(1, input.as_bytes()));
-    let ends = [field(2, output.as_bytes()), field(4, operator.as_bytes())];
-    let attributes = attributes.iter().map(|attribute| field(5, attribute));
-    inputs.chain(ends).chain(attributes).flatten().collect()
-}
-
-/// `AttributeProto.type` is field 20, whose key takes two bytes.
-fn attribute(name: &str, value: &[u8], kind: u8) -> Vec<u8> {
-    [&field(1, name.as_bytes())[..], value, &[0xa0, 0x01, kind]].concat()
-}
-
-/// A `ValueInfoProto` of an element type: 7 is a whole number, 9 a truth, 11 a double.
-fn value(name: &str, element: u8, shape: &[u8]) -> Vec<u8> {
-    let tensor = [number(1, element), field(2, shape)].concat();
-    [field(1, name.as_bytes()), field(2, &field(1, &tensor))].concat()
-}
-
 /// An ONNX graph that goes round as often as its input says and then answers with it.
 fn turns() -> Vec<u8> {
-    // `[n, 1]`: the first has a name, the second is a number.
-    let column = [field(1, &field(2, b"n")), field(1, &number(1, 1))].concat();
-    let round = [
-        field(1, &node("Identity", &["go"], "go_on", &[])),
-        field(1, &node("Identity", &["before"], "after", &[])),
-        field(2, b"round"),
-        field(11, &value("turn", 7, b"")),
-        field(11, &value("go", 9, b"")),
-        field(11, &value("before", 11, &column)),
-        field(12, &value("go_on", 9, b"")),
-        field(12, &value("after", 11, &column)),
-    ]
-    .concat();
-    let graph = [
-        field(
-            1,
-            &node(
-                "ReduceMax",
-                &["turns"],
-                "most",
-                &[attribute("keepdims", &number(3, 0), 2)],
-            ),
-        ),
-        field(
-            1,
-            &node("Cast", &["most"], "count", &[attribute("to", &number(3, 7), 2)]),
-        ),
-        field(
-            1,
-            &node(
+    let column = |name| value(name, DOUBLE, &[Extent::Named("n"), Extent::Is(1)]);
+    let round = graph(
+        "round",
+        &[
+            node("Identity", &["go"], "go_on", &[]),
+            node("Identity", &["before"], "after", &[]),
+        ],
+        &[
+            value("turn", INT64, &[]),
+            value("go", BOOL, &[]),
+            column("before"),
+        ],
+        &[value("go_on", BOOL, &[]), column("after")],
+    );
+    let turns = graph(
+        "turns",
+        &[
+            node("ReduceMax", &["turns"], "most", &[int("keepdims", 0)]),
+            node("Cast", &["most"], "count", &[int("to", INT64)]),
+            node(
                 "Loop",
                 &["count", "", "turns"],
                 "answer",
-                &[attribute("body", &field(6, &round), 5)],
+                &[subgraph("body", &round)],
             ),
-        ),
-        field(2, b"turns"),
-        field(11, &value("turns", 11, &column)),
-        field(12, &value("answer", 11, &column)),
-    ]
-    .concat();
-    [number(1, 8), field(7, &graph), field(8, &number(2, 13))].concat()
+        ],
+        &[column("turns")],
+        &[column("answer")],
+    );
+    model(13, &turns)
 }
 
 /// How long the server has for what it does at once.

@@ -1,5 +1,7 @@
 //! What the modules share: golden files, a server to talk to, and a client that says exactly what it is told.
 
+pub mod onnx;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};

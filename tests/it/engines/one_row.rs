@@ -7,6 +7,7 @@ use modelsd::model::batch::{Batch, Body};
 use modelsd::model::tensor::{Elements, Shape, Tensor};
 
 use super::{load_path, root};
+use crate::support::onnx::{Extent, FLOAT, INT64, graph, model, node, value};
 
 fn floats(shape: &[usize], values: &[f32]) -> Batch {
     let tensor = Tensor::new(Shape::from_slice(shape), Elements::F32(values.to_vec())).unwrap();
@@ -20,35 +21,13 @@ fn answer(loaded: &mut Loaded, batch: &Batch) -> Vec<Tensor> {
     }
 }
 
-/// A message field of protobuf, shorter than 128 bytes.
-fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    [&[number << 3 | 2, u8::try_from(bytes.len()).unwrap()], bytes].concat()
-}
-
 /// `y = operator(x)` for floats `x` of two axes, as a file.
-fn graph(name: &str, operator: &str, output: u8) -> PathBuf {
-    let extent = field(1, &field(2, b"?"));
-    let port = |number: u8, name: &str, kind: u8| {
-        let shape = field(2, &[extent.as_slice(), &extent].concat());
-        let tensor = field(1, &[&[1 << 3, kind], shape.as_slice()].concat());
-        field(number, &[field(1, name.as_bytes()), field(2, &tensor)].concat())
-    };
-    let node = [field(1, b"x"), field(2, b"y"), field(4, operator.as_bytes())].concat();
-    const FLOAT: u8 = 1;
-    let graph = [
-        field(1, &node),
-        field(2, name.as_bytes()),
-        port(11, "x", FLOAT),
-        port(12, "y", output),
-    ];
-    let model = [
-        vec![1 << 3, 8],
-        field(7, &graph.concat()),
-        field(8, &[2 << 3, 17]),
-    ]
-    .concat();
+fn file(name: &str, operator: &str, output: u8) -> PathBuf {
+    let port = |name, kind| value(name, kind, &[Extent::Named("?"), Extent::Named("?")]);
+    let node = node(operator, &["x"], "y", &[]);
+    let graph = graph(name, &[node], &[port("x", FLOAT)], &[port("y", output)]);
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.onnx"));
-    std::fs::write(&path, model).unwrap();
+    std::fs::write(&path, model(17, &graph)).unwrap();
     path
 }
 
@@ -79,8 +58,7 @@ fn one_row_after_another_is_answered_as_the_first_call_of_a_session_is() {
 /// The control: kept outputs do not fit what this graph gives, and it is answered all the same.
 #[test]
 fn outputs_whose_shape_depends_on_values_are_as_long_as_they_are() {
-    const INT64: u8 = 7;
-    let mut loaded = load_path(&graph("non_zero", "NonZero", INT64), EngineChoice::Ort, 1).unwrap();
+    let mut loaded = load_path(&file("non_zero", "NonZero", INT64), EngineChoice::Ort, 1).unwrap();
     for row in [
         [1.0, 0.0, 1.0, 0.0],
         [1.0, 1.0, 1.0, 0.0],
@@ -97,8 +75,7 @@ fn outputs_whose_shape_depends_on_values_are_as_long_as_they_are() {
 /// No two answers of this graph are equal, so kept values cannot be told from wrong ones.
 #[test]
 fn a_graph_of_chance_is_answered_anew() {
-    const FLOAT: u8 = 1;
-    let path = graph("random", "RandomNormalLike", FLOAT);
+    let path = file("random", "RandomNormalLike", FLOAT);
     let mut loaded = load_path(&path, EngineChoice::Ort, 1).unwrap();
     let mut answers = Vec::new();
     for _ in 0..4 {
@@ -110,8 +87,7 @@ fn a_graph_of_chance_is_answered_anew() {
 
 #[test]
 fn rows_of_another_width_follow_each_other() {
-    const FLOAT: u8 = 1;
-    let mut loaded = load_path(&graph("negative", "Neg", FLOAT), EngineChoice::Ort, 1).unwrap();
+    let mut loaded = load_path(&file("negative", "Neg", FLOAT), EngineChoice::Ort, 1).unwrap();
     for width in [3, 3, 5, 3, 0, 5000] {
         let values: Vec<f32> = (0..width).map(|at| at as f32).collect();
         let expected = values.iter().map(|value| -value).collect();
