@@ -1,5 +1,6 @@
 //! The metrics of one deployment, looked up once instead of at each request.
 
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use metrics::{Counter, Histogram, Label};
@@ -13,10 +14,17 @@ use crate::telemetry::names;
 /// Handles to the metrics of one version.
 pub struct Meters {
     labels: Vec<Label>,
+    ok: Outcome,
+    stages: [Histogram; RequestStage::ALL.len()],
+    /// Those of requests that were not answered with predictions, by outcome, each from its first on.
+    failures: RwLock<Vec<(&'static str, Outcome)>>,
+}
+
+/// Handles to the metrics of requests that ended in one way.
+struct Outcome {
     total: Histogram,
     requests: Counter,
     rows: Counter,
-    stages: [Histogram; RequestStage::ALL.len()],
 }
 
 impl Meters {
@@ -29,14 +37,12 @@ impl Meters {
         if !place.variant.is_empty() {
             labels.insert(1, Label::new(names::VARIANT, place.variant.to_string()));
         }
-        let ok = with(&labels, names::OUTCOME, "ok");
         Meters {
-            total: metrics::histogram!(names::PREDICTION_SECONDS, ok.clone()),
-            requests: metrics::counter!(names::REQUESTS_TOTAL, ok.clone()),
-            rows: metrics::counter!(names::ROWS_TOTAL, ok),
+            ok: Outcome::new(&labels, "ok"),
             stages: RequestStage::ALL.map(|stage| {
                 metrics::histogram!(names::STAGE_SECONDS, with(&labels, names::STAGE, stage.label()))
             }),
+            failures: RwLock::new(Vec::new()),
             labels,
         }
     }
@@ -70,16 +76,38 @@ impl Meters {
             }
         }
         let Some(outcome) = failure else {
-            self.total.record(total.as_secs_f64());
-            self.requests.increment(1);
-            self.rows.increment(rows as u64);
+            self.ok.record(rows, total);
             return;
         };
-        // Failures are rare enough to look their handles up.
-        let labels = || with(&self.labels, names::OUTCOME, outcome);
-        metrics::histogram!(names::PREDICTION_SECONDS, labels()).record(total.as_secs_f64());
-        metrics::counter!(names::REQUESTS_TOTAL, labels()).increment(1);
-        metrics::counter!(names::ROWS_TOTAL, labels()).increment(rows as u64);
+        // An overload is mostly refusals, so their handles are kept as well.
+        let known = self.failures.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, failures)) = known.iter().find(|(known, _)| *known == outcome) {
+            failures.record(rows, total);
+            return;
+        }
+        drop(known);
+        let failures = Outcome::new(&self.labels, outcome);
+        failures.record(rows, total);
+        // Of two that are the first at once, both are kept: they are handles to the same metrics.
+        let mut known = self.failures.write().unwrap_or_else(PoisonError::into_inner);
+        known.push((outcome, failures));
+    }
+}
+
+impl Outcome {
+    fn new(labels: &[Label], outcome: &'static str) -> Outcome {
+        let labels = with(labels, names::OUTCOME, outcome);
+        Outcome {
+            total: metrics::histogram!(names::PREDICTION_SECONDS, labels.clone()),
+            requests: metrics::counter!(names::REQUESTS_TOTAL, labels.clone()),
+            rows: metrics::counter!(names::ROWS_TOTAL, labels),
+        }
+    }
+
+    fn record(&self, rows: usize, total: Duration) {
+        self.total.record(total.as_secs_f64());
+        self.requests.increment(1);
+        self.rows.increment(rows as u64);
     }
 }
 

@@ -18,7 +18,8 @@ use super::lease::{Work, rows_of};
 
 /// So many refusals while a batch runs are worth it; a few large requests are better read while it does.
 const MANY: usize = 16;
-/// Batches that should take longer are for threads: nothing else gets a turn meanwhile.
+/// Batches that should take longer are for threads: nothing else gets a turn meanwhile. A little more than what one takes at
+/// most where nobody says otherwise ([`super::Config::max_time`]).
 const BATCH_BELOW: Duration = Duration::from_millis(11);
 /// A turn of all others that takes less shows that nothing waits: as long as one request takes.
 const NOTHING: Duration = Duration::from_micros(20);
