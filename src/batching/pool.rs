@@ -5,6 +5,7 @@
 //! requests and the caller can give up waiting. A call that finds all of them busy waits in line, and whoever gives a
 //! predictor back first takes what waits, as one batch. No predictor is idle while somebody waits.
 
+mod admit;
 mod lead;
 mod lease;
 mod parts;
@@ -89,7 +90,7 @@ struct Shared {
     config: Config,
     /// The thread of each predictor; none when the system refused one, its calls then run inline.
     lanes: Vec<Option<SyncSender<Work>>>,
-    /// The runtime of the calls, where it may run those in line as well: see [`turns`].
+    /// The runtime of the requests, where it may run calls in line as well: see [`turns`].
     host: OnceLock<Option<Handle>>,
     runner: Runner,
     spare: Spare,
@@ -288,73 +289,6 @@ impl Pool {
             }
         }
         Ok(Entry::Waits { answer, leads, wait })
-    }
-
-    /// How long so many rows should wait until they are answered, if there is room in line and time for them. With an idle
-    /// predictor any time will do, for else a model that was slow once would never get a chance again.
-    fn admit(
-        &self,
-        state: &mut State,
-        rows: usize,
-        deadline: Instant,
-        now: Instant,
-    ) -> Result<Option<Duration>, RunError> {
-        let shared = &self.shared;
-        let ahead = state.rows.saturating_add(rows);
-        let left = deadline.saturating_duration_since(now);
-        // Others will come in time to share its call, and all of them get their answers together.
-        let (expected, calls) = match shared.runner.joins_any() {
-            true => {
-                let most = shared.batch_rows(left);
-                let calls = ahead.div_ceil(most);
-                (calls.saturating_mul(most), calls)
-            }
-            false => (ahead, state.line.len() + 1),
-        };
-        let wait = shared.runner.wait(expected, calls, now) / self.shared.lanes.len().max(1) as u32;
-        // One that is idle while somebody waits is for those who do.
-        let free = !state.idle.is_empty() && state.line.is_empty();
-        let reason = if !state.line.is_empty() && ahead > shared.config.max_queue_rows {
-            "too many rows wait for the model"
-        } else if !free && wait.saturating_add(shared.spare.beyond(wait, left)) > left {
-            "the answer would come after the time limit"
-        } else {
-            return Ok((!free).then_some(wait));
-        };
-        state.refused += 1;
-        shared.host.get_or_init(|| shared.find_host());
-        Err(RunError::Overloaded { reason, after: wait })
-    }
-
-    /// Learns from a call that should have waited for `wait`, if that was asked; gives when it ended, if with an answer.
-    fn learn<T>(
-        &self,
-        wait: Option<Duration>,
-        queued: Instant,
-        result: &Result<T, RunError>,
-    ) -> Option<Instant> {
-        let ended = match result {
-            Ok(_) => Some(Instant::now()),
-            Err(RunError::Deadline) => None,
-            // Says nothing about waits.
-            Err(_) => return None,
-        };
-        if let Some(wait) = wait {
-            let took = ended.map(|ended| ended.saturating_duration_since(queued));
-            self.shared.spare.learn(wait, took);
-        }
-        ended
-    }
-
-    /// Whether a call of so many rows would be refused now, so that its body need not be decoded to know.
-    pub fn refuses(&self, rows: usize, deadline: Instant) -> Option<RunError> {
-        let mut state = self.shared.lock();
-        // It would have a predictor, or be the first in line for one that is about to be free; unless others just were, and
-        // came too late all the same.
-        if state.line.is_empty() && state.refused + state.refused_before == 0 {
-            return None;
-        }
-        self.admit(&mut state, rows, deadline, Instant::now()).err()
     }
 
     /// Whether a call is for the task that asks.

@@ -72,6 +72,39 @@ fn while_many_calls_are_refused_a_worker_runs_those_in_line() {
 }
 
 #[test]
+fn only_the_runtime_of_requests_takes_over() {
+    let (predictor, starts, go) = held();
+    let pool = Arc::new(pool_named("thread", vec![predictor]));
+    pool.shared.runner.cost.learn(1, Duration::from_secs(1));
+    // Copies of requests run in a runtime of low priority.
+    let (requests, copies) = (workers(), workers());
+    let [first, second] = [0, 1].map(|at| {
+        let pool = Arc::clone(&pool);
+        copies.spawn(async move { pool.run(batch(at), later()).await })
+    });
+    starts.recv().unwrap();
+    while pool.shared.lock().line.is_empty() {
+        std::thread::sleep(MILLI / 100);
+    }
+    let refused = copies.block_on(pool.run(batch(2), Instant::now() + 500 * MILLI));
+    assert!(matches!(refused, Err(RunError::Overloaded { .. })), "{refused:?}");
+    assert!(pool.shared.host.get().is_none());
+    assert!(
+        requests
+            .block_on(async { pool.refuses(1, Instant::now()) })
+            .is_some()
+    );
+    assert_eq!(
+        pool.shared.host.get().unwrap().as_ref().unwrap().id(),
+        requests.handle().id()
+    );
+    (0..2).for_each(|_| go.send(()).unwrap());
+    for call in [first, second] {
+        copies.block_on(call).unwrap().unwrap();
+    }
+}
+
+#[test]
 fn every_call_of_an_overload_is_answered_or_refused() {
     let predictor = || {
         fake(|input: &Batch| {
@@ -91,8 +124,11 @@ fn every_call_of_an_overload_is_answered_or_refused() {
             let patience = MILLI * fastrand::u32(1..60);
             runtime.spawn(async move {
                 tokio::time::sleep(MILLI * (at % 200)).await;
-                let result = pool.run(batch(at.into()), Instant::now() + patience).await;
-                match result {
+                let deadline = Instant::now() + patience;
+                if pool.refuses(1, deadline).is_some() {
+                    return;
+                }
+                match pool.run(batch(at.into()), deadline).await {
                     Ok(run) => assert_eq!(number(&run.output), i64::from(at)),
                     Err(RunError::Deadline | RunError::Overloaded { .. }) => {}
                     Err(error) => panic!("{error}"),
