@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::net::{TcpListener, lookup_host};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
@@ -24,6 +24,7 @@ use crate::experiment::tallies::{Bounds, Tallies};
 use crate::http::access::Guard;
 use crate::http::intake::Intake;
 use crate::http::listener::Doors;
+use crate::http::lookout::look_out;
 use crate::http::reread::{self, Changes, OfFiles};
 use crate::http::routes::Routes;
 use crate::http::tls::Tls;
@@ -164,6 +165,9 @@ async fn follow_and_answer(
         classes,
     });
     let following = background.spawn(reconciler.run());
+    let asked = Arc::downgrade(&app);
+    let busy = move || asked.upgrade().is_some_and(|app| app.endpoint.in_flight() > 0);
+    background.spawn(look_out(Handle::current(), busy));
     let hangups = signal(SignalKind::hangup()).context("cannot catch signals")?;
     let rereading = background.spawn(reread_on(hangups, keeper, of_files.is_empty()));
     let hangups = signal(SignalKind::hangup()).context("cannot catch signals")?;

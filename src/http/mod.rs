@@ -3,6 +3,7 @@
 pub mod access;
 pub mod encoding;
 pub mod listener;
+pub mod lookout;
 pub mod reread;
 pub mod routes;
 pub mod tls;

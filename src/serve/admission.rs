@@ -70,6 +70,11 @@ impl Admission {
             held: true,
         })
     }
+
+    /// How many requests are worked on.
+    pub fn in_flight(&self) -> usize {
+        self.desk.given.load(Ordering::Relaxed)
+    }
 }
 
 impl Permit {

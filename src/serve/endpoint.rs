@@ -98,6 +98,11 @@ impl Endpoint {
         self.shadowing.as_ref()
     }
 
+    /// How many requests are worked on.
+    pub fn in_flight(&self) -> usize {
+        self.admission.in_flight()
+    }
+
     /// Begins one request: takes a permit, chooses the variant, and takes the one snapshot it will use to its end.
     ///
     /// # Errors

@@ -55,7 +55,35 @@ fn turns() -> Vec<u8> {
 /// How long the server has for what it does at once.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A server whose only predictor goes round for as long as the test lasts, with one row in line, and room for 99 more.
+/// A server whose only predictor goes round as often as it is asked to, and has done so once.
+fn going_round() -> (Server, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("model.onnx"), turns()).unwrap();
+    fs::write(folder.path().join("MLmodel"), MLMODEL).unwrap();
+    // A call runs on the worker that read it, for the first was quick.
+    let flags = [
+        "--engine",
+        "ort",
+        "--threads",
+        "3",
+        "--predictors",
+        "1",
+        "--max-queue-rows",
+        "100",
+    ];
+    let server = Server::start(folder.path().to_str().unwrap(), &flags);
+    let answer = server.invoke(r#"{"inputs": {"turns": [3.0, 0.0]}}"#);
+    assert_eq!(
+        answer.text(),
+        r#"{"predictions": [{"answer": 3.0}, {"answer": 0.0}]}"#
+    );
+    (server, folder)
+}
+
+/// A call that takes longer than any test; rows are of 29 bytes.
+const FOR_EVER: &str = r#"{"inputs": {"turns": [1e15]}}"#;
+
+/// A server that goes round for as long as the test lasts, with one row in line, and room for 99 more.
 struct Busy {
     server: Server,
     _folder: TempDir,
@@ -64,28 +92,9 @@ struct Busy {
 
 impl Busy {
     fn start() -> Busy {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("model.onnx"), turns()).unwrap();
-        fs::write(folder.path().join("MLmodel"), MLMODEL).unwrap();
-        // The first call may run on the worker that read it.
-        let flags = [
-            "--engine",
-            "ort",
-            "--threads",
-            "3",
-            "--predictors",
-            "1",
-            "--max-queue-rows",
-            "100",
-        ];
-        let server = Server::start(folder.path().to_str().unwrap(), &flags);
-        let answer = server.invoke(r#"{"inputs": {"turns": [3.0, 0.0]}}"#);
-        assert_eq!(
-            answer.text(),
-            r#"{"predictions": [{"answer": 3.0}, {"answer": 0.0}]}"#
-        );
-        // One of the two has the predictor and the other waits for it; rows are of 29 bytes from now on.
-        let clients = [(), ()].map(|()| send(&server, "/invocations", r#"{"inputs": {"turns": [1e15]}}"#));
+        let (server, folder) = going_round();
+        // One of the two has the predictor and the other waits for it.
+        let clients = [(), ()].map(|()| send(&server, "/invocations", FOR_EVER));
         wait(|| metric(&server, "modelsd_queue_enqueued_rows_total") == 1.0);
         Busy {
             server,
@@ -182,4 +191,17 @@ fn what_a_line_has_no_room_for_is_refused_by_the_length_of_its_body() {
     wait(|| self::refusals(&busy.server) > refusals);
     stream.write_all(broken(100_000).as_bytes()).unwrap();
     refused(&read_answer(&mut stream).unwrap(), "announced");
+}
+
+/// The worker that computes may be the one that waited for the sockets of all connections: that depends on who was quicker, so
+/// that several servers are asked.
+#[test]
+fn while_one_worker_computes_for_long_the_others_answer() {
+    for _ in 0..20 {
+        let (server, _folder) = going_round();
+        let _client = send(&server, "/invocations", FOR_EVER);
+        // Those who were awake for it sleep again.
+        std::thread::sleep(Duration::from_millis(150));
+        assert_eq!(metric(&server, "modelsd_in_flight"), 1.0);
+    }
 }
