@@ -317,6 +317,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_batch_takes_the_line_beyond_the_model_is_waited_for() {
+        let milli = Duration::from_millis(1);
+        let runner = Runner::new(None, Meters::default());
+        (0..50).for_each(|_| runner.cost.learn(1, 10 * milli));
+        let now = Instant::now();
+        let rows = || runner.rows_within(1_000 * milli, 100 * milli);
+        assert_eq!((runner.wait(2, 1, now).as_millis(), rows()), (20, 10));
+        // Requests have half of the core.
+        (0..100).for_each(|_| runner.drained(1, 20 * milli));
+        assert!((39..=40).contains(&runner.wait(2, 1, now).as_millis()));
+        assert_eq!(rows(), 5);
+    }
+
+    #[test]
     fn what_is_done_of_a_call_is_not_waited_for() {
         let runner = Runner::new(None, Meters::default());
         for rows in [1, 10] {

@@ -5,7 +5,6 @@
 //! that takes seconds against all experience would leave the whole server silent until it ends, `/ping` too, with workers
 //! that sleep. So while requests are worked on, one that sleeps is woken now and then; it finds the sockets without anybody.
 
-use std::future::Future;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -18,17 +17,13 @@ const EVERY: Duration = Duration::from_millis(100);
 pub async fn look_out(workers: Handle, busy: impl Fn() -> bool) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut woken = workers.spawn(nothing());
+    // Any task makes a worker that has nothing to do look for more, and then wait for sockets where nobody does.
+    let mut woken = workers.spawn(async {});
     loop {
         ticks.tick().await;
         // Where no worker is to spare it waits to be woken, and one such task is enough.
         if busy() && woken.is_finished() {
-            woken = workers.spawn(nothing());
+            woken = workers.spawn(async {});
         }
     }
-}
-
-/// Any task makes a worker that has nothing to do look for more, and then wait for sockets where nobody does.
-fn nothing() -> impl Future<Output = ()> {
-    std::future::ready(())
 }

@@ -358,15 +358,20 @@ fn requests_that_are_there_at_the_same_time_share_a_call() {
     assert_eq!(calls.try_iter().collect::<Vec<_>>(), [10]);
 }
 
-#[test]
-fn a_delay_is_waited_unless_the_batch_is_full() {
+/// A pool whose batches are of two rows, for which a call waits longer than a test.
+fn delayed_pairs() -> (Arc<Pool>, Receiver<usize>) {
     let (predictor, calls) = doubler();
     let config = Config {
         max_rows: 2,
         max_delay: Duration::from_secs(20),
         ..Config::default()
     };
-    let pool = joining(vec![predictor], config, &[]);
+    (joining(vec![predictor], config, &[]), calls)
+}
+
+#[test]
+fn a_delay_is_waited_unless_the_batch_is_full() {
+    let (pool, calls) = delayed_pairs();
     let runtime = runtime();
     let one = call(&runtime, &pool, rows(&[1.0]));
     let two = call(&runtime, &pool, rows(&[2.0]));
@@ -383,13 +388,7 @@ fn a_delay_is_waited_unless_the_batch_is_full() {
 
 #[test]
 fn whose_batch_was_full_does_not_wait_for_the_next() {
-    let (predictor, calls) = doubler();
-    let config = Config {
-        max_rows: 2,
-        max_delay: Duration::from_secs(20),
-        ..Config::default()
-    };
-    let pool = joining(vec![predictor], config, &[]);
+    let (pool, calls) = delayed_pairs();
     // Nobody but the test polls the calls, so that the first is polled again only when another leads.
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let asked = |value| {
